@@ -1,0 +1,193 @@
+//! The tables as the engine reads them: facts grouped by account, sorted by time, strings as codes.
+//!
+//! This is the seam between the contract (which fills it from files) and the engine (which only reads it). Every fact
+//! carries `known_at`, resolved from the table's column or from its event time plus the declared delay.
+
+use crate::time::Instant;
+
+/// Strings as codes; code `c` stands for `names[c]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Names {
+    /// Distinct strings, sorted, so that codes do not depend on the order of the rows in a file.
+    pub names: Vec<String>,
+}
+
+/// Rows of one table grouped by account: those of account `a` are `rows[offsets[a]..offsets[a + 1]]`, sorted by event
+/// time, then `known_at`, then row order in the source.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Grouped<T> {
+    /// One more than there are accounts.
+    pub offsets: Vec<usize>,
+    /// All rows.
+    pub rows: Vec<T>,
+}
+
+impl<T> Grouped<T> {
+    /// Groups `(account, fact)` pairs; the sort by account and `key` is stable, so equal keys keep the source's order.
+    #[must_use]
+    pub fn new<K: Ord>(accounts: usize, mut pairs: Vec<(u32, T)>, key: impl Fn(&T) -> K) -> Self {
+        pairs.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| key(&a.1).cmp(&key(&b.1))));
+        let mut offsets = vec![0; accounts + 1];
+        for (account, _) in &pairs {
+            offsets[*account as usize + 1] += 1;
+        }
+        for index in 0..accounts {
+            offsets[index + 1] += offsets[index];
+        }
+        Self { offsets, rows: pairs.into_iter().map(|(_, row)| row).collect() }
+    }
+
+    /// The rows of one account.
+    #[must_use]
+    pub fn of(&self, account: usize) -> &[T] {
+        &self.rows[self.offsets[account]..self.offsets[account + 1]]
+    }
+}
+
+/// One version of an account's row. Category codes index the matching [`Names`] of [`Facts`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AccountFact {
+    /// When this version became known; [`Instant::MIN`] for a snapshot without history.
+    pub known_at: Instant,
+    /// Sign-up.
+    pub signed_up_at: Option<Instant>,
+    /// Segment, industry, region, channel: codes into [`Facts::segments`] and so on.
+    pub segment: Option<u32>,
+    /// Industry.
+    pub industry: Option<u32>,
+    /// Region.
+    pub region: Option<u32>,
+    /// Channel.
+    pub channel: Option<u32>,
+}
+
+/// One use.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct UsageFact {
+    /// When it happened.
+    pub at: Instant,
+    /// When it became known.
+    pub known_at: Instant,
+    /// User, code into [`Facts::users`]; `None` where the table has no user.
+    pub user: Option<u32>,
+    /// Feature, code into [`Facts::features`].
+    pub feature: u32,
+    /// How much; 1 where the table has no quantity.
+    pub quantity: f64,
+}
+
+/// How often a subscription is billed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BillingPeriod {
+    /// Every month.
+    Monthly,
+    /// Every year.
+    Annual,
+}
+
+/// One version of a subscription: holds from `effective_at` until the next. MRR 0 is cancelled.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SubscriptionFact {
+    /// From when it holds.
+    pub effective_at: Instant,
+    /// When it became known.
+    pub known_at: Instant,
+    /// Monthly recurring revenue.
+    pub mrr: f64,
+    /// Plan, code into [`Facts::plans`].
+    pub plan: Option<u32>,
+    /// Seats bought.
+    pub seats: Option<f64>,
+    /// Billing period.
+    pub billing_period: Option<BillingPeriod>,
+    /// Next renewal.
+    pub renews_at: Option<Instant>,
+    /// Usage included in the plan per 30 days.
+    pub usage_limit: Option<f64>,
+    /// Discount on the list price, as a share.
+    pub discount: Option<f64>,
+}
+
+/// One NPS answer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NpsFact {
+    /// When it was given.
+    pub at: Instant,
+    /// When it became known.
+    pub known_at: Instant,
+    /// Respondent; code private to the table.
+    pub respondent: u32,
+    /// 0 to 10.
+    pub score: f64,
+}
+
+/// One version of an invoice.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct InvoiceFact {
+    /// Invoice; code private to the table.
+    pub invoice: u32,
+    /// When it was issued.
+    pub issued_at: Instant,
+    /// When this version became known.
+    pub known_at: Instant,
+    /// When it is due.
+    pub due_at: Instant,
+    /// When it was paid; a knowledge time of its own.
+    pub paid_at: Option<Instant>,
+    /// Amount.
+    pub amount: f64,
+    /// When it was disputed; a knowledge time of its own.
+    pub disputed_at: Option<Instant>,
+}
+
+/// One version of a ticket.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TicketFact {
+    /// Ticket; code private to the table.
+    pub ticket: u32,
+    /// When it was opened.
+    pub opened_at: Instant,
+    /// When this version became known.
+    pub known_at: Instant,
+    /// When it was resolved; a knowledge time of its own.
+    pub resolved_at: Option<Instant>,
+    /// Category, code into [`Facts::ticket_categories`].
+    pub category: Option<u32>,
+    /// Whether it is severe.
+    pub severe: bool,
+}
+
+/// All facts of a business, by account. A table that the contract does not declare is `None`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Facts {
+    /// Account ids, byte-exact, sorted; an account's index is its code everywhere.
+    pub accounts: Vec<String>,
+    /// Account rows (derived from usage where there is no such table; then `signed_up_at` is the first use known).
+    pub account_rows: Option<Grouped<AccountFact>>,
+    /// Usage.
+    pub usage: Option<Grouped<UsageFact>>,
+    /// Subscriptions.
+    pub subscriptions: Option<Grouped<SubscriptionFact>>,
+    /// NPS answers.
+    pub nps: Option<Grouped<NpsFact>>,
+    /// Invoices.
+    pub invoices: Option<Grouped<InvoiceFact>>,
+    /// Tickets.
+    pub tickets: Option<Grouped<TicketFact>>,
+    /// Product features that occur in usage.
+    pub features: Names,
+    /// Users that occur in usage.
+    pub users: Names,
+    /// Plans.
+    pub plans: Names,
+    /// Segments.
+    pub segments: Names,
+    /// Industries.
+    pub industries: Names,
+    /// Regions.
+    pub regions: Names,
+    /// Channels.
+    pub channels: Names,
+    /// Ticket categories.
+    pub ticket_categories: Names,
+}

@@ -1,0 +1,12 @@
+//! From a business's own tables to point-in-time features and labels.
+//!
+//! Data flows one way: the contract names and checks the tables, [`facts::Facts`] holds them by account, a
+//! [`spine::Spine`] says which (account, as_of) pairs to compute, the catalogue defines the signals, the engine fills a
+//! [`matrix::FeatureMatrix`], and [`label`] says what happened next. Nothing here knows a model.
+
+pub mod facts;
+pub mod label;
+pub mod matrix;
+pub mod signal;
+pub mod spine;
+pub mod time;

@@ -1,0 +1,1 @@
+//! The lean scorer of Bellwether: Parquet in, Parquet out.

@@ -1,0 +1,3 @@
+//! The lean scorer binary.
+
+fn main() {}

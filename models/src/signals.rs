@@ -1,0 +1,66 @@
+//! What a reader is told about each input: `signals.json` of the bundle.
+
+use serde::{Deserialize, Serialize};
+
+/// How a value of a signal is written in a reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Events, users, features, tickets...: a plain number.
+    Count,
+    /// "15 days".
+    Days,
+    /// A fraction, written as a percentage.
+    Share,
+    /// A relative change (-0.3 is "fell 30 %").
+    RelativeChange,
+    /// A difference of counts or points, written with its sign.
+    Difference,
+    /// An amount in the project's currency.
+    Money,
+    /// A score such as NPS, 0 to 10.
+    Score,
+    /// A multiple ("1.5 times").
+    Ratio,
+    /// 1 is yes, 0 is no.
+    Flag,
+    /// A category.
+    Category,
+}
+
+/// In which direction a higher value is expected to move a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// A higher value goes with a higher probability.
+    Up,
+    /// A higher value goes with a lower probability.
+    Down,
+    /// No expectation.
+    Unknown,
+}
+
+/// The card of one input.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SignalCard {
+    /// Name of the input.
+    pub name: String,
+    /// Family, e.g. `usage`.
+    pub family: String,
+    /// Inputs with the same idea are one reason, e.g. `usage.events.change`.
+    pub idea: String,
+    /// How a value is written.
+    pub unit: Unit,
+    /// Length of the window in days, where there is one.
+    pub window_days: Option<u32>,
+    /// Text with one `{value}`, e.g. "events in the last 28 days {value} against the 28 days before".
+    pub text: String,
+    /// Expected direction for churn.
+    pub churn: Direction,
+    /// Expected direction for expansion.
+    pub expansion: Direction,
+    /// Whether anyone can act on it; tenure and segment are fixed facts.
+    pub actionable: bool,
+    /// Median over the training rows: a reason is marked `-` below it and `+` above it. Null for a category.
+    pub typical: Option<f64>,
+}

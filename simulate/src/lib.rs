@@ -1,0 +1,1 @@
+//! A simulated subscription business with known truth, written as tables.

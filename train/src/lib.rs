@@ -1,0 +1,1 @@
+//! Dataset, folds, learners, calibration, metrics, backtest, selection and registry of Bellwether.
