@@ -1,1 +1,3 @@
-//! Dataset, folds, learners, calibration, metrics, backtest, selection and registry of Bellwether.
+//! Dataset, folds, learners, calibration, metrics, backtest, selection and registry.
+
+pub mod learner;
