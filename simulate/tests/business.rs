@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use bellwether_simulate::{Parameters, Summary, World};
-use support::{DAY, Table};
+use support::Table;
+
+/// Microseconds in a day.
+const DAY: i64 = 86_400_000_000;
 
 const ACCOUNTS: u32 = 1_000;
 
@@ -41,11 +44,16 @@ impl Business {
     }
 }
 
+/// Instants or dates that are never null.
+fn instants(table: &Table, name: &str) -> Vec<i64> {
+    table.integers(name).into_iter().map(|value| value.unwrap_or_else(|| panic!("{name} is null"))).collect()
+}
+
 /// `(effective_at, mrr)` by account.
 fn subscriptions(path: &Path) -> HashMap<String, Vec<(i64, f64)>> {
     let table = Table::read(&path.join("data/subscriptions.parquet"));
     let mut changes: HashMap<String, Vec<(i64, f64)>> = HashMap::new();
-    let rows = table.texts("account_id").into_iter().zip(table.instants("effective_at")).zip(table.numbers("mrr"));
+    let rows = table.texts("account_id").into_iter().zip(instants(&table, "effective_at")).zip(table.numbers("mrr"));
     for ((account, at), mrr) in rows {
         changes.entry(account).or_default().push((at, mrr));
     }
@@ -61,7 +69,7 @@ fn churned_at(changes: &[(i64, f64)]) -> Option<i64> {
 fn outcomes(path: &Path, end: i64, target: &str) -> Vec<(f64, bool)> {
     let changes = subscriptions(path);
     let truth = Table::read(&path.join("truth/probabilities.parquet"));
-    let rows = truth.texts("account_id").into_iter().zip(truth.instants("as_of")).zip(truth.numbers(target));
+    let rows = truth.texts("account_id").into_iter().zip(instants(&truth, "as_of")).zip(truth.numbers(target));
     let mut found = Vec::new();
     for ((account, day), probability) in rows {
         let as_of = day * DAY;
@@ -131,7 +139,7 @@ fn tables_refer_to_accounts_and_times_are_in_order() {
     let business = business();
     let accounts = business.table("accounts");
     let signed_up: HashMap<String, i64> =
-        accounts.texts("account_id").into_iter().zip(accounts.instants("signed_up_at")).collect();
+        accounts.texts("account_id").into_iter().zip(instants(&accounts, "signed_up_at")).collect();
     assert_eq!(signed_up.len(), ACCOUNTS as usize);
     let churned: HashMap<String, Option<i64>> =
         subscriptions(&business.path).into_iter().map(|(account, changes)| (account, churned_at(&changes))).collect();
@@ -144,7 +152,7 @@ fn tables_refer_to_accounts_and_times_are_in_order() {
         ("subscriptions", business.table("subscriptions"), "effective_at"),
     ];
     for (name, table, event) in tables {
-        let times = table.instants(event).into_iter().zip(table.instants("known_at"));
+        let times = instants(&table, event).into_iter().zip(instants(&table, "known_at"));
         for (account, (at, known_at)) in table.texts("account_id").into_iter().zip(times) {
             assert!(at <= known_at && known_at < business.end, "{name} {account}: {at} {known_at}");
             assert!(signed_up[&account] <= at, "{name} {account}: before sign-up");
@@ -165,8 +173,8 @@ fn values_are_in_range() {
     assert!(business.usage().numbers("quantity").iter().all(|&quantity| quantity >= 1.0));
     let invoices = business.table("invoices");
     assert!(invoices.numbers("amount").iter().all(|&amount| amount > 0.0));
-    let issued = invoices.instants("issued_at");
-    assert!(issued.iter().zip(invoices.instants("due_at")).all(|(issued, due)| *issued < due));
+    let issued = instants(&invoices, "issued_at");
+    assert!(issued.iter().zip(instants(&invoices, "due_at")).all(|(issued, due)| *issued < due));
     assert!(issued.iter().zip(invoices.integers("paid_at")).all(|(issued, paid)| paid.is_none_or(|at| *issued < at)));
     // Seats have a heavy tail: the top hundredth is far above the median.
     let mut seats: Vec<i64> = business.table("subscriptions").integers("seats").into_iter().flatten().collect();
@@ -178,7 +186,7 @@ fn values_are_in_range() {
 fn a_few_percent_of_usage_arrives_late() {
     let usage = business().usage();
     let delays: Vec<i64> =
-        usage.instants("at").into_iter().zip(usage.instants("known_at")).map(|(at, known)| known - at).collect();
+        instants(&usage, "at").into_iter().zip(instants(&usage, "known_at")).map(|(at, known)| known - at).collect();
     let late = delays.iter().filter(|&&delay| delay > DAY).count() as f64 / delays.len() as f64;
     assert!((0.015..0.05).contains(&late), "{late}");
     assert!(delays.iter().all(|&delay| delay <= 30 * DAY));
@@ -204,7 +212,7 @@ fn usage_falls_before_churn_and_rises_before_expansion() {
     let business = business();
     let table = business.usage();
     let mut usage: HashMap<String, Vec<(i64, f64)>> = HashMap::new();
-    let rows = table.texts("account_id").into_iter().zip(table.instants("at")).zip(table.numbers("quantity"));
+    let rows = table.texts("account_id").into_iter().zip(instants(&table, "at")).zip(table.numbers("quantity"));
     for ((account, at), quantity) in rows {
         usage.entry(account).or_default().push((at, quantity));
     }
@@ -238,7 +246,7 @@ fn those_who_leave_paid_later_and_answered_lower() {
         .filter_map(|(account, changes)| churned_at(&changes).map(|_| account))
         .collect();
     let invoices = business.table("invoices");
-    let paid = invoices.integers("paid_at").into_iter().zip(invoices.instants("due_at"));
+    let paid = invoices.integers("paid_at").into_iter().zip(instants(&invoices, "due_at"));
     let split = |rows: Vec<(String, f64)>| -> (f64, f64) {
         let of = |gone| rows.iter().filter(|row| churned.contains(&row.0) == gone).map(|row| row.1).collect::<Vec<_>>();
         (mean(&of(true)), mean(&of(false)))

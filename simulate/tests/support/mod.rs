@@ -9,9 +9,6 @@ use arrow_array::{Array, RecordBatch};
 use arrow_schema::DataType;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-/// Microseconds in a day.
-pub(crate) const DAY: i64 = 86_400_000_000;
-
 /// A table, column by column.
 pub(crate) struct Table(Vec<RecordBatch>);
 
@@ -46,11 +43,6 @@ impl Table {
             DataType::Date32 => array.as_primitive::<Date32Type>().iter().map(|day| day.map(i64::from)).collect(),
             _ => array.as_primitive::<Int32Type>().iter().map(|value| value.map(i64::from)).collect(),
         })
-    }
-
-    /// Instants that are never null.
-    pub(crate) fn instants(&self, name: &str) -> Vec<i64> {
-        self.integers(name).into_iter().map(|value| value.unwrap_or_else(|| panic!("{name} is null"))).collect()
     }
 }
 
