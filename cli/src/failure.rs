@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use bellwether_features::contract::FailureKind;
+use bellwether_features::read::ReadError;
 use bellwether_infer::exit::ExitCode;
 use miette::Diagnostic;
 
@@ -34,6 +36,17 @@ impl Failure {
     /// A configuration error at a place in the project file.
     pub(crate) fn at(place: String, error: impl Diagnostic + Send + Sync + 'static) -> Self {
         Self::new(ExitCode::Usage, At { place, inner: Box::new(error) })
+    }
+
+    /// Tables that could not be read, or that break the contract.
+    pub(crate) fn reading(error: ReadError) -> Self {
+        let exit = match error.kind() {
+            FailureKind::Configuration => ExitCode::Usage,
+            FailureKind::Data => ExitCode::DataContract,
+            FailureKind::Resource => ExitCode::ResourceLimit,
+            FailureKind::Io => ExitCode::Transient,
+        };
+        Self::new(exit, error)
     }
 
     /// A failed read or write.
