@@ -223,9 +223,6 @@ pub(crate) enum ModelsCommand {
     Promote {
         /// NAME@VERSION or NAME@challenger.
         model: String,
-        /// Written to the registry's history.
-        #[arg(long, default_value = "")]
-        reason: String,
     },
 }
 

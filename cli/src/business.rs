@@ -92,8 +92,7 @@ impl<'a> Business<'a> {
         let spine = self.plan.spine(&self.facts, dates);
         let matrix = self.plan.compute(&self.facts, &spine);
         let quarantined = self.quarantined_accounts(&spine.dates);
-        let metadata =
-            FeatureMetadata::of(&self.facts, &spine, &matrix, &quarantined, self.missing_tables.clone());
+        let metadata = FeatureMetadata::of(&self.facts, &spine, &matrix, &quarantined, self.missing_tables.clone());
         Features { spine, matrix, metadata }
     }
 

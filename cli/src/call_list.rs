@@ -102,9 +102,8 @@ fn text(batch: &RecordBatch, name: &str, row: usize) -> Option<String> {
 impl Call {
     /// The account as lines: a headline, then each target with its reasons.
     pub(crate) fn lines(&self, rank: usize, currency: &str) -> Vec<String> {
-        let money = self.mrr.map_or_else(String::new, |mrr| {
-            format!("  MRR {mrr:.0} {currency}, {:.0} at stake", self.worth)
-        });
+        let money =
+            self.mrr.map_or_else(String::new, |mrr| format!("  MRR {mrr:.0} {currency}, {:.0} at stake", self.worth));
         let mut lines = vec![format!("{rank:>2}. {}{money}  health: {}", self.account_id, self.health)];
         for forecast in &self.forecasts {
             lines.push(format!(
@@ -115,7 +114,10 @@ impl Call {
                 forecast.high * 100.0
             ));
             lines.extend(
-                forecast.reasons.iter().map(|reason| format!("        {:>+5.1} points  {}", reason.points, reason.text)),
+                forecast
+                    .reasons
+                    .iter()
+                    .map(|reason| format!("        {:>+5.1} points  {}", reason.points, reason.text)),
             );
         }
         lines

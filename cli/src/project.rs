@@ -60,7 +60,8 @@ impl Project {
     /// Reads and checks the project file.
     pub(crate) fn load(path: &Path) -> Result<Self, Failure> {
         let source = read_source(path).map_err(Failure::contract)?;
-        let file: ProjectFile = toml::from_str(&source).map_err(|error| Failure::contract(explain_toml_error(path, &source, &error)))?;
+        let file: ProjectFile =
+            toml::from_str(&source).map_err(|error| Failure::contract(explain_toml_error(path, &source, &error)))?;
         if file.config_version != CONFIG_VERSION {
             return Err(Failure::configuration(
                 format!(
@@ -82,8 +83,8 @@ impl Project {
             tickets: file.tickets,
             glossary: file.glossary,
         };
-        let contract = Contract::resolve(folder, sections)
-            .map_err(|error| Failure::contract(error.located(path, &source)))?;
+        let contract =
+            Contract::resolve(folder, sections).map_err(|error| Failure::contract(error.located(path, &source)))?;
         Ok(Self { path: path.to_owned(), source, backtest: file.backtest, capacity: file.capacity, contract })
     }
 

@@ -53,7 +53,8 @@ fn the_demo_is_the_same_bytes_on_one_thread_and_on_three() {
 
 fn compare(one: &Path, three: &Path) {
     let (one, three) = (files(one), files(three));
-    let names = |files: &[(std::path::PathBuf, Vec<u8>)]| files.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    let names =
+        |files: &[(std::path::PathBuf, Vec<u8>)]| files.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
     assert_eq!(names(&one), names(&three));
     for ((name, bytes), (_, other)) in one.iter().zip(&three) {
         assert!(bytes == other, "{} differs between thread counts", name.display());

@@ -22,7 +22,10 @@ fn every_verb_of_the_session_works() {
     let checked = succeed(&business, &["check"]);
     assert!(checked.contains("usage"), "{checked}");
     succeed(&business, &["features", "--as-of", "2026-01-31", "--out", "features.parquet"]);
-    succeed(&business, &["features", "--from", "2025-11-30", "--to", "2026-01-31", "--every", "month", "--out", "three.parquet"]);
+    succeed(
+        &business,
+        &["features", "--from", "2025-11-30", "--to", "2026-01-31", "--every", "month", "--out", "three.parquet"],
+    );
     let judged = succeed(&business, &["backtest", "--out", "runs/q1", "--learners", "base_rate,logistic"]);
     assert!(judged.contains("logistic") && judged.contains("churn_90d"), "{judged}");
     succeed(&business, &["train", "--out", "registry", "--learners", "base_rate,logistic"]);

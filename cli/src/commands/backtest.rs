@@ -40,15 +40,19 @@ pub(super) fn dataset(
     known_as_of: Option<chrono::NaiveDate>,
     output: &Output,
 ) -> Result<Dataset, Failure> {
-    output.step("features", || business.dataset(settings, known_as_of), |dataset| {
-        format!(
-            "{} rows x {} signals, labels of {} targets known before {}",
-            grouped(dataset.rows() as u64),
-            dataset.signals().len(),
-            dataset.labels().len(),
-            dataset.data_end()
-        )
-    })
+    output.step(
+        "features",
+        || business.dataset(settings, known_as_of),
+        |dataset| {
+            format!(
+                "{} rows x {} signals, labels of {} targets known before {}",
+                grouped(dataset.rows() as u64),
+                dataset.signals().len(),
+                dataset.labels().len(),
+                dataset.data_end()
+            )
+        },
+    )
 }
 
 /// Runs the backtest and says what it warned of.
@@ -76,10 +80,7 @@ pub(super) fn table(summary: &BacktestSummary) -> Vec<String> {
 fn target_table(target: &TargetSummary) -> Vec<String> {
     let mut learners: Vec<_> = target.learners.iter().collect();
     learners.sort_by(|a, b| a.metrics.log_loss.total_cmp(&b.metrics.log_loss));
-    let mut lines = vec![format!(
-        "{}: {} to {}",
-        target.definition.name, target.test_from, target.test_to
-    )];
+    let mut lines = vec![format!("{}: {} to {}", target.definition.name, target.test_from, target.test_to)];
     lines.push(
         "  learner        log loss  ROC AUC  avg. precision  Brier   slope  obs./exp.  lift@5%  lift@10%  MRR captured"
             .to_owned(),

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use bellwether_infer::engine::EngineChoice;
 use bellwether_train::export::write_run;
+use bellwether_train::truth::{TruthMetrics, judge_truth};
 
 use super::{backtest, features, score, simulate, train, with_threads};
 use crate::args::DemoArguments;
@@ -61,8 +62,7 @@ fn whole_path(arguments: &DemoArguments, output: &Output) -> Result<(), Failure>
     write_run(&dataset, &judged, &places.run).map_err(Failure::training)?;
 
     let name = project.contract.name.as_str();
-    let digest = project.contract.data_digest().map_err(Failure::reading)?;
-    train::write(&dataset, &judged, &settings, name, &digest, &places.registry, output)?;
+    train::write(&dataset, &judged, &settings, &project, (&places.registry, name), output)?;
     features::write(&business, &[as_of], &places.features, output)?;
     let bundle = format!("{}/{name}@champion", places.registry.display());
     let summary = score::publish(&bundle, &places.features, as_of, &places.out, EngineChoice::Native, output)?;
@@ -71,36 +71,28 @@ fn whole_path(arguments: &DemoArguments, output: &Output) -> Result<(), Failure>
     for line in backtest::table(&judged.summary) {
         output.result(line);
     }
-    print_truth(&dataset, &judged, &places, output)?;
+    print_truth(&judge_truth(&dataset, &settings, &judged, &places.truth).map_err(Failure::training)?, output);
     output.result("");
-    print_calls(&summary.part, &project, as_of, output)?;
-    print_places(&places, &summary.part, output);
+    print_calls(&summary.scores, &project, as_of, output)?;
+    print_places(&places, &summary.scores, output);
     Ok(())
 }
 
 /// What nobody can know: the same measures of the true probabilities, given the hidden state.
-fn print_truth(
-    dataset: &bellwether_train::dataset::Dataset,
-    judged: &bellwether_train::backtest::Backtest,
-    places: &Places,
-    output: &Output,
-) -> Result<(), Failure> {
+fn print_truth(truths: &[TruthMetrics], output: &Output) {
     output.result("the true probabilities, given each account's hidden state, on the same rows:");
-    for truth in bellwether_train::truth::compare(dataset, judged, &places.truth).map_err(Failure::training)? {
-        output.result(format_args!(
-            "  {:<13}  {:>8.4}  {:>7.4}  ({})",
-            "truth",
-            truth.metrics.log_loss,
-            truth.metrics.roc_auc.unwrap_or(f64::NAN),
-            truth.target
-        ));
+    for truth in truths {
+        let metrics = &truth.metrics;
+        let roc_auc = metrics.roc_auc.unwrap_or(f64::NAN);
+        output.result(format_args!("  {:<13}  {:>8.4}  {roc_auc:>7.4}", truth.target, metrics.log_loss));
     }
-    Ok(())
 }
 
 fn print_calls(scores: &Path, project: &Project, as_of: chrono::NaiveDate, output: &Output) -> Result<(), Failure> {
     let targets: Vec<String> = project.contract.targets.iter().map(|target| target.name.clone()).collect();
-    output.result(format_args!("The {CALLS} accounts most worth a call on {as_of}, by MRR at risk and expected expansion:"));
+    output.result(format_args!(
+        "The {CALLS} accounts most worth a call on {as_of}, by MRR at risk and expected expansion:"
+    ));
     for (index, call) in most_worth_a_call(scores, &targets, CALLS)?.iter().enumerate() {
         for line in call.lines(index + 1, &project.contract.currency) {
             output.result(line);

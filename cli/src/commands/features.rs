@@ -33,9 +33,7 @@ fn observation_dates(arguments: &FeaturesArguments) -> Result<Vec<NaiveDate>, Fa
     };
     match (arguments.as_of, arguments.from, arguments.to) {
         (Some(date), ..) => Ok(vec![date]),
-        (None, Some(from), Some(to)) => {
-            dates(from, to, every).map_err(|error| Failure::new(ExitCode::Usage, error))
-        }
+        (None, Some(from), Some(to)) => dates(from, to, every).map_err(|error| Failure::new(ExitCode::Usage, error)),
         _ => Err(Failure::configuration(
             "expected --as-of, or --from and --to, found neither",
             "bellwether features --as-of 2026-01-31 --out features.parquet",

@@ -49,8 +49,9 @@ fn with_threads<T: Send>(
     work: impl FnOnce() -> Result<T, Failure> + Send,
 ) -> Result<T, Failure> {
     let count = threads.threads.map_or(0, usize::from);
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build().map_err(|error| {
-        Failure::configuration(format!("--threads: {error}"), "ask for fewer threads")
-    })?;
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(count)
+        .build()
+        .map_err(|error| Failure::configuration(format!("--threads: {error}"), "ask for fewer threads"))?;
     pool.install(work)
 }

@@ -15,7 +15,7 @@ pub(crate) fn run(arguments: &ModelsArguments, output: &Output) -> Result<(), Fa
     match &arguments.command {
         ModelsCommand::List => list(registry, output),
         ModelsCommand::Show { model } => show(registry, model, output),
-        ModelsCommand::Promote { model, reason } => promote(registry, model, reason, output),
+        ModelsCommand::Promote { model } => promote(registry, model, output),
     }
 }
 
@@ -42,11 +42,11 @@ fn show(registry: &Path, model: &str, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-fn promote(registry: &Path, model: &str, reason: &str, output: &Output) -> Result<(), Failure> {
+fn promote(registry: &Path, model: &str, output: &Output) -> Result<(), Failure> {
     let (name, version) = resolved(registry, model, "challenger")?;
-    let promoted = registry::promote(registry, name, version, &actor(reason)).map_err(Failure::training)?;
+    let promoted = registry::promote(registry, name, version, &actor()).map_err(Failure::training)?;
     for one in &promoted.comparisons {
-        output.note(format_args!("{one}"));
+        output.note(format_args!("{}: {} {:.5} -> {:.5}", one.target, one.measure, one.champion, one.challenger));
     }
     match promoted.previous {
         Some(previous) if previous == version => {

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use bellwether_train::backtest::Backtest;
 use bellwether_train::dataset::Dataset;
-use bellwether_train::registry::{Actor, Added};
+use bellwether_train::registry::{self, Actor, Added};
 use bellwether_train::settings::BacktestSettings;
+use bellwether_train::train::train;
 
-use super::backtest::{dataset, judge, table};
+use super::backtest::{Bar, dataset, judge, table};
 use super::with_threads;
 use crate::args::TrainArguments;
 use crate::business::Business;
@@ -26,8 +27,7 @@ pub(crate) fn run(config: &Path, arguments: &TrainArguments, output: &Output) ->
         for line in table(&backtest.summary) {
             output.note(line);
         }
-        let digest = project.contract.data_digest().map_err(Failure::reading)?;
-        write(&dataset, &backtest, &settings, name, &digest, &arguments.out, output)
+        write(&dataset, &backtest, &settings, &project, (&arguments.out, name), output)
     })?;
     output.result(format_args!("{}", added.path.display()));
     Ok(())
@@ -38,20 +38,23 @@ pub(super) fn write(
     dataset: &Dataset,
     backtest: &Backtest,
     settings: &BacktestSettings,
-    name: &str,
-    data_digest: &str,
-    registry: &Path,
+    project: &Project,
+    place: (&Path, &str),
     output: &Output,
 ) -> Result<Added, Failure> {
+    let (registry, name) = place;
+    let bar = Bar::new(output);
     let added = output.step(
         "train",
         || {
-            let request = bellwether_train::train::TrainRequest { name, data_digest, tool_version: env!("CARGO_PKG_VERSION") };
-            let contents = bellwether_train::train::train(dataset, settings, backtest, &request)
-                .map_err(Failure::training)?;
-            bellwether_train::registry::add_bundle(registry, name, &actor(""), &contents).map_err(Failure::training)
+            let mut trained = train(dataset, settings, backtest, name, &bar).map_err(Failure::training)?;
+            trained.contents.data_digest = project.contract.data_digest().map_err(Failure::reading)?;
+            for warning in &trained.warnings {
+                output.warn(format_args!("[{}] {}", warning.code, warning.text));
+            }
+            registry::add(registry, &trained.contents, &actor()).map_err(Failure::training)
         },
-        |added| format!("{name} version {} in {}", added.version, added.path.display()),
+        |added| format!("{} in {}", added.identity, added.path.display()),
     )?;
     if added.became_champion {
         output.note(format_args!("{name} version {} is the first: it is the champion", added.version));
@@ -65,10 +68,9 @@ pub(super) fn write(
 }
 
 /// Who runs this, and when: written to the registry's history and nowhere else.
-pub(super) fn actor(reason: &str) -> Actor {
+pub(super) fn actor() -> Actor {
     Actor {
         who: std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned()),
         when: chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
-        why: reason.to_owned(),
     }
 }

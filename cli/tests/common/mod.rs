@@ -91,7 +91,8 @@ pub fn part(out: &Path, as_of: &str) -> PathBuf {
 /// The folder of real data sets, or `None` after saying loudly what is skipped.
 pub fn real_data(test: &str) -> Option<PathBuf> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned();
-    let folder = std::env::var_os("BELLWETHER_REAL_DATA").map_or_else(|| workspace.join("../shared/data"), PathBuf::from);
+    let folder =
+        std::env::var_os("BELLWETHER_REAL_DATA").map_or_else(|| workspace.join("../shared/data"), PathBuf::from);
     if folder.join("git_dpdk_usage_events.parquet").is_file() {
         return Some(folder.canonicalize().unwrap());
     }
