@@ -4,9 +4,12 @@
 //! [`spine::Spine`] says which (account, as_of) pairs to compute, the catalogue defines the signals, the engine fills a
 //! [`matrix::FeatureMatrix`], and [`label`] says what happened next. Nothing here knows a model.
 
+pub mod catalog;
+pub mod contract;
 pub mod facts;
 pub mod label;
 pub mod matrix;
+pub mod read;
 pub mod signal;
 pub mod spine;
 pub mod time;

@@ -14,3 +14,24 @@ pub struct Spine {
     /// The distinct dates asked for, ascending.
     pub dates: Vec<NaiveDate>,
 }
+
+/// What makes an account active at `as_of`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ActiveBy {
+    /// MRR above 0.
+    #[default]
+    Subscription,
+    /// A use known within [`Eligibility::within_days`] before `as_of`.
+    Usage,
+}
+
+/// Which accounts get a row at `as_of`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Eligibility {
+    /// What makes an account active.
+    pub active_by: ActiveBy,
+    /// Length of the window of [`ActiveBy::Usage`], in days.
+    pub within_days: u32,
+    /// Least days from sign-up to `as_of`.
+    pub min_tenure_days: u32,
+}
