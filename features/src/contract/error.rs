@@ -63,6 +63,12 @@ impl ContractError {
         self
     }
 
+    /// The key that has the mistake, from the root; empty: the whole file.
+    #[must_use]
+    pub fn key_path(&self) -> &[String] {
+        &self.key
+    }
+
     /// Which exit code it calls for.
     #[must_use]
     pub fn kind(&self) -> FailureKind {

@@ -141,11 +141,6 @@ fn eligibility(
         let hint = Some(format!("declare [tables.{needed}] or set active_by in [eligibility]"));
         return Err(ContractError::new(Problem::Missing { what, hint }, &["eligibility", "active_by"]));
     }
-    if options.within.is_some() && active_by != ActiveBy::Usage {
-        let reason = "`within` is for active_by = \"usage\"".to_owned();
-        let problem = Problem::Conflict { reason, hint: Some("remove this key".to_owned()) };
-        return Err(ContractError::new(problem, &["eligibility", "within"]));
-    }
     let days = |part: &'static str, text: &Option<String>, default: u32, least: u32| match text {
         Some(text) => parse_days(text, least, &["eligibility", part]),
         None => Ok(default),

@@ -187,7 +187,7 @@ pub struct EligibilityOptions {
     /// `subscription` or `usage`. Default: subscription where there is such a table, else usage.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub active_by: Option<ActiveByOption>,
-    /// For usage: how long ago the last use may be. Default `90d`.
+    /// For usage: how long ago the last use may be; without meaning for subscriptions. Default `90d`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub within: Option<String>,
     /// Least time since sign-up. Default `14d`.

@@ -9,22 +9,34 @@
 //! The result does not depend on the order in which threads finish: batches are merged in file order, and codes are
 //! ranks among the sorted names.
 
+mod assemble;
+mod cells;
+mod check;
 mod csv_source;
+mod duplicates;
 mod error;
+mod evaluate;
+mod first_use;
+mod group;
+mod instant;
+mod load;
 mod parquet_source;
+mod plan;
+mod quarantine;
 mod report;
+mod rows;
 mod rule;
 mod source;
 
-use crate::contract::Contract;
 use crate::facts::Facts;
 
 pub use error::ReadError;
+pub use quarantine::write_quarantine;
 pub use report::{CheckOutcome, CheckReport, RuleCount, Status, TableOutcome, TableReport};
 pub use rule::{Rule, Violation};
 pub use source::table_files;
 
-/// The declared tables of a contract.
+/// The declared tables of a contract; see [`Tables::load`].
 #[derive(Debug, Clone, Copy)]
 pub struct Tables;
 
