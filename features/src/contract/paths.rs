@@ -80,7 +80,7 @@ impl PathPattern {
         let entries = glob::glob_with(&self.pattern, options).map_err(std::io::Error::other)?;
         let mut files = Vec::new();
         for entry in entries {
-            let path = entry.map_err(glob::GlobError::into_error)?;
+            let path = entry.map_err(std::io::Error::from)?;
             if !path.is_dir() {
                 files.push(path);
             }

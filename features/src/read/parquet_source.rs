@@ -5,6 +5,8 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
+use std::sync::Arc;
+
 use polars::prelude::*;
 
 use super::error::ReadError;
@@ -13,7 +15,7 @@ use super::source::{BATCH_ROWS, ROW, RawBatch};
 /// An open Parquet file.
 pub(crate) struct ParquetSource {
     file: PathBuf,
-    schema: ArrowSchemaRef,
+    schema: Arc<ArrowSchema>,
     /// Rows of each row group.
     groups: Vec<usize>,
     /// Next row.

@@ -118,10 +118,15 @@ pub struct TableOutcome {
     pub messages: Vec<String>,
 }
 
+fn iso_date<S: serde::Serializer>(date: &Option<NaiveDate>, serializer: S) -> Result<S::Ok, S::Error> {
+    date.map(|date| date.to_string()).serialize(serializer)
+}
+
 /// All tables as of a date.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CheckOutcome {
-    /// Only facts visible at this date were counted; `None`: all facts.
+    /// Only facts visible at this date were counted; `None`: all facts. Written as `YYYY-MM-DD`.
+    #[serde(serialize_with = "iso_date")]
     pub as_of: Option<NaiveDate>,
     /// The worst of the tables.
     pub status: Status,
