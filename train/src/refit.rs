@@ -156,7 +156,7 @@ impl<'a> Refit<'a> {
         let head = Head { target: self.target().to_owned(), margin, calibration };
         let signature = self.encoder.signature();
         let onnx = bellwether_models::onnx::write(signature, &head).map_err(|cause| self.model_error(learner, cause))?;
-        let head = bellwether_models::onnx::read(signature, self.target(), &onnx).map_err(|cause| self.model_error(learner, cause))?;
+        let head = bellwether_models::onnx::read(&onnx, signature).map_err(|cause| self.model_error(learner, cause))?;
         let scorer = Scorer::new(signature, &head).map_err(|cause| self.model_error(learner, cause))?;
         Ok(FittedModel { head, onnx, scorer })
     }
