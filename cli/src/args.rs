@@ -1,0 +1,257 @@
+//! The arguments of the `bellwether` command, and nothing else: no defaults hide in the code that uses them.
+
+use std::path::PathBuf;
+
+use bellwether_infer::cli::{EngineArguments, LogArguments};
+use chrono::NaiveDate;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// How likely is each account to churn or to expand, why, and how sure are we?
+#[derive(Debug, Parser)]
+#[command(name = "bellwether", version, max_term_width = 110)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) log: LogArguments,
+    #[command(flatten)]
+    pub(crate) project: ProjectArguments,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Which project.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ProjectArguments {
+    /// The project file.
+    #[arg(long, global = true, default_value = "bellwether.toml", env = "BELLWETHER_CONFIG", value_name = "FILE")]
+    pub(crate) config: PathBuf,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// The whole path on a simulated business, from raw tables to the accounts most worth a call.
+    Demo(DemoArguments),
+    /// Write a commented bellwether.toml.
+    Init(InitArguments),
+    /// Write the tables of a simulated subscription business, and the project file that reads them.
+    Simulate(SimulateArguments),
+    /// Read every table against the contract and say what is wrong.
+    Check(CheckArguments),
+    /// Compute point-in-time features.
+    Features(FeaturesArguments),
+    /// Judge the learners as they would have been used: refit in the past, score forward.
+    Backtest(BacktestArguments),
+    /// Backtest, choose, refit on all mature rows, and write the bundle into a registry.
+    Train(TrainArguments),
+    /// The models of a registry.
+    Models(ModelsArguments),
+    /// Features and scoring in one go.
+    Score(ScoreArguments),
+}
+
+/// `bellwether demo`.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArguments {
+    /// The folder to write; it must not exist, or be an earlier demo.
+    #[arg(long, default_value = "demo", value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) business: BusinessArguments,
+    #[command(flatten)]
+    pub(crate) learners: LearnerArguments,
+    #[command(flatten)]
+    pub(crate) threads: ThreadArguments,
+}
+
+/// The simulated business.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BusinessArguments {
+    /// How many accounts ever sign up.
+    #[arg(long, default_value_t = 5_000)]
+    pub(crate) accounts: u32,
+    /// How many months of history.
+    #[arg(long, default_value_t = 36)]
+    pub(crate) months: u32,
+    /// The seed of every random choice.
+    #[arg(long, default_value_t = 7)]
+    pub(crate) seed: u64,
+    /// The world: its parameters are fixed and documented.
+    #[arg(long, default_value = "standard")]
+    pub(crate) world: String,
+}
+
+/// `bellwether init`.
+#[derive(Debug, Args)]
+pub(crate) struct InitArguments {
+    /// The project folder.
+    pub(crate) directory: PathBuf,
+}
+
+/// `bellwether simulate`.
+#[derive(Debug, Args)]
+pub(crate) struct SimulateArguments {
+    #[command(flatten)]
+    pub(crate) business: BusinessArguments,
+    /// The project folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Also write the true probabilities, beside the tables and outside the contract's reach.
+    #[arg(long)]
+    pub(crate) truth: bool,
+    #[command(flatten)]
+    pub(crate) threads: ThreadArguments,
+}
+
+/// `bellwether check`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// The day to check for: only facts visible then count. Default: the day after the last known fact.
+    #[arg(long, value_name = "DATE")]
+    pub(crate) as_of: Option<NaiveDate>,
+    /// How the findings are written.
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub(crate) format: ReportFormat,
+    /// Write the bad rows below this folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) quarantine: Option<PathBuf>,
+}
+
+/// Form of a printed result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// For reading.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// `bellwether features`.
+#[derive(Debug, Args)]
+pub(crate) struct FeaturesArguments {
+    /// One observation date.
+    #[arg(long, value_name = "DATE", required_unless_present = "from", conflicts_with_all = ["from", "to"])]
+    pub(crate) as_of: Option<NaiveDate>,
+    /// First of several observation dates (inclusive).
+    #[arg(long, value_name = "DATE", requires = "to")]
+    pub(crate) from: Option<NaiveDate>,
+    /// Last of several observation dates (inclusive).
+    #[arg(long, value_name = "DATE", requires = "from")]
+    pub(crate) to: Option<NaiveDate>,
+    /// Step between them; monthly steps from a month-end stay at month-ends.
+    #[arg(long, value_enum, default_value_t = StepArgument::Month)]
+    pub(crate) every: StepArgument,
+    /// The feature file (Parquet).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) threads: ThreadArguments,
+}
+
+/// Step between observation dates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StepArgument {
+    /// Every day.
+    Day,
+    /// Every seven days.
+    Week,
+    /// Every month.
+    Month,
+    /// Every third month.
+    Quarter,
+}
+
+/// Which learners.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LearnerArguments {
+    /// base_rate, health_score, logistic, forest, boosting, or all; the forest is slow, so only by name or with all.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "base_rate,health_score,logistic,boosting",
+        env = "BELLWETHER_LEARNERS"
+    )]
+    pub(crate) learners: Vec<String>,
+}
+
+/// `bellwether backtest`.
+#[derive(Debug, Args)]
+pub(crate) struct BacktestArguments {
+    /// The run folder to write.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) learners: LearnerArguments,
+    #[command(flatten)]
+    pub(crate) threads: ThreadArguments,
+}
+
+/// `bellwether train`.
+#[derive(Debug, Args)]
+pub(crate) struct TrainArguments {
+    /// The registry folder.
+    #[arg(long, value_name = "DIR", default_value = "registry")]
+    pub(crate) out: PathBuf,
+    /// The model's name in the registry. Default: the project's name.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) learners: LearnerArguments,
+    #[command(flatten)]
+    pub(crate) threads: ThreadArguments,
+}
+
+/// `bellwether models`.
+#[derive(Debug, Args)]
+pub(crate) struct ModelsArguments {
+    /// The registry folder.
+    #[arg(long, value_name = "DIR", default_value = "registry", global = true)]
+    pub(crate) registry: PathBuf,
+    #[command(subcommand)]
+    pub(crate) command: ModelsCommand,
+}
+
+/// What to do with the models of a registry.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelsCommand {
+    /// Every model, version and alias.
+    List,
+    /// One model: its targets, training rows and out-of-time figures.
+    Show {
+        /// NAME, NAME@ALIAS or NAME@VERSION.
+        model: String,
+    },
+    /// Make a version the champion, if it was better out of time than the one that is.
+    Promote {
+        /// NAME@VERSION or NAME@challenger.
+        model: String,
+        /// Written to the registry's history.
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+}
+
+/// `bellwether score`.
+#[derive(Debug, Args)]
+pub(crate) struct ScoreArguments {
+    /// The observation date.
+    #[arg(long, value_name = "DATE")]
+    pub(crate) as_of: NaiveDate,
+    /// A bundle folder, or registry/NAME@ALIAS.
+    #[arg(long, value_name = "BUNDLE")]
+    pub(crate) bundle: String,
+    /// The output folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) engine: EngineArguments,
+    #[command(flatten)]
+    pub(crate) threads: ThreadArguments,
+}
+
+/// How many threads.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct ThreadArguments {
+    /// Threads; the result is the same bytes for any number. Default: all cores.
+    #[arg(long, env = "BELLWETHER_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+}

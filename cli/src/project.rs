@@ -1,0 +1,123 @@
+//! `bellwether.toml`, composed: each crate owns the type of its sections, this file only puts them side by side.
+//!
+//! Precedence is flag, then `BELLWETHER_*` variable, then file. An unknown key, a wrong type and a value that cannot be
+//! meant are errors that name the file, the line, the key and the nearest valid name.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use bellwether_features::contract::{
+    CatalogueOptions, Contract, EligibilityOptions, ProjectOptions, Sections, TableOptions, TargetOptions,
+    TicketOptions, WorkflowOptions, explain_toml_error, position,
+};
+use bellwether_train::settings::{BacktestOptions, BacktestSettings, CapacityOptions};
+use serde::Deserialize;
+
+use crate::failure::Failure;
+
+/// The version of the project file that this build reads.
+const CONFIG_VERSION: i64 = 1;
+/// A project file is written by people: anything larger is a mistake.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// The whole file as written.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProjectFile {
+    config_version: i64,
+    #[serde(default)]
+    project: ProjectOptions,
+    #[serde(default)]
+    tables: BTreeMap<String, TableOptions>,
+    #[serde(default)]
+    eligibility: EligibilityOptions,
+    #[serde(default)]
+    targets: BTreeMap<String, TargetOptions>,
+    #[serde(default)]
+    catalogue: CatalogueOptions,
+    #[serde(default)]
+    workflows: BTreeMap<String, WorkflowOptions>,
+    #[serde(default)]
+    tickets: TicketOptions,
+    #[serde(default)]
+    glossary: BTreeMap<String, String>,
+    #[serde(default)]
+    backtest: BacktestOptions,
+    #[serde(default)]
+    capacity: CapacityOptions,
+}
+
+/// A project: its contract, checked, and how its learners are judged.
+#[derive(Debug)]
+pub(crate) struct Project {
+    path: PathBuf,
+    source: String,
+    backtest: BacktestOptions,
+    capacity: CapacityOptions,
+    /// Tables, targets, eligibility and catalogue.
+    pub(crate) contract: Contract,
+}
+
+impl Project {
+    /// Reads and checks the project file.
+    pub(crate) fn load(path: &Path) -> Result<Self, Failure> {
+        let source = read(path)?;
+        let file: ProjectFile = toml::from_str(&source).map_err(|error| explain_toml_error(path, &source, &error))?;
+        if file.config_version != CONFIG_VERSION {
+            return Err(Failure::configuration(
+                format!(
+                    "{}: config_version: expected {CONFIG_VERSION}, found {}",
+                    place(path, &source, &["config_version"]),
+                    file.config_version
+                ),
+                "a newer bellwether may have written this file: upgrade, or write config_version = 1",
+            ));
+        }
+        let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let sections = Sections {
+            project: file.project,
+            tables: file.tables,
+            eligibility: file.eligibility,
+            targets: file.targets,
+            catalogue: file.catalogue,
+            workflows: file.workflows,
+            tickets: file.tickets,
+            glossary: file.glossary,
+        };
+        let contract = Contract::resolve(folder, sections).map_err(|error| {
+            let keys: Vec<&str> = error.key_path().iter().map(String::as_str).collect();
+            Failure::at(place(path, &source, &keys), error)
+        })?;
+        Ok(Self { path: path.to_owned(), source, backtest: file.backtest, capacity: file.capacity, contract })
+    }
+
+    /// How the learners are judged; `learners` given on the command line win over the file's.
+    pub(crate) fn backtest_settings(&self, learners: Option<&[String]>) -> Result<BacktestSettings, Failure> {
+        let mut options = self.backtest.clone();
+        if let Some(names) = learners {
+            options.learners = Some(names.to_vec());
+        }
+        options.resolve(&self.capacity).map_err(|error| {
+            let keys: Vec<&str> = error.key.split('.').collect();
+            Failure::at(place(&self.path, &self.source, &keys), error)
+        })
+    }
+}
+
+/// `file:line` of a key, or the file where the key is not written.
+fn place(path: &Path, source: &str, keys: &[&str]) -> String {
+    let longest = (1..=keys.len()).rev().find_map(|length| position(source, &keys[..length]));
+    longest.map_or_else(|| path.display().to_string(), |line| format!("{}:{line}", path.display()))
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    let hint = "`bellwether init DIR` writes a commented project file; --config names another one";
+    let unreadable = |cause: &dyn std::fmt::Display| {
+        Failure::configuration(format!("{}: the project file cannot be read: {cause}", path.display()), hint)
+    };
+    let bytes = std::fs::metadata(path).map_err(|error| unreadable(&error))?.len();
+    if bytes > MAX_BYTES {
+        return Err(unreadable(&format!("expected at most {MAX_BYTES} bytes, found {bytes}")));
+    }
+    std::fs::read_to_string(path).map_err(|error| unreadable(&error))
+}
