@@ -26,7 +26,6 @@ use crate::facts::{Facts, Names};
 use crate::signal::SignalDefinition;
 pub use settings::{CatalogueSettings, Workflow};
 pub(crate) use template::{Formula, Levels};
-use template::{Need, Template};
 
 /// Which tables, and which of their optional columns, there are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

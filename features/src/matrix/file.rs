@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Date32Type, Float32Type};
-use arrow_array::{Array, ArrayRef, Date32Array, Float32Array, RecordBatch, StringArray};
+use arrow_array::{ArrayRef, Date32Array, Float32Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -225,7 +225,11 @@ fn described<T: serde::de::DeserializeOwned>(path: &Path, pairs: &[KeyValue], ke
     })
 }
 
-/// A column of texts while it is read.
+fn wrong(path: &Path, expected: String) -> MatrixError {
+    MatrixError::Format { path: path.to_owned(), expected, found: "no such column".to_owned() }
+}
+
+/// A column while it is read.
 #[derive(Debug)]
 enum Growing {
     Numeric(Vec<f32>),
@@ -251,16 +255,13 @@ impl<'p> Reading<'p> {
         Self { path, account_ids: Vec::new(), as_of: Vec::new(), signals, columns }
     }
 
-    fn wrong(&self, expected: String) -> MatrixError {
-        MatrixError::Format { path: self.path.to_owned(), expected, found: "no such column".to_owned() }
-    }
 
     fn take(&mut self, batch: &RecordBatch) -> Result<(), MatrixError> {
         let ids = batch.column_by_name("account_id").and_then(|column| column.as_string_opt::<i32>());
-        let ids = ids.ok_or_else(|| self.wrong("a string column `account_id`".to_owned()))?;
+        let ids = ids.ok_or_else(|| wrong(self.path, "a string column `account_id`".to_owned()))?;
         self.account_ids.extend(ids.iter().map(|id| id.unwrap_or_default().to_owned()));
         let dates = batch.column_by_name("as_of").and_then(|column| column.as_primitive_opt::<Date32Type>());
-        let dates = dates.ok_or_else(|| self.wrong("a date column `as_of`".to_owned()))?;
+        let dates = dates.ok_or_else(|| wrong(self.path, "a date column `as_of`".to_owned()))?;
         self.as_of.extend(dates.values().iter().map(|days| date_from_days(i64::from(*days)).unwrap_or_default()));
         for place in 0..self.signals.len() {
             self.take_signal(batch, place)?;
@@ -269,8 +270,8 @@ impl<'p> Reading<'p> {
     }
 
     fn take_signal(&mut self, batch: &RecordBatch, place: usize) -> Result<(), MatrixError> {
-        let name = &self.signals[place].name;
-        let missing = |kind: &str| self.wrong(format!("a {kind} column `{name}`"));
+        let (path, name) = (self.path, &self.signals[place].name);
+        let missing = |kind: &str| wrong(path, format!("a {kind} column `{name}`"));
         let column = batch.column_by_name(name).ok_or_else(|| missing("signal"))?;
         match &mut self.columns[place] {
             Growing::Numeric(values) => {

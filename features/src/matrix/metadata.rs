@@ -22,6 +22,7 @@ pub const FILE_FORMAT: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DateCounts {
     /// Date.
+    #[serde(with = "as_text")]
     pub as_of: NaiveDate,
     /// Rows.
     pub rows: usize,
@@ -35,6 +36,7 @@ pub struct FeatureMetadata {
     /// [`FILE_FORMAT`].
     pub format: u32,
     /// Observation dates, ascending.
+    #[serde(with = "as_texts")]
     pub as_of: Vec<NaiveDate>,
     /// Digest of the definition of each column.
     pub definitions: BTreeMap<String, String>,
@@ -124,4 +126,39 @@ fn latest<T>(
 #[expect(clippy::cast_precision_loss, reason = "an age in hours needs no more than 53 bits")]
 fn hours(micros: i64) -> f64 {
     micros as f64 / 3_600_000_000.0
+}
+
+/// A date as `YYYY-MM-DD`.
+mod as_text {
+    use chrono::NaiveDate;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::time::{format_date, parse_date};
+
+    pub(super) fn serialize<S: Serializer>(date: &NaiveDate, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&format_date(*date))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NaiveDate, D::Error> {
+        parse_date(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+/// Dates as `YYYY-MM-DD`.
+mod as_texts {
+    use chrono::NaiveDate;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::time::{format_date, parse_date};
+
+    pub(super) fn serialize<S: Serializer>(dates: &[NaiveDate], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(dates.iter().copied().map(format_date))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<NaiveDate>, D::Error> {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        texts.iter().map(|text| parse_date(text).map_err(D::Error::custom)).collect()
+    }
 }
