@@ -1,5 +1,5 @@
-//! Measures the simulator: `cargo run --release -p bellwether-simulate --example simulate -- ACCOUNTS MONTHS SEED OUT
-//! [truth] [WORLD]`, under `/usr/bin/time -v` for its peak memory.
+//! Measures the simulator: build with `cargo build --release --workspace --example simulate`, then run
+//! `/usr/bin/time -v $CARGO_TARGET_DIR/release/examples/simulate ACCOUNTS MONTHS SEED OUT [truth] [WORLD]`.
 
 use std::error::Error;
 use std::io::Write;
@@ -13,8 +13,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [accounts, months, seed, out, rest @ ..] = arguments.as_slice() else {
         return Err("usage: simulate ACCOUNTS MONTHS SEED OUT [truth] [WORLD]".into());
     };
-    let mut parameters =
-        Parameters { accounts: accounts.parse()?, months: months.parse()?, seed: seed.parse()?, ..Parameters::default() };
+    let mut parameters = Parameters {
+        accounts: accounts.parse()?,
+        months: months.parse()?,
+        seed: seed.parse()?,
+        ..Parameters::default()
+    };
     for word in rest {
         if word == "truth" {
             parameters.truth = true;

@@ -70,14 +70,8 @@ impl Profile {
         let channel = random.weighted(&CHANNEL_WEIGHTS);
         let long_standing = sign_up_day < calendar.start;
         let selection = if long_standing { 0.15 } else { 0.0 };
-        let mut taste = [1.0; FEATURES.len()];
-        for factor in &mut taste {
-            *factor = random.log_normal(1.0, 0.5);
-        }
-        let mut panel = [0.0; PANEL];
-        for member in &mut panel {
-            *member = 0.9 * random.normal();
-        }
+        let taste = std::array::from_fn(|_| random.log_normal(1.0, 0.5));
+        let panel = std::array::from_fn(|_| 0.9 * random.normal());
         let profile = Self {
             index,
             segment,
@@ -124,7 +118,11 @@ fn draw_contract(segment: &SegmentParameters, anchor: NaiveDate, start: Day, ran
         plan: random.weighted(&segment.plan_weights),
         seats: (seats as u32).clamp(1, segment.maximum_seats),
         add_on: 0.0,
-        discount: if random.chance(0.35) { (random.between(0.0, segment.maximum_discount) * 100.0).round() / 100.0 } else { 0.0 },
+        discount: if random.chance(0.35) {
+            (random.between(0.0, segment.maximum_discount) * 100.0).round() / 100.0
+        } else {
+            0.0
+        },
     };
     while contract.next_anniversary() < start && months_after(anchor, contract.next_month) > anchor {
         contract.next_month += 1;

@@ -23,7 +23,10 @@ pub enum SimulateError {
     },
     /// No world has this name.
     #[error("simulate: no world is called `{found}`; expected one of {expected}")]
-    #[diagnostic(code(simulate::world), help("`standard` is the default; each world is described in its documentation"))]
+    #[diagnostic(
+        code(simulate::world),
+        help("`standard` is the default; each world is described in its documentation")
+    )]
     UnknownWorld {
         /// What was given.
         found: String,

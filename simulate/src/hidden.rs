@@ -82,8 +82,7 @@ impl Hidden {
             self.value += effect.jolt;
             self.demand += effect.demand;
         }
-        self.value +=
-            world.reversion * (profile.level + self.shift - self.value) + world.volatility * random.normal();
+        self.value += world.reversion * (profile.level + self.shift - self.value) + world.volatility * random.normal();
         self.smoothed += (self.value - self.smoothed) / world.smoothing_weeks;
         let called_for = sigmoid(1.2 * self.value + profile.curiosity);
         self.breadth += world.breadth_reversion * (called_for - self.breadth);

@@ -128,8 +128,7 @@ impl<'a> Living<'a> {
     fn new(setting: Setting<'a>, contract: Contract, hidden: Hidden, mut random: Random) -> Self {
         let profile = setting.profile;
         let months = if contract.annual { (contract.next_month - 1) / 12 * 12 } else { contract.next_month - 1 };
-        let effective_at =
-            if months == 0 { profile.signed_up_at } else { midnight(contract.anniversary(months)) };
+        let effective_at = if months == 0 { profile.signed_up_at } else { midnight(contract.anniversary(months)) };
         let first = version(effective_at, contract.mrr(), contract, &mut random);
         let next_as_of = setting.calendar.as_of.partition_point(|&day| day <= profile.first_day);
         Self {

@@ -110,6 +110,9 @@ value_moments = {value_moments}
 [workflows.publish]
 steps = ["draft", "review", "publish"]
 
+[tickets]
+severe = ["high", "critical"]
+
 [tickets.kinds]
 how_to = {how_to}
 complaint = {complaint}

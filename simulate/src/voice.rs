@@ -65,7 +65,7 @@ pub(crate) fn write_tickets(simulation: &Simulation, life: &Life, rows: &mut Vec
     for week in &life.weeks {
         let incident = week.shock == Some(Shock::Incident);
         let size = f64::from(week.contract.seats).powf(0.4);
-        let ordinary = 0.045 * size * (-0.6 * week.hidden.value).exp().min(6.0);
+        let ordinary = 0.03 * size * (-0.6 * week.hidden.value).exp().min(6.0);
         let burst = if incident { 1.5 + 0.5 * size } else { 0.0 };
         for _ in 0..random.poisson(ordinary + burst) {
             let day = week.first_day + random.weighted(&[1.0, 1.0, 1.0, 1.0, 1.0, 0.3, 0.2]) as Day;

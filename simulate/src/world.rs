@@ -237,13 +237,8 @@ const STANDARD: WorldParameters = WorldParameters {
     delay_minutes: 45.0,
 };
 
-const SEASONAL: WorldParameters = WorldParameters {
-    weekend_pace: 0.05,
-    year_end_pace: 0.2,
-    august_pace: 0.6,
-    churn_budget_season: 0.8,
-    ..STANDARD
-};
+const SEASONAL: WorldParameters =
+    WorldParameters { weekend_pace: 0.05, year_end_pace: 0.2, august_pace: 0.6, churn_budget_season: 0.8, ..STANDARD };
 
 const CALM: WorldParameters = WorldParameters {
     volatility: 0.1,

@@ -143,7 +143,8 @@ impl Staging {
             if let Some(parent) = target.parent() {
                 fs::create_dir_all(parent).map_err(SimulateError::file("create", parent))?;
             }
-            fs::rename(self.folder.join(&relative), &target).map_err(SimulateError::file("move into place", &target))?;
+            fs::rename(self.folder.join(&relative), &target)
+                .map_err(SimulateError::file("move into place", &target))?;
         }
         Ok(())
     }

@@ -211,11 +211,7 @@ fn mean(values: &[f64]) -> f64 {
 fn usage_falls_before_churn_and_rises_before_expansion() {
     let business = business();
     let table = business.usage();
-    let mut usage: HashMap<String, Vec<(i64, f64)>> = HashMap::new();
-    let rows = table.texts("account_id").into_iter().zip(instants(&table, "at")).zip(table.numbers("quantity"));
-    for ((account, at), quantity) in rows {
-        usage.entry(account).or_default().push((at, quantity));
-    }
+    let usage = by_account(&table, "at", table.numbers("quantity"));
     let start = business.end - 730 * DAY;
     let (mut leaving, mut growing, mut others) = (Vec::new(), Vec::new(), Vec::new());
     for (account, changes) in subscriptions(&business.path) {
@@ -259,6 +255,65 @@ fn those_who_leave_paid_later_and_answered_lower() {
     let scores = nps.integers("score").into_iter().map(|score| score.unwrap() as f64);
     let (gone, stayed) = split(nps.texts("account_id").into_iter().zip(scores).collect());
     assert!(gone < stayed - 1.0, "NPS: {gone} against {stayed}");
+}
+
+/// Values of one column by account, with their instants.
+fn by_account(table: &Table, at: &str, values: impl IntoIterator<Item = f64>) -> HashMap<String, Vec<(i64, f64)>> {
+    let mut found: HashMap<String, Vec<(i64, f64)>> = HashMap::new();
+    for ((account, at), value) in table.texts("account_id").into_iter().zip(instants(table, at)).zip(values) {
+        found.entry(account).or_default().push((at, value));
+    }
+    found
+}
+
+/// Values of an account within the given days before a moment.
+fn before<'a>(
+    values: &'a HashMap<String, Vec<(i64, f64)>>,
+    account: &str,
+    moment: i64,
+    days: std::ops::Range<i64>,
+) -> impl Iterator<Item = f64> + 'a {
+    let window = moment - days.end * DAY..moment - days.start * DAY;
+    let rows = values.get(account).map(Vec::as_slice).unwrap_or_default();
+    rows.iter().filter(move |(at, _)| window.contains(at)).map(|(_, value)| *value)
+}
+
+#[test]
+fn the_worked_pair_is_recognisable() {
+    // Usage down 30 %, NPS 6, tickets, an invoice paid 15 days late: churn of some 15 %. Usage up 50 %, NPS 9, near the
+    // limit of the plan: far more expansion than usual.
+    let business = business();
+    let (usage, nps, tickets) = (business.usage(), business.table("nps"), business.table("tickets"));
+    let (invoices, limits) = (business.table("invoices"), business.table("subscriptions"));
+    let quantity = by_account(&usage, "at", usage.numbers("quantity"));
+    let scores = by_account(&nps, "at", instants(&nps, "score").into_iter().map(|score| score as f64));
+    let opened = by_account(&tickets, "opened_at", tickets.texts("ticket_id").iter().map(|_| 1.0));
+    let late = invoices.integers("paid_at").into_iter().zip(instants(&invoices, "due_at"));
+    let late = late.map(|(paid, due)| (paid.unwrap_or(business.end) - due) as f64 / DAY as f64).collect::<Vec<_>>();
+    let late = by_account(&invoices, "due_at", late);
+    let limits = by_account(&limits, "effective_at", limits.numbers("usage_limit"));
+    let truth = Table::read(&business.path.join("truth/probabilities.parquet"));
+    let (churn, expansion) = (truth.numbers("churn_90d"), truth.numbers("expansion_60d"));
+    let (mut troubled, mut thriving) = (Vec::new(), Vec::new());
+    let rows = truth.texts("account_id").into_iter().zip(instants(&truth, "as_of"));
+    for ((account, day), (churn, expansion)) in rows.zip(churn.iter().zip(&expansion)) {
+        let as_of = day * DAY;
+        let sum = |days| before(&quantity, &account, as_of, days).sum::<f64>();
+        let (now, then) = (sum(0..28), sum(28..56));
+        let Some(score) = before(&scores, &account, as_of, 0..200).last() else { continue };
+        let late = before(&late, &account, as_of, 0..150).fold(0.0, f64::max);
+        let tickets = before(&opened, &account, as_of, 0..90).count();
+        let limit = before(&limits, &account, as_of, 0..5_000).last().unwrap_or(f64::MAX);
+        if now < 0.8 * then && now > 0.5 * then && (5.0..=6.0).contains(&score) && tickets >= 2 && late > 8.0 {
+            troubled.push(*churn);
+        }
+        if now > 1.3 * then && score >= 9.0 && now / 28.0 * 30.0 > 0.8 * limit {
+            thriving.push(*expansion);
+        }
+    }
+    assert!(troubled.len() > 5 && (0.07..0.3).contains(&mean(&troubled)), "{}: {}", troubled.len(), mean(&troubled));
+    assert!(mean(&troubled) > 1.7 * mean(&churn));
+    assert!(thriving.len() > 50 && mean(&thriving) > 2.0 * mean(&expansion), "{}: {}", thriving.len(), mean(&thriving));
 }
 
 #[test]
