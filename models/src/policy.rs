@@ -445,7 +445,7 @@ mod tests {
         assert!(policy().validate(&signature(), &targets).is_ok());
         let broken: [(fn(&mut Policy), &str); 5] = [
             (|policy| policy.roles.mrr = Some("plan".to_owned()), "roles.mrr"),
-            (|policy| drop(policy.bands.remove("churn_90d")), "bands"),
+            (|policy| policy.bands.clear(), "bands"),
             (|policy| policy.usage_depth_high = Some(f64::NAN), "usage_depth_high"),
             (|policy| policy.value_high_mrr = Some(1.0), "value_high_mrr"),
             (|policy| policy.max_share_outside_training = 2.0, "max_share_outside_training"),
