@@ -34,8 +34,8 @@ impl MarginModel {
         }
     }
 
-    /// The model with leaves on a grid on which float sums are exact; see [`TreeEnsemble::with_exact_sums`]. A linear model is
-    /// 64-bit everywhere and stays as it is.
+    /// The model with leaves on a grid on which float sums are exact; see [`TreeEnsemble::with_exact_sums`]. A linear
+    /// model is 64-bit everywhere and stays as it is.
     #[must_use]
     pub fn with_exact_sums(self) -> Self {
         match self {

@@ -1,8 +1,8 @@
 //! `policy.json`: what turns probabilities into bands, health, value and status.
 //!
-//! The rules are few and plain, because people act on them: one cut-off per level, one role per column, and a role that no
-//! input plays makes a null, never a guess. [`Policy::resolve`] finds the inputs once; the [`ResolvedPolicy`] is what the
-//! nightly job and the outlook read rows with.
+//! The rules are few and plain, because people act on them: one cut-off per level, one role per column, and a role that
+//! no input plays makes a null, never a guess. [`Policy::resolve`] finds the inputs once; the [`ResolvedPolicy`] is
+//! what the nightly job and the outlook read rows with.
 
 use std::collections::BTreeMap;
 
@@ -288,8 +288,8 @@ impl ResolvedPolicy {
         Some(health(usage, satisfaction))
     }
 
-    /// Why a row cannot be scored, or [`StatusReason::Ok`]. The order is that of [`StatusReason`], except that a missing
-    /// input that must be there comes first.
+    /// Why a row cannot be scored, or [`StatusReason::Ok`]. The order is that of [`StatusReason`], except that a
+    /// missing input that must be there comes first.
     #[must_use]
     pub fn status_reason(&self, reference: Option<&Reference>, block: &FeatureBlock, row: usize) -> StatusReason {
         let number_missing = self.required_numbers.iter().any(|position| known(block, Some(*position), row).is_none());

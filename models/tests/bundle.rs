@@ -22,6 +22,30 @@ fn heads(signature: &Signature, seed: u64) -> Vec<Head> {
     TARGETS.iter().zip([5, 3]).map(|(target, at)| Head { target: (*target).to_owned(), ..all[at].clone() }).collect()
 }
 
+fn target(name: &str) -> TargetInfo {
+    TargetInfo {
+        name: name.to_owned(),
+        text: "what is foretold".to_owned(),
+        horizon_days: 90,
+        learner: "boosting".to_owned(),
+    }
+}
+
+fn policy() -> Policy {
+    Policy {
+        roles: Roles { usage_depth: Some("usage_0".to_owned()), ..Roles::default() },
+        bands: TARGETS.map(|target| (target.to_owned(), BandCutoffs { medium: 0.1, high: 0.3 })).into(),
+        usage_depth_high: Some(1.0),
+        satisfaction_high: None,
+        value_medium_mrr: None,
+        value_high_mrr: None,
+        max_usage_recency_days: None,
+        requires_usage: false,
+        max_share_outside_training: 0.25,
+        mean_expansion_uplift: None,
+    }
+}
+
 fn contents(seed: u64) -> BundleContents {
     let signature = testing::random_signature(seed);
     let block = testing::random_block(&signature, 500, seed);
@@ -32,30 +56,12 @@ fn contents(seed: u64) -> BundleContents {
         .collect();
     let outputs: Vec<(&str, &[f64])> =
         TARGETS.iter().zip(&scores).map(|(target, values)| (*target, values.as_slice())).collect();
-    let target = |name: &&str| TargetInfo {
-        name: (*name).to_owned(),
-        text: "what is foretold".to_owned(),
-        horizon_days: 90,
-        learner: "boosting".to_owned(),
-    };
-    let bands = TARGETS.map(|target| (target.to_owned(), BandCutoffs { medium: 0.1, high: 0.3 }));
     let rows = TARGETS.map(|target| (target.to_owned(), TargetRows { rows: 500, positives: 40 }));
     BundleContents {
         name: "acme".to_owned(),
-        targets: TARGETS.iter().map(target).collect(),
+        targets: TARGETS.iter().map(|name| target(name)).collect(),
         signals: signature.inputs.iter().map(|input| SignalCard::unknown(&input.name, &input.kind)).collect(),
-        policy: Policy {
-            roles: Roles { usage_depth: Some("usage_0".to_owned()), ..Roles::default() },
-            bands: bands.into(),
-            usage_depth_high: Some(1.0),
-            satisfaction_high: None,
-            value_medium_mrr: None,
-            value_high_mrr: None,
-            max_usage_recency_days: None,
-            requires_usage: false,
-            max_share_outside_training: 0.25,
-            mean_expansion_uplift: None,
-        },
+        policy: policy(),
         reference: Reference::from_block(&signature, &block, &outputs).expect("bins"),
         heads,
         signature,
