@@ -47,8 +47,8 @@ fn run_score(arguments: &Arguments, score: &ScoreArguments) -> Result<(), InferE
         reasons: score.reasons.into(),
         limits: bellwether_infer::limits::Limits::default(),
     };
-    let stop = StopFlag::install()
-        .map_err(|error| InferError::Internal { reason: format!("no signal handler: {error}") })?;
+    let stop =
+        StopFlag::install().map_err(|error| InferError::Internal { reason: format!("no signal handler: {error}") })?;
     let terminal = Terminal::new(arguments.common.progress(), stop);
     let result = score::run(&request, &terminal);
     terminal.clear();

@@ -45,11 +45,7 @@ impl Columns {
     /// # Errors
     /// [`InferError::MissingColumns`] with all that are missing, [`InferError::WrongTypes`] with all that are wrong,
     /// [`InferError::Definition`] with all inputs that are defined otherwise than when the model was trained.
-    pub(crate) fn find(
-        file: &FeatureFile,
-        signature: &Signature,
-        observer: &dyn Observer,
-    ) -> Result<Self, InferError> {
+    pub(crate) fn find(file: &FeatureFile, signature: &Signature, observer: &dyn Observer) -> Result<Self, InferError> {
         let (columns, extra) = match_columns(&file.path, file.schema(), signature)?;
         if extra > 0 {
             observer.warning(&Warning::ExtraColumns { count: extra });
@@ -123,8 +119,7 @@ fn is_text(kind: &DataType) -> bool {
 }
 
 fn is_number(kind: &DataType) -> bool {
-    kind.is_integer()
-        || matches!(kind, DataType::Float32 | DataType::Float64 | DataType::Boolean | DataType::Null)
+    kind.is_integer() || matches!(kind, DataType::Float32 | DataType::Float64 | DataType::Boolean | DataType::Null)
 }
 
 fn is_date(kind: &DataType) -> bool {
@@ -138,11 +133,7 @@ fn row_bytes(signature: &Signature) -> u64 {
 }
 
 /// Each definition digest in the file against that of the signature.
-fn compare_definitions(
-    file: &FeatureFile,
-    signature: &Signature,
-    observer: &dyn Observer,
-) -> Result<(), InferError> {
+fn compare_definitions(file: &FeatureFile, signature: &Signature, observer: &dyn Observer) -> Result<(), InferError> {
     let Some(facts) = &file.facts else {
         observer.warning(&Warning::NoMetadata);
         return Ok(());
@@ -191,7 +182,9 @@ mod tests {
 
     fn signature() -> Signature {
         let plan = InputKind::Category { levels: vec!["a".into()] };
-        Signature { inputs: vec![input("plan", plan), input("mrr", InputKind::Numeric), input("seats", InputKind::Numeric)] }
+        Signature {
+            inputs: vec![input("plan", plan), input("mrr", InputKind::Numeric), input("seats", InputKind::Numeric)],
+        }
     }
 
     fn schema(columns: &[(&str, DataType)]) -> Schema {

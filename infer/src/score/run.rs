@@ -50,8 +50,15 @@ pub fn run(request: &ScoreRequest, observer: &dyn Observer) -> Result<ScoreSumma
     run.warn_of_values(&scored.tally, &drift);
     observer.stage(Stage::Publish);
     let publication = Publication::of(plan.as_of, &run_id);
-    let finished =
-        Finished { run_id: &run_id, started_at, engine: engine.name(), counts, drift, scored: &scored, publication: &publication };
+    let finished = Finished {
+        run_id: &run_id,
+        started_at,
+        engine: engine.name(),
+        counts,
+        drift,
+        scored: &scored,
+        publication: &publication,
+    };
     run.describe(&finished, &staged)?;
     observer.check_stop()?;
     publication.publish(&output, &staged)?;
