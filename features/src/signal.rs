@@ -1,6 +1,11 @@
 //! What a signal is: the one definition that training, the nightly job, reports and reasons read.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// Version of the computations behind the definitions; raised whenever a signal's value changes although the words of
+/// its definition do not. Part of every digest, so a bundle refuses features made by another version.
+pub const ENGINE_VERSION: u32 = 1;
 
 /// Which thought a signal belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -86,4 +91,56 @@ pub struct SignalDefinition {
     /// Everything else that the value depends on, in words that change when the computation changes (e.g. the declared
     /// catalogue); part of the digest.
     pub parameters: String,
+}
+
+/// What the digest is taken over; the order of the fields is the order in the JSON.
+#[derive(Serialize)]
+struct Digested<'a> {
+    engine_version: u32,
+    definition: &'a SignalDefinition,
+}
+
+impl SignalDefinition {
+    /// SHA-256 (hex) over the JSON of the definition, fields in declared order and without spaces, and
+    /// [`ENGINE_VERSION`].
+    #[must_use]
+    pub fn digest(&self) -> String {
+        // Strings, numbers and unit variants only: there is nothing here that JSON could refuse.
+        let text = serde_json::to_string(&Digested { engine_version: ENGINE_VERSION, definition: self });
+        hex::encode(Sha256::digest(text.unwrap_or_default()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn definition() -> SignalDefinition {
+        SignalDefinition {
+            name: "usage_events_28d".to_owned(),
+            family: Family::Usage,
+            idea: "usage.events".to_owned(),
+            unit: Unit::Count,
+            window_days: Some(28),
+            table: "usage".to_owned(),
+            text: "events in the last 28 days: {value}".to_owned(),
+            churn: Direction::Down,
+            expansion: Direction::Up,
+            actionable: true,
+            parameters: "number of uses".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_digest_is_pinned_and_follows_every_field() {
+        let json = r#"{"engine_version":1,"definition":{"name":"usage_events_28d","family":"usage","idea":"usage.events","#
+            .to_owned()
+            + r#""unit":"count","window_days":28,"table":"usage","text":"events in the last 28 days: {value}","#
+            + r#""churn":"down","expansion":"up","actionable":true,"parameters":"number of uses"}}"#;
+        assert_eq!(definition().digest(), hex::encode(Sha256::digest(json)));
+        let changed = SignalDefinition { parameters: "number of distinct uses".to_owned(), ..definition() };
+        assert_ne!(changed.digest(), definition().digest());
+        let turned = SignalDefinition { churn: Direction::Unknown, ..definition() };
+        assert_ne!(turned.digest(), definition().digest());
+    }
 }

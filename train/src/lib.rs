@@ -1,3 +1,35 @@
 //! Dataset, folds, learners, calibration, metrics, backtest, selection and registry.
 
+pub mod backtest;
+pub mod cadence;
+pub mod calibrate;
+mod card;
+pub mod dataset;
+pub mod encode;
+pub mod error;
+pub mod evaluate;
+pub mod export;
+pub mod fold;
+mod gate;
 pub mod learner;
+pub mod metric;
+pub mod observer;
+pub mod policy;
+pub mod pool;
+pub mod refit;
+pub mod registry;
+pub mod report;
+pub mod settings;
+mod staging;
+pub mod summary;
+mod text;
+pub mod train;
+pub mod truth;
+
+pub use backtest::{Backtest, backtest};
+pub use dataset::Dataset;
+pub use error::TrainError;
+pub use export::write_run;
+pub use observer::{Observer, Progress, Silent};
+pub use settings::{BacktestOptions, BacktestSettings, CapacityOptions};
+pub use train::{Trained, train};

@@ -7,6 +7,21 @@
 use bellwether_features::signal::SignalDefinition;
 use bellwether_models::{FeatureBlock, MarginModel, Signature};
 
+pub mod baseline;
+pub mod boosting;
+pub mod forest;
+pub mod kind;
+pub mod logistic;
+pub(crate) mod rows;
+pub mod rules;
+
+pub use baseline::BaseRate;
+pub use boosting::{Boosting, BoostingParameters};
+pub use forest::{Forest, ForestParameters};
+pub use kind::{LearnerKind, UnknownLearner};
+pub use logistic::{Logistic, LogisticParameters};
+pub use rules::HealthScore;
+
 /// Rows to learn from. All slices have `block.rows` entries, in one order: by (as_of, account_id).
 #[derive(Debug, Clone, Copy)]
 pub struct TrainingRows<'a> {
@@ -71,13 +86,37 @@ pub enum LearnError {
         /// What was given.
         found: String,
     },
-    /// The library behind the learner gave up.
+    /// Columns or rows that do not fit together.
+    #[error("{learner}: expected {expected} {what}, found {found}")]
+    #[diagnostic(code(bellwether::learn::shape), help("rows, labels, weights and the signature must describe one set"))]
+    Shape {
+        /// Learner.
+        learner: &'static str,
+        /// What is counted.
+        what: &'static str,
+        /// Count that the signature or the block calls for.
+        expected: usize,
+        /// Count found.
+        found: usize,
+    },
+    /// A row weight that cannot be used.
+    #[error("{learner}: expected a finite weight above 0, found {found} in row {row}")]
+    #[diagnostic(code(bellwether::learn::weight), help("leave a row out instead of giving it weight 0"))]
+    Weight {
+        /// Learner.
+        learner: &'static str,
+        /// Row, from 0.
+        row: usize,
+        /// Weight found.
+        found: f64,
+    },
+    /// The fit gave no usable model.
     #[error("{learner}: the fit failed: {cause}")]
     #[diagnostic(code(bellwether::learn::failed))]
     Failed {
         /// Learner.
         learner: &'static str,
-        /// The library's own words.
+        /// What went wrong, in the words of the library where one is used.
         cause: String,
     },
 }

@@ -1,0 +1,179 @@
+//! The catalogue: every signal once, its words beside its formula.
+//!
+//! A family module is a list of [`Template`]s. A template says all there is to say about a signal (name, idea, unit,
+//! windows, text, expected directions, its rule in words) and ends in the function that computes it from a
+//! [`View`]: what is visible of one account at one date. There is no second list to keep in step: a signal without a
+//! formula cannot be written down, and a formula without a definition has no place to stand.
+//!
+//! The words of the rule are part of the definition and so of its digest: to change what a signal means is to change its
+//! rule, and then a bundle that was trained on the old meaning refuses the new features.
+//!
+//! Which signals exist depends on declarations only (tables, declared product catalogue), never on values. A missing
+//! optional table takes its signals away and changes nothing else.
+
+mod adoption;
+mod commercial;
+mod nps;
+mod payments;
+mod segment;
+mod settings;
+mod support;
+mod template;
+mod usage;
+
+use crate::engine::view::View;
+use crate::facts::{Facts, Names};
+use crate::signal::SignalDefinition;
+pub use settings::{CatalogueSettings, Workflow};
+pub(crate) use template::{Formula, Levels};
+
+/// Which tables, and which of their optional columns, there are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Availability {
+    /// Usage.
+    pub usage: bool,
+    /// Usage names its users.
+    pub users: bool,
+    /// Subscriptions.
+    pub subscriptions: bool,
+    /// Subscriptions name their plans.
+    pub plans: bool,
+    /// NPS answers.
+    pub nps: bool,
+    /// Invoices.
+    pub invoices: bool,
+    /// Tickets.
+    pub tickets: bool,
+    /// Accounts name their segments.
+    pub segments: bool,
+    /// Accounts name their industries.
+    pub industries: bool,
+    /// Accounts name their regions.
+    pub regions: bool,
+    /// Accounts name their channels.
+    pub channels: bool,
+}
+
+impl Availability {
+    /// What `facts` hold: a table is there when it is declared, an optional column when any row has a value.
+    #[must_use]
+    pub fn of(facts: &Facts) -> Self {
+        let named = |names: &Names| !names.names.is_empty();
+        Self {
+            usage: facts.usage.is_some(),
+            users: facts.usage.is_some() && named(&facts.users),
+            subscriptions: facts.subscriptions.is_some(),
+            plans: facts.subscriptions.is_some() && named(&facts.plans),
+            nps: facts.nps.is_some(),
+            invoices: facts.invoices.is_some(),
+            tickets: facts.tickets.is_some(),
+            segments: named(&facts.segments),
+            industries: named(&facts.industries),
+            regions: named(&facts.regions),
+            channels: named(&facts.channels),
+        }
+    }
+
+    /// Everything is there.
+    #[must_use]
+    pub fn full() -> Self {
+        Self {
+            usage: true,
+            users: true,
+            subscriptions: true,
+            plans: true,
+            nps: true,
+            invoices: true,
+            tickets: true,
+            segments: true,
+            industries: true,
+            regions: true,
+            channels: true,
+        }
+    }
+
+    /// Optional tables that are not there, by canonical name, in the order of signals.md.
+    #[must_use]
+    pub fn missing_tables(&self) -> Vec<String> {
+        let tables = [
+            ("usage", self.usage),
+            ("subscriptions", self.subscriptions),
+            ("nps", self.nps),
+            ("invoices", self.invoices),
+            ("tickets", self.tickets),
+        ];
+        tables.into_iter().filter(|(_, there)| !there).map(|(name, _)| name.to_owned()).collect()
+    }
+}
+
+/// A signal: what it is, and how it is computed.
+#[derive(Debug, Clone)]
+pub struct Signal {
+    /// The definition.
+    pub definition: SignalDefinition,
+    pub(crate) formula: Formula,
+}
+
+impl Signal {
+    /// The value for one account and date, as the column holds it; NaN is null.
+    pub(crate) fn number(&self, view: &View<'_>) -> f32 {
+        let window = self.definition.window_days.unwrap_or(0);
+        match self.formula {
+            Formula::Number(formula) => formula(view, window).map_or(f32::NAN, to_column),
+            Formula::Category(..) => f32::NAN,
+        }
+    }
+}
+
+/// Narrows to the column's float; what is not finite is null.
+#[expect(clippy::cast_possible_truncation, reason = "columns are 32-bit by contract; out of range is null")]
+fn to_column(value: f64) -> f32 {
+    let narrow = value as f32;
+    if narrow.is_finite() { narrow } else { f32::NAN }
+}
+
+/// The signals of a business.
+#[derive(Debug, Clone)]
+pub struct Catalogue {
+    signals: Vec<Signal>,
+    settings: CatalogueSettings,
+}
+
+impl Catalogue {
+    /// The signals that `available` tables and declared `settings` allow, family by family, in a fixed order.
+    #[must_use]
+    pub fn new(available: &Availability, settings: &CatalogueSettings) -> Self {
+        let families = [
+            usage::templates(),
+            adoption::templates(),
+            nps::templates(),
+            payments::templates(),
+            commercial::templates(),
+            support::templates(),
+            segment::templates(),
+        ];
+        let possible = families.into_iter().flatten().filter(|template| template.is_possible(available, settings));
+        Self { signals: possible.flat_map(|template| template.signals(settings)).collect(), settings: settings.clone() }
+    }
+
+    /// The signals, in column order.
+    #[must_use]
+    pub fn signals(&self) -> &[Signal] {
+        &self.signals
+    }
+
+    /// The definitions, in column order.
+    #[must_use]
+    pub fn definitions(&self) -> Vec<SignalDefinition> {
+        self.signals.iter().map(|signal| signal.definition.clone()).collect()
+    }
+
+    /// What the business declares.
+    #[must_use]
+    pub fn settings(&self) -> &CatalogueSettings {
+        &self.settings
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,137 @@
+//! What the formulas of the catalogue read: everything visible of one account at one date, and nothing else.
+//!
+//! A formula cannot reach a fact that is not visible, because a [`View`] does not hold it. `paid_at`, `disputed_at` and
+//! `resolved_at` are knowledge times of their own and are answered here, too: an invoice that is paid after `as_of` is
+//! unpaid in its view.
+
+use super::account::AccountHistory;
+use super::uses::{AccountUses, FeatureKind, Uses};
+use super::versions::Versions;
+use crate::facts::{AccountFact, Facts, InvoiceFact, NpsFact, SubscriptionFact, TicketFact};
+use crate::time::Instant;
+
+/// What is declared, resolved to the codes of the facts; shared by all accounts.
+#[derive(Debug, Default)]
+pub(crate) struct Declared {
+    /// By feature code.
+    pub(crate) features: Vec<FeatureKind>,
+    /// Number of distinct features in the declared catalogue.
+    pub(crate) catalogue_size: f64,
+    /// By ticket category code: whether it complains.
+    pub(crate) complaints: Vec<bool>,
+    /// By ticket category code: whether it asks how.
+    pub(crate) how_to: Vec<bool>,
+    /// Whether any category that asks how is declared.
+    pub(crate) asks_how: bool,
+}
+
+/// One account, prepared once for all dates.
+#[derive(Debug)]
+pub(crate) struct Prepared<'a> {
+    history: AccountHistory<'a>,
+    uses: AccountUses<'a>,
+    subscriptions: Versions<'a, SubscriptionFact>,
+    nps: Versions<'a, NpsFact>,
+    invoices: Versions<'a, InvoiceFact>,
+    tickets: Versions<'a, TicketFact>,
+}
+
+impl<'a> Prepared<'a> {
+    pub(crate) fn new(facts: &'a Facts, declared: &Declared, account: usize) -> Self {
+        let history = AccountHistory::of(facts, account);
+        Self {
+            history,
+            uses: AccountUses::new(history.usage, &declared.features),
+            subscriptions: Versions::new(history.subscriptions),
+            nps: Versions::new(history.nps),
+            invoices: Versions::new(history.invoices),
+            tickets: Versions::new(history.tickets),
+        }
+    }
+
+    /// What is visible at `as_of`.
+    pub(crate) fn view<'d>(&'d self, declared: &'d Declared, as_of: Instant) -> View<'d> {
+        View {
+            as_of,
+            declared,
+            row: self.history.row(as_of),
+            start_age: self.history.start(as_of).map(|start| as_of.day() - start.day()),
+            first_value_moment: self.uses.first_value_moment(as_of),
+            uses: Uses::gather(&self.uses, as_of),
+            subscriptions: self.subscriptions.visible(as_of),
+            nps: self.nps.visible(as_of),
+            invoices: self.invoices.visible(as_of),
+            tickets: self.tickets.visible(as_of),
+        }
+    }
+}
+
+/// One account as visible at one date.
+#[derive(Debug)]
+pub(crate) struct View<'a> {
+    pub(crate) as_of: Instant,
+    pub(crate) declared: &'a Declared,
+    /// The account's own row.
+    pub(crate) row: Option<&'a AccountFact>,
+    /// Days since sign-up, or since the first visible use or subscription where sign-up is unknown.
+    pub(crate) start_age: Option<i64>,
+    pub(crate) first_value_moment: Option<Instant>,
+    pub(crate) uses: Uses,
+    /// By effective time.
+    pub(crate) subscriptions: Vec<&'a SubscriptionFact>,
+    /// By time of answer.
+    pub(crate) nps: Vec<&'a NpsFact>,
+    /// By time of issue.
+    pub(crate) invoices: Vec<&'a InvoiceFact>,
+    /// By time of opening.
+    pub(crate) tickets: Vec<&'a TicketFact>,
+}
+
+impl View<'_> {
+    /// Days from the UTC day of `at` to `as_of`; 1 for yesterday.
+    pub(crate) fn age(&self, at: Instant) -> i64 {
+        self.as_of.day() - at.day()
+    }
+
+    /// Whether `at` lies in the last `days` days.
+    pub(crate) fn within(&self, at: Instant, days: u32) -> bool {
+        (1..=i64::from(days)).contains(&self.age(at))
+    }
+
+    /// `at`, if it has come to pass before `as_of`.
+    pub(crate) fn come(&self, at: Option<Instant>) -> Option<Instant> {
+        at.filter(|at| *at < self.as_of)
+    }
+
+    /// Since how many days uses of this account could be seen: sign-up or first visible use, whichever is earlier.
+    pub(crate) fn usage_history_days(&self) -> Option<i64> {
+        self.start_age.max(self.uses.first_age)
+    }
+
+    /// `()` when the account's history reaches `days` back.
+    pub(crate) fn reaches(&self, days: u32) -> Option<()> {
+        self.usage_history_days().is_some_and(|history| history >= i64::from(days)).then_some(())
+    }
+
+    /// The subscription that holds at `as_of`.
+    pub(crate) fn subscription(&self) -> Option<&SubscriptionFact> {
+        self.subscriptions.last().copied()
+    }
+
+    /// The subscription that held just before the day `days` ago.
+    pub(crate) fn subscription_before(&self, days: u32) -> Option<&SubscriptionFact> {
+        let moment = self.as_of.plus_days(-i64::from(days));
+        let before = self.subscriptions.partition_point(|row| row.effective_at < moment);
+        self.subscriptions[..before].last().copied()
+    }
+
+    /// Seats of the subscription that holds, if above 0.
+    pub(crate) fn seats(&self) -> Option<f64> {
+        self.subscription()?.seats.filter(|seats| *seats > 0.0)
+    }
+
+    /// MRR of the subscription that holds, if above 0.
+    pub(crate) fn positive_mrr(&self) -> Option<f64> {
+        Some(self.subscription()?.mrr).filter(|mrr| *mrr > 0.0)
+    }
+}

@@ -1,0 +1,335 @@
+//! The backtest: what would have happened, had we done every quarter what we are about to do now.
+//!
+//! For each target and each refit date `T`, every learner is fitted on the rows whose outcome was known by `T`, calibrated on
+//! what earlier refits had predicted out of time, written to ONNX, read back, and asked for the rows from `T` to the next
+//! refit. Their outcomes, which come later still, judge it. Refits before the first test warm the calibrator up and are not
+//! judged. [`crate::train::train`] then does at the end of the data exactly what was done at each refit here.
+//!
+//! The loop is sequential; learners use threads inside, without changing a bit of the result.
+
+use std::collections::BTreeSet;
+
+use bellwether_features::label::Labels;
+use chrono::NaiveDate;
+use sha2::{Digest, Sha256};
+
+use crate::calibrate;
+use crate::dataset::{Dataset, matured};
+use crate::error::TrainError;
+use crate::evaluate::{Judged, MetricSet, groups};
+use crate::fold::{Fold, RollingOrigin};
+use crate::learner::{LearnError, LearnerKind};
+use crate::observer::{Observer, Progress};
+use crate::pool::OutOfTime;
+use crate::refit::Refit;
+use crate::settings::BacktestSettings;
+use crate::summary::{
+    BACKTEST_FORMAT, BacktestSummary, CalibrationSource, DateMetrics, LearnerRefit, LearnerSummary, RefitSummary,
+    TargetSummary, Warning,
+};
+
+/// Predictions of one learner for all test rows of one target, in the order of [`TargetRun::rows`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Predictions {
+    /// Learner.
+    pub learner: LearnerKind,
+    /// Raw score.
+    pub margin: Vec<f64>,
+    /// Calibrated probability.
+    pub probability: Vec<f64>,
+    /// Lower end of its uncertainty.
+    pub low: Vec<f64>,
+    /// Upper end.
+    pub high: Vec<f64>,
+    /// Everything predicted out of time, warm-up included: the next calibrator is fitted on this.
+    pub out_of_time: OutOfTime,
+}
+
+/// The judged rows of one target, and what each learner said about them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TargetRun {
+    /// Target.
+    pub target: String,
+    /// Rows of the dataset, by (as_of, account_id).
+    pub rows: Vec<u32>,
+    /// The refit that predicted each row.
+    pub refit: Vec<NaiveDate>,
+    /// Outcome of each row.
+    pub labels: Vec<bool>,
+    /// Positive rate of the training rows of each row's refit.
+    pub null_probabilities: Vec<f64>,
+    /// One per learner, from simple to rich.
+    pub predictions: Vec<Predictions>,
+}
+
+/// A backtest: the summary that is written, and the predictions behind it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Backtest {
+    /// What is written to `backtest.json`.
+    pub summary: BacktestSummary,
+    /// Targets in the order of the dataset.
+    pub runs: Vec<TargetRun>,
+}
+
+/// Runs the backtest.
+///
+/// # Errors
+/// [`TrainError`] when a split is not possible or would leak, a learner cannot learn, or an exported model cannot be run.
+pub fn backtest(
+    dataset: &Dataset,
+    settings: &BacktestSettings,
+    observer: &dyn Observer,
+) -> Result<Backtest, TrainError> {
+    let mut cuts = Vec::with_capacity(dataset.labels().len());
+    for labels in dataset.labels() {
+        let cut = RollingOrigin::new(dataset, labels, settings);
+        cuts.push(cut.map_err(|source| TrainError::Fold { target: labels.target.name.clone(), source })?);
+    }
+    let refits: usize = cuts.iter().map(|cut| cut.warm_up.len() + cut.judged.len()).sum();
+    observer.notice(&Progress::Planned { fits: refits * settings.learners.len() });
+
+    let mut warnings = Vec::new();
+    let (mut targets, mut runs) = (Vec::new(), Vec::new());
+    for (labels, cut) in dataset.labels().iter().zip(&cuts) {
+        let mut target = TargetBacktest::new(dataset, labels, settings, observer);
+        target.warn_about(cut);
+        for fold in &cut.warm_up {
+            target.refit(fold, true)?;
+        }
+        for fold in &cut.judged {
+            target.refit(fold, false)?;
+        }
+        let (summary, run) = target.finish(&mut warnings)?;
+        targets.push(summary);
+        runs.push(run);
+    }
+    Ok(Backtest { summary: summarise(dataset, settings, targets, warnings), runs })
+}
+
+fn summarise(
+    dataset: &Dataset,
+    settings: &BacktestSettings,
+    targets: Vec<TargetSummary>,
+    warnings: Vec<Warning>,
+) -> BacktestSummary {
+    BacktestSummary {
+        format: BACKTEST_FORMAT,
+        data_end: dataset.data_end().to_string(),
+        first_test: settings.first_test.to_string(),
+        refit_every: settings.refit_every.name().to_owned(),
+        score_every: settings.score_every.name().to_owned(),
+        seed: settings.seed,
+        accounts_per_week: settings.accounts_per_week,
+        rows: dataset.rows(),
+        accounts: dataset.accounts().iter().collect::<BTreeSet<_>>().len(),
+        signals: dataset.signals().len(),
+        targets,
+        warnings,
+    }
+}
+
+/// The backtest of one target while it runs.
+struct TargetBacktest<'a> {
+    dataset: &'a Dataset,
+    labels: &'a Labels,
+    settings: &'a BacktestSettings,
+    observer: &'a dyn Observer,
+    run: TargetRun,
+    refits: Vec<RefitSummary>,
+    warnings: Vec<Warning>,
+}
+
+impl<'a> TargetBacktest<'a> {
+    fn new(
+        dataset: &'a Dataset,
+        labels: &'a Labels,
+        settings: &'a BacktestSettings,
+        observer: &'a dyn Observer,
+    ) -> Self {
+        let nothing = |learner: &LearnerKind| Predictions {
+            learner: *learner,
+            margin: Vec::new(),
+            probability: Vec::new(),
+            low: Vec::new(),
+            high: Vec::new(),
+            out_of_time: OutOfTime::default(),
+        };
+        let run = TargetRun {
+            target: labels.target.name.clone(),
+            rows: Vec::new(),
+            refit: Vec::new(),
+            labels: Vec::new(),
+            null_probabilities: Vec::new(),
+            predictions: settings.learners.iter().map(nothing).collect(),
+        };
+        Self { dataset, labels, settings, observer, run, refits: Vec::new(), warnings: Vec::new() }
+    }
+
+    fn warn_about(&mut self, cut: &RollingOrigin) {
+        let target = &self.labels.target.name;
+        self.warnings.extend(cut.without_rows.iter().map(|refit| Warning::refit_without_rows(target, *refit)));
+        if let Some(rows) = self.settings.max_training_rows.filter(|_| cut.thinned) {
+            self.warnings.push(Warning::thinned(target, rows));
+        }
+    }
+
+    /// One refit: every learner fits, is exported, and predicts the fold's test rows.
+    fn refit(&mut self, fold: &Fold, warm_up: bool) -> Result<(), TrainError> {
+        let refit = Refit::new(self.dataset, self.labels, fold, self.settings.seed);
+        let test = refit.encoder().block(self.dataset, fold.test());
+        let base_rate = refit.training().positives() as f64 / fold.training().len() as f64;
+        let judged_before = self.run.rows.len();
+        if !warm_up {
+            self.run.rows.extend_from_slice(fold.test());
+            self.run.refit.extend(fold.test().iter().map(|_| fold.refit()));
+            self.run.null_probabilities.extend(fold.test().iter().map(|_| base_rate));
+            let label = |row: &u32| self.labels.values[*row as usize] == Some(true);
+            self.run.labels.extend(fold.test().iter().map(label));
+        }
+        let mut learners = Vec::with_capacity(self.run.predictions.len());
+        for index in 0..self.run.predictions.len() {
+            let learner = self.run.predictions[index].learner;
+            let margin = match refit.margin(learner) {
+                Ok(margin) => margin,
+                Err(LearnError::TooFew { .. }) if warm_up => {
+                    self.warnings.push(Warning::warm_up_too_few(&self.run.target, learner, fold.refit()));
+                    continue;
+                }
+                Err(source) => return Err(refit.learn_error(source)),
+            };
+            let predictions = &mut self.run.predictions[index];
+            let (calibration, record) = if warm_up {
+                (calibrate::identity(), None)
+            } else {
+                let (calibration, record) = refit.calibration(learner, &predictions.out_of_time)?;
+                (calibration, Some(record))
+            };
+            let model = refit.model(learner, margin, calibration)?;
+            let scores = model.scorer.score(&test).map_err(|cause| refit.model_error(learner, cause))?;
+            predictions.out_of_time.add(fold.test(), &scores.margin);
+            if !warm_up {
+                predictions.margin.extend(scores.margin);
+                predictions.probability.extend(scores.probability);
+                predictions.low.extend(scores.low);
+                predictions.high.extend(scores.high);
+            }
+            let metrics = if warm_up { None } else { Some(self.measure(index, judged_before..self.run.rows.len())?) };
+            learners.push(LearnerRefit { learner, calibration: record, metrics });
+            let (target, training_rows) = (self.run.target.as_str(), fold.training().len());
+            let event = Progress::Fitted { target, learner, refit: fold.refit(), training_rows, warm_up };
+            self.observer.notice(&event);
+        }
+        self.record(fold, warm_up, refit.training().positives(), learners);
+        Ok(())
+    }
+
+    fn record(&mut self, fold: &Fold, warm_up: bool, training_positives: usize, learners: Vec<LearnerRefit>) {
+        let by_account = |one: &LearnerRefit| {
+            one.calibration.as_ref().is_some_and(|record| record.source == CalibrationSource::AccountFolds)
+        };
+        if learners.iter().any(by_account) {
+            self.warnings.push(Warning::calibrated_by_account(&self.run.target, fold.refit()));
+        }
+        let positive = |row: &&u32| self.labels.values[**row as usize] == Some(true);
+        let last = fold.training().last().map(|row| self.dataset.as_of()[*row as usize].to_string());
+        self.refits.push(RefitSummary {
+            refit: fold.refit().to_string(),
+            until: fold.until().to_string(),
+            warm_up,
+            training_rows: fold.training().len(),
+            training_positives,
+            last_training_as_of: last.unwrap_or_default(),
+            test_rows: fold.test().len(),
+            test_positives: fold.test().iter().filter(positive).count(),
+            learners,
+        });
+    }
+
+    /// Measures one learner on a range of the judged rows.
+    fn measure(&self, learner: usize, range: std::ops::Range<usize>) -> Result<MetricSet, TrainError> {
+        let predictions = &self.run.predictions[learner];
+        let measured = measure(self.dataset, self.settings, &self.run, &predictions.probability, range);
+        measured.map_err(|cause| TrainError::Metric {
+            target: self.run.target.clone(),
+            learner: predictions.learner.name().to_owned(),
+            cause: cause.to_string(),
+        })
+    }
+
+    fn finish(self, warnings: &mut Vec<Warning>) -> Result<(TargetSummary, TargetRun), TrainError> {
+        let days: Vec<i32> = self.run.rows.iter().map(|row| self.dataset.as_of_days()[*row as usize]).collect();
+        let mut learners = Vec::with_capacity(self.run.predictions.len());
+        for (index, predictions) in self.run.predictions.iter().enumerate() {
+            let mut by_date = Vec::new();
+            for range in groups(&days) {
+                let as_of = self.dataset.as_of()[self.run.rows[range.start] as usize].to_string();
+                by_date.push(DateMetrics { as_of, metrics: self.measure(index, range)? });
+            }
+            let metrics = self.measure(index, 0..self.run.rows.len())?;
+            learners.push(LearnerSummary { learner: predictions.learner, metrics, by_date });
+        }
+        let date = |row: Option<&u32>| row.map(|row| self.dataset.as_of()[*row as usize].to_string()).unwrap_or_default();
+        let summary = TargetSummary {
+            definition: self.labels.target.clone(),
+            test_from: date(self.run.rows.first()),
+            test_to: date(self.run.rows.last()),
+            test_rows_digest: digest_of_rows(self.dataset, &self.run),
+            mature_rows_without_label: mature_without_label(self.dataset, self.labels),
+            selected: select(&learners),
+            learners,
+            refits: self.refits,
+        };
+        warnings.extend(self.warnings);
+        Ok((summary, self.run))
+    }
+}
+
+/// Measures a column of probabilities on a range of the judged rows of a target.
+pub(crate) fn measure(
+    dataset: &Dataset,
+    settings: &BacktestSettings,
+    run: &TargetRun,
+    probabilities: &[f64],
+    range: std::ops::Range<usize>,
+) -> Result<MetricSet, crate::metric::MetricError> {
+    let rows = &run.rows[range.clone()];
+    let mrr: Option<Vec<f32>> =
+        dataset.numeric("mrr").map(|values| rows.iter().map(|row| values[*row as usize]).collect());
+    let as_of_days: Vec<i32> = rows.iter().map(|row| dataset.as_of_days()[*row as usize]).collect();
+    MetricSet::new(&Judged {
+        labels: &run.labels[range.clone()],
+        probabilities: &probabilities[range.clone()],
+        null_probabilities: &run.null_probabilities[range],
+        mrr: mrr.as_deref(),
+        as_of_days: &as_of_days,
+        capacity: settings.accounts_per_week as usize,
+    })
+}
+
+/// The learner of lowest pooled log loss; learners come from simple to rich, so the simpler one wins an exact tie.
+fn select(learners: &[LearnerSummary]) -> LearnerKind {
+    let mut best: Option<&LearnerSummary> = None;
+    for one in learners {
+        if best.is_none_or(|best| one.metrics.log_loss < best.metrics.log_loss) {
+            best = Some(one);
+        }
+    }
+    best.map_or(LearnerKind::BaseRate, |one| one.learner)
+}
+
+fn mature_without_label(dataset: &Dataset, labels: &Labels) -> usize {
+    let interval_days = labels.target.label_interval_days();
+    let rows = labels.values.iter().zip(dataset.as_of());
+    rows.filter(|(label, as_of)| label.is_none() && matured(**as_of, interval_days, dataset.data_end())).count()
+}
+
+fn digest_of_rows(dataset: &Dataset, run: &TargetRun) -> String {
+    let mut hasher = Sha256::new();
+    for (row, label) in run.rows.iter().zip(&run.labels) {
+        let row = *row as usize;
+        hasher.update(dataset.as_of_days()[row].to_le_bytes());
+        hasher.update(dataset.matrix().account_ids[row].as_bytes());
+        hasher.update([0, u8::from(*label)]);
+    }
+    hex::encode(hasher.finalize())
+}

@@ -1,0 +1,113 @@
+//! What can go wrong between a dataset and a bundle.
+
+use std::path::PathBuf;
+
+use chrono::NaiveDate;
+
+use crate::calibrate::CalibrateError;
+use crate::dataset::DatasetError;
+use crate::fold::FoldError;
+use crate::learner::LearnError;
+use crate::registry::RegistryError;
+use crate::settings::SettingsError;
+
+/// Why a backtest or a training run stops.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum TrainError {
+    /// A setting.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Settings(#[from] SettingsError),
+    /// The rows.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Dataset(#[from] DatasetError),
+    /// The split.
+    #[error("{target}: {source}")]
+    #[diagnostic(code(bellwether::train::fold), help("{}", source.advice()))]
+    Fold {
+        /// Target.
+        target: String,
+        /// Cause.
+        source: FoldError,
+    },
+    /// A learner.
+    #[error("{target}, refit {refit}: {source}")]
+    #[diagnostic(code(bellwether::train::learn), help("give a longer history, a later first_test, or fewer learners"))]
+    Learn {
+        /// Target.
+        target: String,
+        /// Date of the refit.
+        refit: NaiveDate,
+        /// Cause.
+        source: LearnError,
+    },
+    /// The calibration.
+    #[error("{target}, {learner}, refit {refit}: {source}")]
+    #[diagnostic(code(bellwether::train::calibrate), help("a longer history gives more outcomes to calibrate with"))]
+    Calibrate {
+        /// Target.
+        target: String,
+        /// Learner.
+        learner: String,
+        /// Date of the refit.
+        refit: NaiveDate,
+        /// Cause.
+        source: CalibrateError,
+    },
+    /// The model could not be written, read back or run.
+    #[error("{target}, {learner}: the exported model: {cause}")]
+    #[diagnostic(code(bellwether::train::model), help("this is a bug in the export: please report the learner and target"))]
+    Model {
+        /// Target.
+        target: String,
+        /// Learner.
+        learner: String,
+        /// Cause.
+        cause: String,
+    },
+    /// A metric.
+    #[error("{target}, {learner}: {cause}")]
+    #[diagnostic(code(bellwether::train::metric), help("check that the test rows hold both outcomes"))]
+    Metric {
+        /// Target.
+        target: String,
+        /// Learner.
+        learner: String,
+        /// Cause.
+        cause: String,
+    },
+    /// A backtest that does not belong to the dataset.
+    #[error("{field}: expected {expected}, found {found}")]
+    #[diagnostic(code(bellwether::train::mismatch), help("train with the backtest that was run on this very dataset"))]
+    Mismatch {
+        /// What differs.
+        field: &'static str,
+        /// In the dataset.
+        expected: String,
+        /// In the backtest.
+        found: String,
+    },
+    /// A file.
+    #[error("{}: cannot {action}: {cause}", path.display())]
+    #[diagnostic(code(bellwether::train::io), help("check that the folder exists, is writable and has room"))]
+    Io {
+        /// File.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// Cause.
+        cause: String,
+    },
+    /// The registry.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Registry(#[from] RegistryError),
+}
+
+impl TrainError {
+    /// An I/O error with its path.
+    pub(crate) fn io(path: &std::path::Path, action: &'static str, cause: impl ToString) -> Self {
+        Self::Io { path: path.to_owned(), action, cause: cause.to_string() }
+    }
+}

@@ -1,0 +1,274 @@
+//! One tree, leaf by leaf: always the leaf whose best split saves most, until there are enough leaves.
+//!
+//! A node's histogram is summed over its smaller child only; the larger child's is the rest. The work is parallel over
+//! features, which are independent; results are compared in the order of the features.
+
+use rayon::prelude::*;
+
+use super::bins::{Feature, Source};
+use super::histogram::{Derivatives, Histogram, Sums, accumulate, subtract};
+use super::split::{Bounds, Cut, Rules, Split, child_bounds};
+
+/// Below this many (row, feature) pairs a node is not worth waking another thread.
+const SEQUENTIAL_WORK: usize = 40_000;
+
+/// Which bins of a feature go left, as one bit each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LeftBins([u64; 4]);
+
+impl LeftBins {
+    fn new(cut: Cut, feature: &Feature) -> Self {
+        let mut bits = [0; 4];
+        for bin in 0..feature.bin_count {
+            let left = match (cut, &feature.source) {
+                (Cut::UpTo { missing_left, .. }, Source::Number { missing: Some(missing), .. })
+                    if bin == usize::from(*missing) =>
+                {
+                    missing_left
+                }
+                (Cut::UpTo { bin: last, .. }, _) => bin <= usize::from(last),
+                (Cut::AllBut { bin: right }, _) => bin != usize::from(right),
+            };
+            bits[bin / 64] |= u64::from(left) << (bin % 64);
+        }
+        Self(bits)
+    }
+
+    /// Whether a bin goes left.
+    #[inline]
+    pub(super) fn holds(&self, bin: u8) -> bool {
+        self.0[usize::from(bin / 64)] >> (bin % 64) & 1 == 1
+    }
+}
+
+/// A node of a grown tree.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum GrownNode {
+    /// Parts its rows.
+    Split {
+        /// Index into the features.
+        feature: usize,
+        /// Which bins go left, for export.
+        cut: Cut,
+        /// Which bins go left, for routing.
+        left_bins: LeftBins,
+        /// Left child; the right child is the next node.
+        left: usize,
+    },
+    /// Ends here, with the value that is added to the margin.
+    Leaf(f32),
+}
+
+/// A tree over bins; the root is node 0 and a child comes after its parent.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct GrownTree {
+    /// Nodes.
+    pub(super) nodes: Vec<GrownNode>,
+    /// Rows per node among those that the tree was grown on.
+    pub(super) covers: Vec<usize>,
+}
+
+impl GrownTree {
+    /// The leaf that a row ends in.
+    pub(super) fn leaf_of(&self, features: &[Feature], row: usize) -> usize {
+        let mut node = 0;
+        while let GrownNode::Split { feature, left_bins, left, .. } = &self.nodes[node] {
+            node = left + usize::from(!left_bins.holds(features[*feature].bins[row]));
+        }
+        node
+    }
+}
+
+/// A leaf that may still be split.
+struct Open {
+    node: usize,
+    start: usize,
+    end: usize,
+    sums: Sums,
+    bounds: Bounds,
+    split: Option<Split>,
+    histogram: Histogram,
+}
+
+/// Grows one tree. Keeps its buffers from tree to tree.
+pub(super) struct Grower<'a> {
+    pub(super) features: &'a [Feature],
+    pub(super) rules: Rules,
+    pub(super) max_leaves: usize,
+    pub(super) rate: f64,
+    pool: Vec<Histogram>,
+    gathered: Vec<Derivatives>,
+}
+
+impl<'a> Grower<'a> {
+    pub(super) fn new(features: &'a [Feature], rules: Rules, max_leaves: usize, rate: f64) -> Self {
+        Self { features, rules, max_leaves, rate, pool: Vec::new(), gathered: Vec::new() }
+    }
+
+    /// A tree on `rows` (ascending) and `chosen` features (ascending). Afterwards `rows` is parted by leaf; each leaf's
+    /// node and rows are handed to `landed`.
+    pub(super) fn grow(
+        &mut self,
+        rows: &mut [u32],
+        derivatives: &[Derivatives],
+        chosen: &[usize],
+        mut landed: impl FnMut(f32, &[u32]),
+    ) -> GrownTree {
+        let mut tree = GrownTree { nodes: vec![GrownNode::Leaf(0.0)], covers: vec![rows.len()] };
+        let mut open = vec![self.root(rows, derivatives, chosen)];
+        while open.len() < self.max_leaves {
+            let Some(index) = most_gainful(&open) else { break };
+            let leaf = open.swap_remove(index);
+            let last = open.len() + 2 >= self.max_leaves;
+            open.extend(self.split(leaf, rows, derivatives, chosen, last, &mut tree));
+        }
+        for leaf in open {
+            let value = (self.rate * self.rules.output(leaf.sums, leaf.bounds)) as f32;
+            tree.nodes[leaf.node] = GrownNode::Leaf(value);
+            landed(value, &rows[leaf.start..leaf.end]);
+            self.pool.push(leaf.histogram);
+        }
+        tree
+    }
+
+    fn root(&mut self, rows: &[u32], derivatives: &[Derivatives], chosen: &[usize]) -> Open {
+        let mut sums = Sums::default();
+        for &row in rows {
+            sums.add_row(derivatives[row as usize]);
+        }
+        let mut histogram = self.pool.pop().unwrap_or_default();
+        histogram.resize(chosen.len(), Vec::new());
+        self.gather(rows, derivatives);
+        let (features, rules, gathered) = (self.features, &self.rules, &self.gathered);
+        let work = |(cells, &index): (&mut Vec<Sums>, &usize)| {
+            let feature = &features[index];
+            accumulate(&feature.bins, rows, gathered, feature.bin_count, cells);
+            rules.best(index, feature, cells, sums, Bounds::NONE)
+        };
+        let found: Vec<Option<Split>> = histogram.par_iter_mut().zip(chosen).map(work).collect();
+        let split = best_of(found);
+        Open { node: 0, start: 0, end: rows.len(), sums, bounds: Bounds::NONE, split, histogram }
+    }
+
+    /// Parts a leaf and finds the best splits of its children, unless they are the last.
+    fn split(
+        &mut self,
+        leaf: Open,
+        rows: &mut [u32],
+        derivatives: &[Derivatives],
+        chosen: &[usize],
+        last: bool,
+        tree: &mut GrownTree,
+    ) -> Vec<Open> {
+        let Some(split) = leaf.split else { return vec![leaf] };
+        let feature = &self.features[split.feature];
+        let left_bins = LeftBins::new(split.cut, feature);
+        let middle =
+            leaf.start + part(&mut rows[leaf.start..leaf.end], |row| left_bins.holds(feature.bins[row as usize]));
+        let left_node = tree.nodes.len();
+        tree.nodes[leaf.node] = GrownNode::Split { feature: split.feature, cut: split.cut, left_bins, left: left_node };
+        tree.nodes.extend([GrownNode::Leaf(0.0); 2]);
+        tree.covers.extend([middle - leaf.start, leaf.end - middle]);
+        let (left_bounds, right_bounds) = child_bounds(&self.rules, &split, feature.direction, leaf.bounds);
+        let child = |node, start, end, sums, bounds| Open {
+            node,
+            start,
+            end,
+            sums,
+            bounds,
+            split: None,
+            histogram: Vec::new(),
+        };
+        let mut left = child(left_node, leaf.start, middle, split.left, left_bounds);
+        let mut right = child(left_node + 1, middle, leaf.end, split.right, right_bounds);
+        let least = 2 * self.rules.min_rows;
+        if last || left.sums.count().max(right.sums.count()) < least {
+            self.pool.push(leaf.histogram);
+        } else {
+            let (small, large) = if middle - leaf.start <= leaf.end - middle {
+                (&mut left, &mut right)
+            } else {
+                (&mut right, &mut left)
+            };
+            self.find_splits(small, large, leaf.histogram, rows, derivatives, chosen);
+        }
+        vec![left, right]
+    }
+
+    /// Histograms and best splits of two children, from the smaller one's rows and the parent's histogram.
+    fn find_splits(
+        &mut self,
+        small: &mut Open,
+        large: &mut Open,
+        parent: Histogram,
+        rows: &[u32],
+        derivatives: &[Derivatives],
+        chosen: &[usize],
+    ) {
+        small.histogram = self.pool.pop().unwrap_or_default();
+        small.histogram.resize(chosen.len(), Vec::new());
+        large.histogram = parent;
+        let small_rows = &rows[small.start..small.end];
+        self.gather(small_rows, derivatives);
+        let (features, rules, gathered) = (self.features, &self.rules, &self.gathered);
+        let (small_sums, small_bounds, large_sums, large_bounds) = (small.sums, small.bounds, large.sums, large.bounds);
+        let work = |((small_cells, large_cells), &index): ((&mut Vec<Sums>, &mut Vec<Sums>), &usize)| {
+            let feature = &features[index];
+            accumulate(&feature.bins, small_rows, gathered, feature.bin_count, small_cells);
+            subtract(large_cells, small_cells);
+            let of_small = rules.best(index, feature, small_cells, small_sums, small_bounds);
+            (of_small, rules.best(index, feature, large_cells, large_sums, large_bounds))
+        };
+        let found: Vec<(Option<Split>, Option<Split>)> = if small_rows.len() * chosen.len() < SEQUENTIAL_WORK {
+            small.histogram.iter_mut().zip(&mut large.histogram).zip(chosen).map(work).collect()
+        } else {
+            small.histogram.par_iter_mut().zip(&mut large.histogram).zip(chosen).map(work).collect()
+        };
+        let (of_small, of_large): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+        small.split = best_of(of_small);
+        large.split = best_of(of_large);
+    }
+
+    /// Brings the derivatives of a node's rows side by side.
+    fn gather(&mut self, rows: &[u32], derivatives: &[Derivatives]) {
+        self.gathered.clear();
+        self.gathered.extend(rows.iter().map(|&row| derivatives[row as usize]));
+    }
+}
+
+/// The split with the greatest gain; of equals, the first.
+fn best_of(found: Vec<Option<Split>>) -> Option<Split> {
+    let better = |best: Split, next: Split| if next.gain > best.gain { next } else { best };
+    found.into_iter().flatten().reduce(better)
+}
+
+/// The leaf whose split gains most; of equals, the one with the lowest node.
+fn most_gainful(open: &[Open]) -> Option<usize> {
+    let mut best: Option<(usize, f64)> = None;
+    for (index, leaf) in open.iter().enumerate() {
+        let Some(split) = leaf.split else { continue };
+        let better =
+            best.is_none_or(|(other, gain)| split.gain > gain || (split.gain == gain && leaf.node < open[other].node));
+        if better {
+            best = Some((index, split.gain));
+        }
+    }
+    best.map(|(index, _)| index)
+}
+
+/// Rows that go left first, in the order they had; returns their number.
+fn part(rows: &mut [u32], goes_left: impl Fn(u32) -> bool) -> usize {
+    let mut right = Vec::with_capacity(rows.len());
+    let mut left_count = 0;
+    for index in 0..rows.len() {
+        let row = rows[index];
+        if goes_left(row) {
+            rows[left_count] = row;
+            left_count += 1;
+        } else {
+            right.push(row);
+        }
+    }
+    rows[left_count..].copy_from_slice(&right);
+    left_count
+}

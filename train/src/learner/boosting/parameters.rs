@@ -1,0 +1,137 @@
+//! What can be set, with ranges that are checked once.
+
+use crate::learner::LearnError;
+
+use super::{Boosting, NAME};
+
+/// Parameters of [`Boosting`]. The defaults are for 500 to 50,000 accounts of which 2 to 8 % are positive.
+///
+/// | parameter | default | range |
+/// |---|---|---|
+/// | `max_rounds` | 400 | 1 to 5,000 |
+/// | `rate` | 0.05 | above 0, at most 1 |
+/// | `max_leaves` | 16 | 2 to 1,024 |
+/// | `min_rows_per_leaf` | 20 | at least 1 |
+/// | `min_hessian_per_leaf` | 1 | 0 or more |
+/// | `l2` | 5 | 0 or more |
+/// | `column_share` | 0.5 | above 0, at most 1 |
+/// | `account_share` | 1 | above 0, at most 1 |
+/// | `max_bins` | 255 | 2 to 255 |
+/// | `monotone` | false | |
+/// | `stopping_share` | 0.2 | 0 (no early stopping) to 0.5 |
+/// | `stopping_gap_days` | 90 | 0 to 3,650 |
+/// | `patience` | 30 | 1 to 1,000 |
+/// | `rounds_without_stopping` | 60 | 1 to 5,000 |
+/// | `max_rows` | 4,000,000 | 100 to 16,000,000 |
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BoostingParameters {
+    /// Trees at most; early stopping chooses how many.
+    pub max_rounds: usize,
+    /// Learning rate: each tree's leaves are multiplied by it.
+    pub rate: f64,
+    /// Leaves of a tree at most.
+    pub max_leaves: usize,
+    /// Training rows in a leaf at least.
+    pub min_rows_per_leaf: usize,
+    /// Sum of `w p (1 − p)` in a leaf at least: at a base rate of 5 %, 1 is about 20 rows of weight 1.
+    pub min_hessian_per_leaf: f64,
+    /// Added to the Hessian of every leaf: shrinks leaves of few rows.
+    pub l2: f64,
+    /// Share of the columns that a tree may use, drawn anew for each tree.
+    pub column_share: f64,
+    /// Share of the accounts that a tree is grown on, drawn anew for each tree; all rows of an account go together.
+    pub account_share: f64,
+    /// Bins of a number at most, missing apart.
+    pub max_bins: usize,
+    /// Whether the margin may move only in the expected direction of a signal that has one.
+    pub monotone: bool,
+    /// Share of the rows, the latest, that the number of rounds is chosen on.
+    pub stopping_share: f64,
+    /// Days between the last row fitted and the first of those rows.
+    pub stopping_gap_days: i32,
+    /// Rounds without improvement after which the search for the number of rounds ends.
+    pub patience: usize,
+    /// Trees where there are too few rows to choose the number.
+    pub rounds_without_stopping: usize,
+    /// Rows that are fitted at most; of more, whole accounts are drawn.
+    pub max_rows: usize,
+}
+
+impl Default for BoostingParameters {
+    fn default() -> Self {
+        Self {
+            max_rounds: 400,
+            rate: 0.05,
+            max_leaves: 16,
+            min_rows_per_leaf: 20,
+            min_hessian_per_leaf: 1.0,
+            l2: 5.0,
+            column_share: 0.5,
+            account_share: 1.0,
+            max_bins: 255,
+            monotone: false,
+            stopping_share: 0.2,
+            stopping_gap_days: 90,
+            patience: 30,
+            rounds_without_stopping: 60,
+            max_rows: 4_000_000,
+        }
+    }
+}
+
+impl BoostingParameters {
+    /// Checks the ranges, once.
+    ///
+    /// # Errors
+    /// [`LearnError::Parameter`] names the parameter, its range and what was given.
+    pub fn check(self) -> Result<Boosting, LearnError> {
+        self.check_counts()?;
+        self.check_numbers()?;
+        Ok(Boosting { parameters: self })
+    }
+
+    fn check_counts(&self) -> Result<(), LearnError> {
+        let range = |parameter, found: usize, least: usize, most: usize, expected| {
+            if (least..=most).contains(&found) { Ok(()) } else { outside(parameter, expected, &found) }
+        };
+        range("max_rounds", self.max_rounds, 1, 5_000, "from 1 to 5000")?;
+        range("max_leaves", self.max_leaves, 2, 1_024, "from 2 to 1024")?;
+        range("min_rows_per_leaf", self.min_rows_per_leaf, 1, usize::MAX, "at least 1")?;
+        range("max_bins", self.max_bins, 2, 255, "from 2 to 255")?;
+        range("patience", self.patience, 1, 1_000, "from 1 to 1000")?;
+        range("rounds_without_stopping", self.rounds_without_stopping, 1, 5_000, "from 1 to 5000")?;
+        range("max_rows", self.max_rows, 100, 16_000_000, "from 100 to 16000000")
+    }
+
+    fn check_numbers(&self) -> Result<(), LearnError> {
+        let not_negative = |value: f64| value >= 0.0 && value.is_finite();
+        let share = |value: f64| value > 0.0 && value <= 1.0;
+        if !share(self.rate) {
+            return outside("rate", "above 0 and at most 1", &self.rate);
+        }
+        if !not_negative(self.min_hessian_per_leaf) {
+            return outside("min_hessian_per_leaf", "0 or more", &self.min_hessian_per_leaf);
+        }
+        if !not_negative(self.l2) {
+            return outside("l2", "0 or more", &self.l2);
+        }
+        if !share(self.column_share) {
+            return outside("column_share", "above 0 and at most 1", &self.column_share);
+        }
+        if !share(self.account_share) {
+            return outside("account_share", "above 0 and at most 1", &self.account_share);
+        }
+        if !(0.0..=0.5).contains(&self.stopping_share) {
+            return outside("stopping_share", "from 0 to 0.5", &self.stopping_share);
+        }
+        if !(0..=3_650).contains(&self.stopping_gap_days) {
+            return outside("stopping_gap_days", "from 0 to 3650", &self.stopping_gap_days);
+        }
+        Ok(())
+    }
+}
+
+fn outside(parameter: &'static str, expected: &'static str, found: &dyn std::fmt::Display) -> Result<(), LearnError> {
+    Err(LearnError::Parameter { learner: NAME, parameter, expected, found: found.to_string() })
+}

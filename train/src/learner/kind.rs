@@ -1,0 +1,116 @@
+//! The learners by name.
+
+use std::str::FromStr;
+
+use super::{BaseRate, Boosting, Forest, HealthScore, Learner, Logistic};
+
+/// Every learner there is, from the simplest to the most complex: of two that forecast equally well, the one that comes
+/// first here is chosen ([`Ord`] is complexity).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LearnerKind {
+    /// The base rate: no signal is read.
+    BaseRate,
+    /// The hand-weighted health score that is in use today.
+    HealthScore,
+    /// Regularised logistic regression.
+    Logistic,
+    /// Random forest.
+    Forest,
+    /// Gradient boosting.
+    Boosting,
+}
+
+impl LearnerKind {
+    /// All learners, simplest first.
+    pub const ALL: [Self; 5] = [Self::BaseRate, Self::HealthScore, Self::Logistic, Self::Forest, Self::Boosting];
+
+    /// The learners that are fitted unless others are asked for: all but the forest, which takes longest and is not the
+    /// best of them.
+    #[must_use]
+    pub fn default_learners() -> Vec<Self> {
+        Self::ALL.into_iter().filter(|kind| *kind != Self::Forest).collect()
+    }
+
+    /// Name as written in `--learners`, reports and bundles.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::BaseRate => "base_rate",
+            Self::HealthScore => "health_score",
+            Self::Logistic => "logistic",
+            Self::Forest => "forest",
+            Self::Boosting => "boosting",
+        }
+    }
+
+    /// The learner with its default parameters.
+    #[must_use]
+    pub fn learner(self) -> Box<dyn Learner> {
+        match self {
+            Self::BaseRate => Box::new(BaseRate),
+            Self::HealthScore => Box::new(HealthScore),
+            Self::Logistic => Box::new(Logistic::default()),
+            Self::Forest => Box::new(Forest::default()),
+            Self::Boosting => Box::new(Boosting::default()),
+        }
+    }
+}
+
+impl std::fmt::Display for LearnerKind {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// A name that is no learner's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
+#[error("unknown learner: expected one of base_rate, health_score, logistic, forest, boosting, found `{found}`")]
+#[diagnostic(code(bellwether::learn::unknown_learner), help("did you mean `{nearest}`?"))]
+pub struct UnknownLearner {
+    /// What was given.
+    pub found: String,
+    /// The nearest name.
+    pub nearest: LearnerKind,
+}
+
+impl FromStr for LearnerKind {
+    type Err = UnknownLearner;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(kind) = Self::ALL.into_iter().find(|kind| kind.name() == text) {
+            return Ok(kind);
+        }
+        let distance = |kind: &Self| strsim::damerau_levenshtein(kind.name(), text);
+        let nearest = Self::ALL.into_iter().min_by_key(distance).unwrap_or(Self::BaseRate);
+        Err(UnknownLearner { found: text.to_owned(), nearest })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_reads_back() {
+        for kind in LearnerKind::ALL {
+            assert_eq!(kind.name().parse::<LearnerKind>(), Ok(kind));
+            assert_eq!(kind.learner().name(), kind.name());
+            assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{kind}\""));
+        }
+    }
+
+    #[test]
+    fn the_simplest_comes_first() {
+        assert!(LearnerKind::ALL.is_sorted());
+        assert!(LearnerKind::BaseRate < LearnerKind::Logistic && LearnerKind::Logistic < LearnerKind::Boosting);
+        assert!(!LearnerKind::default_learners().contains(&LearnerKind::Forest));
+    }
+
+    #[test]
+    fn a_misspelling_gets_the_nearest_name() {
+        let error = "boostng".parse::<LearnerKind>().unwrap_err();
+        assert_eq!(error.nearest, LearnerKind::Boosting);
+        assert!(error.to_string().contains("found `boostng`"));
+    }
+}

@@ -1,0 +1,69 @@
+//! Margins that were predicted out of time, kept to calibrate later refits.
+//!
+//! Every row here was predicted by a refit that had learned nothing known after the row's own date ([`crate::fold::Fold`]
+//! checks that). A calibrator fitted at date `T` may read only the rows whose outcome was known by `T`.
+
+use bellwether_features::label::Labels;
+use chrono::NaiveDate;
+
+use crate::dataset::{Dataset, matured};
+
+/// Out-of-time margins of one learner for one target.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct OutOfTime {
+    rows: Vec<u32>,
+    margins: Vec<f64>,
+}
+
+/// Margins and outcomes to fit a calibrator on.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CalibrationRows {
+    /// Margins.
+    pub margins: Vec<f64>,
+    /// Outcomes.
+    pub labels: Vec<bool>,
+}
+
+impl OutOfTime {
+    /// Adds the predictions of one refit.
+    pub fn add(&mut self, rows: &[u32], margins: &[f64]) {
+        debug_assert_eq!(rows.len(), margins.len());
+        self.rows.extend_from_slice(rows);
+        self.margins.extend_from_slice(margins);
+    }
+
+    /// Rows predicted so far.
+    #[must_use]
+    pub fn rows(&self) -> &[u32] {
+        &self.rows
+    }
+
+    /// The predictions whose outcome was known at `date`: `as_of + label interval <= date`, and nothing else.
+    #[must_use]
+    pub fn known_at(&self, date: NaiveDate, dataset: &Dataset, labels: &Labels) -> CalibrationRows {
+        let interval_days = labels.target.label_interval_days();
+        let mut known = CalibrationRows::default();
+        for (row, margin) in self.rows.iter().zip(&self.margins) {
+            let row = *row as usize;
+            if let Some(label) = labels.values[row].filter(|_| matured(dataset.as_of()[row], interval_days, date)) {
+                known.margins.push(*margin);
+                known.labels.push(label);
+            }
+        }
+        known
+    }
+}
+
+impl CalibrationRows {
+    /// Positive rows.
+    #[must_use]
+    pub fn positives(&self) -> usize {
+        self.labels.iter().filter(|label| **label).count()
+    }
+
+    /// Rows of the rarer outcome.
+    #[must_use]
+    pub fn rarer(&self) -> usize {
+        self.positives().min(self.labels.len() - self.positives())
+    }
+}

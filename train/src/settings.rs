@@ -1,0 +1,275 @@
+//! The sections `[backtest]` and `[capacity]`: options as written, and settings as checked.
+//!
+//! Options are what a person typed; nothing else in this crate reads them. [`BacktestOptions::resolve`] checks them once,
+//! before any work starts, and what comes out cannot be wrong in itself.
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+use crate::cadence::Cadence;
+use crate::learner::LearnerKind;
+
+/// `[backtest]` as written.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BacktestOptions {
+    /// First date whose rows are predicted, `YYYY-MM-DD`; everything before it is history to learn from. Required.
+    pub first_test: Option<String>,
+    /// How often the trainer is really run: `month`, `quarter`, `half-year`, `year`, or `never` for one fixed split.
+    /// Default `quarter`.
+    pub refit_every: Option<String>,
+    /// How often rows are predicted: `month`, `quarter`, `half-year` or `year`. Default `month`.
+    pub score_every: Option<String>,
+    /// How often a training row is taken from an account's history. Default: as `score_every`.
+    pub train_every: Option<String>,
+    /// First date of training rows, `YYYY-MM-DD`. Default: all history.
+    pub train_from: Option<String>,
+    /// Learners to compare. Default: all but the forest.
+    pub learners: Option<Vec<String>>,
+    /// The one seed of every random choice. Default 7.
+    pub seed: Option<u64>,
+    /// At most this many training rows per refit; beyond it whole accounts are left out, chosen by a hash of the seed
+    /// and the account id. Default: all rows.
+    pub max_training_rows: Option<usize>,
+}
+
+/// `[capacity]` as written.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CapacityOptions {
+    /// How many accounts a team can call in a week. Default 40.
+    pub accounts_per_week: Option<u32>,
+}
+
+/// `[backtest]` and `[capacity]`, checked.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BacktestSettings {
+    /// First date whose rows are predicted.
+    #[serde(serialize_with = "crate::text::date")]
+    pub first_test: NaiveDate,
+    /// How often the trainer is run.
+    pub refit_every: Cadence,
+    /// How often rows are predicted; never [`Cadence::Never`].
+    pub score_every: Cadence,
+    /// How often a training row is taken; never [`Cadence::Never`].
+    pub train_every: Cadence,
+    /// First date of training rows.
+    #[serde(serialize_with = "crate::text::optional_date")]
+    pub train_from: Option<NaiveDate>,
+    /// Learners, distinct, from simple to rich.
+    pub learners: Vec<LearnerKind>,
+    /// Seed.
+    pub seed: u64,
+    /// At most this many training rows per refit.
+    pub max_training_rows: Option<usize>,
+    /// Accounts that a team can call in a week, above 0.
+    pub accounts_per_week: u32,
+}
+
+/// What is wrong with a setting.
+#[derive(Debug, Clone, PartialEq, thiserror::Error, miette::Diagnostic)]
+#[error("{key}: expected {expected}, found {found}")]
+#[diagnostic(code(bellwether::train::settings), help("{hint}"))]
+pub struct SettingsError {
+    /// The key, e.g. `backtest.refit_every`.
+    pub key: &'static str,
+    /// What it may be.
+    pub expected: String,
+    /// What it is.
+    pub found: String,
+    /// The next step.
+    pub hint: String,
+}
+
+const DEFAULT_SEED: u64 = 7;
+const DEFAULT_ACCOUNTS_PER_WEEK: u32 = 40;
+
+impl BacktestOptions {
+    /// Checks the two sections.
+    ///
+    /// # Errors
+    /// [`SettingsError`] names the first key that is missing or cannot be meant.
+    pub fn resolve(&self, capacity: &CapacityOptions) -> Result<BacktestSettings, SettingsError> {
+        let first_test = required_date("backtest.first_test", self.first_test.as_deref())?;
+        let score_every = every("backtest.score_every", self.score_every.as_deref(), Cadence::Month)?;
+        let train_from = self.train_from.as_deref().map(|text| date("backtest.train_from", text)).transpose()?;
+        if let Some(from) = train_from.filter(|from| *from >= first_test) {
+            return Err(SettingsError {
+                key: "backtest.train_from",
+                expected: format!("a date before backtest.first_test = {first_test}"),
+                found: from.to_string(),
+                hint: "training rows lie before the first test; leave train_from out to use all history".into(),
+            });
+        }
+        Ok(BacktestSettings {
+            first_test,
+            refit_every: cadence("backtest.refit_every", self.refit_every.as_deref(), Cadence::Quarter)?,
+            score_every,
+            train_every: every("backtest.train_every", self.train_every.as_deref(), score_every)?,
+            train_from,
+            learners: learners(self.learners.as_deref())?,
+            seed: self.seed.unwrap_or(DEFAULT_SEED),
+            max_training_rows: self.max_training_rows.map(training_rows).transpose()?,
+            accounts_per_week: capacity.resolve()?,
+        })
+    }
+}
+
+impl CapacityOptions {
+    fn resolve(&self) -> Result<u32, SettingsError> {
+        match self.accounts_per_week {
+            Some(0) => Err(SettingsError {
+                key: "capacity.accounts_per_week",
+                expected: "1 or more".into(),
+                found: "0".into(),
+                hint: "it is how many accounts a team can call in a week".into(),
+            }),
+            given => Ok(given.unwrap_or(DEFAULT_ACCOUNTS_PER_WEEK)),
+        }
+    }
+}
+
+impl BacktestSettings {
+    /// The dates to build features and labels for, ascending and distinct: `train_every` and `score_every` steps through
+    /// `first_test`, within `from..=to` and not before `train_from`.
+    #[must_use]
+    pub fn observation_dates(&self, from: NaiveDate, to: NaiveDate) -> Vec<NaiveDate> {
+        let from = self.train_from.map_or(from, |train_from| from.max(train_from));
+        let mut dates = self.train_every.grid(self.first_test, from, to);
+        dates.extend(self.score_every.grid(self.first_test, self.first_test.max(from), to));
+        dates.sort_unstable();
+        dates.dedup();
+        dates
+    }
+}
+
+fn training_rows(rows: usize) -> Result<usize, SettingsError> {
+    if rows >= 1_000 {
+        return Ok(rows);
+    }
+    Err(SettingsError {
+        key: "backtest.max_training_rows",
+        expected: "1000 or more".into(),
+        found: rows.to_string(),
+        hint: "leave it out to learn from every row".into(),
+    })
+}
+
+fn required_date(key: &'static str, text: Option<&str>) -> Result<NaiveDate, SettingsError> {
+    let text = text.ok_or_else(|| SettingsError {
+        key,
+        expected: "a date such as 2024-01-01".into(),
+        found: "nothing".into(),
+        hint: "add [backtest] with first_test: at least a year after the data begin, and well before they end".into(),
+    })?;
+    date(key, text)
+}
+
+fn date(key: &'static str, text: &str) -> Result<NaiveDate, SettingsError> {
+    text.parse().map_err(|_| SettingsError {
+        key,
+        expected: "a date such as 2024-01-01".into(),
+        found: format!("`{text}`"),
+        hint: "dates are written year-month-day, in quotes".into(),
+    })
+}
+
+fn cadence(key: &'static str, text: Option<&str>, default: Cadence) -> Result<Cadence, SettingsError> {
+    let Some(text) = text else { return Ok(default) };
+    Cadence::parse(text).ok_or_else(|| SettingsError {
+        key,
+        expected: "month, quarter, half-year, year or never".into(),
+        found: format!("`{text}`"),
+        hint: "`never` is one fixed split at first_test".into(),
+    })
+}
+
+fn every(key: &'static str, text: Option<&str>, default: Cadence) -> Result<Cadence, SettingsError> {
+    match cadence(key, text, default)? {
+        Cadence::Never => Err(SettingsError {
+            key,
+            expected: "month, quarter, half-year or year".into(),
+            found: "`never`".into(),
+            hint: "only refit_every may be `never`".into(),
+        }),
+        cadence => Ok(cadence),
+    }
+}
+
+fn learners(names: Option<&[String]>) -> Result<Vec<LearnerKind>, SettingsError> {
+    const KEY: &str = "backtest.learners";
+    let Some(names) = names else { return Ok(LearnerKind::default_learners()) };
+    if names.iter().any(|name| name == "all") {
+        return Ok(LearnerKind::ALL.to_vec());
+    }
+    let mut kinds = Vec::with_capacity(names.len());
+    for name in names {
+        kinds.push(name.parse::<LearnerKind>().map_err(|unknown| SettingsError {
+            key: KEY,
+            expected: known_learners(),
+            found: format!("`{}`", unknown.found),
+            hint: format!("did you mean `{}`?", unknown.nearest),
+        })?);
+    }
+    kinds.sort_unstable();
+    kinds.dedup();
+    if kinds.is_empty() {
+        return Err(SettingsError {
+            key: KEY,
+            expected: known_learners(),
+            found: "an empty list".into(),
+            hint: "leave it out to compare the default learners".into(),
+        });
+    }
+    Ok(kinds)
+}
+
+fn known_learners() -> String {
+    let names: Vec<&str> = LearnerKind::ALL.iter().map(|kind| kind.name()).collect();
+    format!("some of {}, or all", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options() -> BacktestOptions {
+        BacktestOptions { first_test: Some("2024-01-01".into()), ..BacktestOptions::default() }
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_contract() {
+        let settings = options().resolve(&CapacityOptions::default()).unwrap();
+        assert_eq!(settings.refit_every, Cadence::Quarter);
+        assert_eq!(settings.score_every, Cadence::Month);
+        assert_eq!(settings.accounts_per_week, 40);
+        assert!(!settings.learners.contains(&LearnerKind::Forest));
+    }
+
+    #[test]
+    fn each_mistake_names_its_key() {
+        let capacity = CapacityOptions::default();
+        let cases: [(&str, BacktestOptions); 6] = [
+            ("backtest.first_test", BacktestOptions::default()),
+            ("backtest.first_test", BacktestOptions { first_test: Some("1/2/24".into()), ..options() }),
+            ("backtest.refit_every", BacktestOptions { refit_every: Some("weekly".into()), ..options() }),
+            ("backtest.score_every", BacktestOptions { score_every: Some("never".into()), ..options() }),
+            ("backtest.train_from", BacktestOptions { train_from: Some("2024-01-01".into()), ..options() }),
+            ("backtest.learners", BacktestOptions { learners: Some(vec!["xgboost".into()]), ..options() }),
+        ];
+        for (key, options) in cases {
+            assert_eq!(options.resolve(&capacity).unwrap_err().key, key);
+        }
+        let none = CapacityOptions { accounts_per_week: Some(0) };
+        assert_eq!(options().resolve(&none).unwrap_err().key, "capacity.accounts_per_week");
+    }
+
+    #[test]
+    fn observation_dates_hold_both_grids() {
+        let written = BacktestOptions { score_every: Some("quarter".into()), train_every: Some("month".into()), ..options() };
+        let settings = written.resolve(&CapacityOptions::default()).unwrap();
+        let day = |text: &str| text.parse::<NaiveDate>().unwrap();
+        let dates = settings.observation_dates(day("2023-11-15"), day("2024-04-20"));
+        assert_eq!(dates, ["2023-12-01", "2024-01-01", "2024-02-01", "2024-03-01", "2024-04-01"].map(day));
+    }
+}

@@ -1,0 +1,195 @@
+//! What a backtest found, as it is written to `backtest.json` and read back by the registry's gate.
+
+use bellwether_features::label::TargetDefinition;
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+use crate::evaluate::MetricSet;
+use crate::learner::LearnerKind;
+
+/// Version of `backtest.json`.
+pub const BACKTEST_FORMAT: u32 = 1;
+
+/// Where the rows of a calibrator came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CalibrationSource {
+    /// Predicted out of time by earlier refits.
+    OutOfTime,
+    /// Predicted for held-out accounts within the training rows: too little history for anything better.
+    AccountFolds,
+}
+
+/// How a calibrator was fitted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CalibrationRecord {
+    /// Where its rows came from.
+    pub source: CalibrationSource,
+    /// `logistic` or `isotonic`.
+    pub method: String,
+    /// Rows.
+    pub rows: usize,
+    /// Positive rows.
+    pub positives: usize,
+}
+
+/// One learner at one refit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LearnerRefit {
+    /// Learner.
+    pub learner: LearnerKind,
+    /// Its calibrator; null at a warm-up refit, whose probabilities nobody sees.
+    pub calibration: Option<CalibrationRecord>,
+    /// Measures over the test rows of this refit; null at a warm-up refit.
+    pub metrics: Option<MetricSet>,
+}
+
+/// One refit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RefitSummary {
+    /// Date: no label known later was learned from.
+    pub refit: String,
+    /// First date that the next refit predicts.
+    pub until: String,
+    /// Whether it only feeds the calibrator.
+    pub warm_up: bool,
+    /// Rows learned from.
+    pub training_rows: usize,
+    /// Positive rows among them.
+    pub training_positives: usize,
+    /// Date of the last row learned from.
+    pub last_training_as_of: String,
+    /// Rows predicted.
+    pub test_rows: usize,
+    /// Positive rows among them.
+    pub test_positives: usize,
+    /// Learners.
+    pub learners: Vec<LearnerRefit>,
+}
+
+/// Measures over the rows of one observation date.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DateMetrics {
+    /// Date.
+    pub as_of: String,
+    /// Measures.
+    pub metrics: MetricSet,
+}
+
+/// One learner over all test rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LearnerSummary {
+    /// Learner.
+    pub learner: LearnerKind,
+    /// Measures pooled over all test rows.
+    pub metrics: MetricSet,
+    /// Measures by observation date.
+    pub by_date: Vec<DateMetrics>,
+}
+
+/// One target.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TargetSummary {
+    /// Definition.
+    pub definition: TargetDefinition,
+    /// First and last observation date judged.
+    pub test_from: String,
+    /// Last observation date judged.
+    pub test_to: String,
+    /// SHA-256 over date, account and outcome of every test row: equal digests are judged on the very same rows.
+    pub test_rows_digest: String,
+    /// Rows whose label interval has ended and that have no label (no baseline): left out of training and test.
+    pub mature_rows_without_label: usize,
+    /// The learner with the lowest pooled log loss; the simpler one at an exact tie.
+    pub selected: LearnerKind,
+    /// All learners, from simple to rich.
+    pub learners: Vec<LearnerSummary>,
+    /// All refits, ascending.
+    pub refits: Vec<RefitSummary>,
+}
+
+impl TargetSummary {
+    /// Summary of one learner.
+    #[must_use]
+    pub fn learner(&self, learner: LearnerKind) -> Option<&LearnerSummary> {
+        self.learners.iter().find(|one| one.learner == learner)
+    }
+
+    /// Measures of the selected learner.
+    #[must_use]
+    pub fn best(&self) -> Option<&MetricSet> {
+        self.learner(self.selected).map(|one| &one.metrics)
+    }
+}
+
+/// Something worth knowing that does not stop the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// Stable code, e.g. `calibrated_by_account`.
+    pub code: String,
+    /// What it means and what to do.
+    pub text: String,
+}
+
+impl Warning {
+    pub(crate) fn refit_without_rows(target: &str, refit: NaiveDate) -> Self {
+        let text = format!("{target}: no row is observed between the refit of {refit} and the next; it was not run. \
+             Choose refit_every no finer than score_every.");
+        Self { code: "refit_without_rows".into(), text }
+    }
+
+    pub(crate) fn calibrated_by_account(target: &str, refit: NaiveDate) -> Self {
+        let text = format!("{target}, refit {refit}: too few outcomes were predicted out of time before it, so probabilities \
+             are calibrated on held-out accounts of the training rows. Choose a later first_test or give more history.");
+        Self { code: "calibrated_by_account".into(), text }
+    }
+
+    pub(crate) fn warm_up_too_few(target: &str, learner: LearnerKind, refit: NaiveDate) -> Self {
+        let text = format!("{target}: {learner} could not be fitted at the warm-up refit of {refit}: too few outcomes. \
+             Its calibrator has fewer rows than those of other learners.");
+        Self { code: "warm_up_too_few".into(), text }
+    }
+
+    pub(crate) fn thinned(target: &str, rows: usize) -> Self {
+        let text = format!("{target}: at most {rows} training rows were used per refit (backtest.max_training_rows); whole \
+             accounts were left out.");
+        Self { code: "training_rows_thinned".into(), text }
+    }
+}
+
+/// A backtest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BacktestSummary {
+    /// [`BACKTEST_FORMAT`].
+    pub format: u32,
+    /// Facts known strictly before this date made the labels.
+    pub data_end: String,
+    /// First date judged.
+    pub first_test: String,
+    /// How often the trainer was run.
+    pub refit_every: String,
+    /// How often rows were predicted.
+    pub score_every: String,
+    /// Seed.
+    pub seed: u64,
+    /// Accounts that a team can call in a week: MRR captured is at this many per date.
+    pub accounts_per_week: u32,
+    /// Rows of the dataset.
+    pub rows: usize,
+    /// Accounts of the dataset.
+    pub accounts: usize,
+    /// Signals.
+    pub signals: usize,
+    /// Targets.
+    pub targets: Vec<TargetSummary>,
+    /// Warnings.
+    pub warnings: Vec<Warning>,
+}
+
+impl BacktestSummary {
+    /// Summary of one target.
+    #[must_use]
+    pub fn target(&self, name: &str) -> Option<&TargetSummary> {
+        self.targets.iter().find(|target| target.definition.name == name)
+    }
+}
