@@ -13,7 +13,7 @@ use bellwether_infer::score::{self, ScoreRequest};
 use bellwether_infer::signals::StopFlag;
 use bellwether_infer::verify;
 
-use crate::arguments::{Arguments, SchemaArguments, SchemaFormat, ScoreArguments, Verb, VerifyArguments};
+use crate::command_line::{Arguments, SchemaArguments, SchemaFormat, ScoreArguments, Verb, VerifyArguments};
 use crate::terminal::Terminal;
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), InferError> {
