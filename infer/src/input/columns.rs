@@ -68,14 +68,8 @@ fn match_columns(path: &Path, schema: &Schema, signature: &Signature) -> Result<
     for (root, field) in schema.fields().iter().enumerate() {
         found.entry(field.name()).or_default().push(root);
     }
-    let mut wanted: Vec<(&str, &'static str, Accepts)> = vec![(ACCOUNT_ID, "text", is_text)];
-    if found.contains_key(AS_OF) {
-        wanted.push((AS_OF, "a date", is_date));
-    }
-    wanted.extend(signature.inputs.iter().map(|input| match input.kind {
-        InputKind::Numeric => (input.name.as_str(), "a number", is_number as Accepts),
-        InputKind::Category { .. } => (input.name.as_str(), "text", is_text as Accepts),
-    }));
+    let has_date = found.contains_key(AS_OF);
+    let wanted = wanted_columns(signature, has_date);
     let (mut missing, mut wrong, mut roots) = (Vec::new(), Vec::new(), Vec::new());
     for (name, expected, accepts) in &wanted {
         match found.get(name).map(Vec::as_slice) {
@@ -99,7 +93,6 @@ fn match_columns(path: &Path, schema: &Schema, signature: &Signature) -> Result<
     let mut sorted = roots.clone();
     sorted.sort_unstable();
     let positions: Vec<usize> = roots.iter().map(|root| sorted.partition_point(|other| other < root)).collect();
-    let has_date = found.contains_key(AS_OF);
     let columns = Columns {
         account: positions[0],
         as_of: has_date.then(|| positions[1]),
@@ -108,6 +101,19 @@ fn match_columns(path: &Path, schema: &Schema, signature: &Signature) -> Result<
         roots: sorted,
     };
     Ok((columns, schema.fields().len() - wanted.len()))
+}
+
+/// Name, what is expected in words, and what is accepted: the key, the date if there is one, the inputs.
+fn wanted_columns(signature: &Signature, has_date: bool) -> Vec<(&str, &'static str, Accepts)> {
+    let mut wanted: Vec<(&str, &'static str, Accepts)> = vec![(ACCOUNT_ID, "text", is_text)];
+    if has_date {
+        wanted.push((AS_OF, "a date", is_date));
+    }
+    wanted.extend(signature.inputs.iter().map(|input| match input.kind {
+        InputKind::Numeric => (input.name.as_str(), "a number", is_number as Accepts),
+        InputKind::Category { .. } => (input.name.as_str(), "text", is_text as Accepts),
+    }));
+    wanted
 }
 
 /// Whether a column of this type can be read as what is wanted.
