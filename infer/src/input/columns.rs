@@ -100,7 +100,7 @@ fn match_columns(path: &Path, schema: &Schema, signature: &Signature) -> Result<
         row_bytes: row_bytes(signature),
         roots: sorted,
     };
-    Ok((columns, schema.fields().len() - wanted.len()))
+    Ok((columns, schema.fields().len().saturating_sub(wanted.len())))
 }
 
 /// Name, what is expected in words, and what is accepted: the key, the date if there is one, the inputs.
