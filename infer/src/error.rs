@@ -205,6 +205,14 @@ pub enum InferError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Bundle(#[from] bellwether_models::BundleError),
+    /// No such bundle.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Registry(#[from] bellwether_models::registry::RegistryError),
+    /// A part of the bundle does not fit its rows.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Model(#[from] bellwether_models::ModelError),
     /// onnxruntime was asked for and is not there.
     #[error("onnxruntime was not found; looked for: {}", tried.join(", "))]
     #[diagnostic(code(bellwether::infer::onnxruntime_missing), help("{}", crate::engine::HOW_TO_GET_ONNXRUNTIME))]
@@ -293,6 +301,7 @@ impl InferError {
         match self {
             Self::Config { .. }
             | Self::FileSystem { .. }
+            | Self::Registry(_)
             | Self::OnnxRuntimeMissing { .. }
             | Self::OnnxRuntimeLoad { .. } => ExitCode::Usage,
             Self::NoInput { .. }
@@ -308,9 +317,17 @@ impl InferError {
             | Self::DateNotFound { .. }
             | Self::TooManyBadRows { .. }
             | Self::Identity { .. } => ExitCode::DataContract,
-            Self::Definition { .. } | Self::Bundle(_) | Self::OnnxRuntime { .. } | Self::Golden { .. } => {
-                ExitCode::ModelRefused
+            // A file that a bundle should have and has not is the bundle's fault, not the disk's.
+            Self::Bundle(bellwether_models::BundleError::Io { source, .. })
+                if source.kind() != io::ErrorKind::NotFound =>
+            {
+                ExitCode::of_io(source)
             }
+            Self::Definition { .. }
+            | Self::Bundle(_)
+            | Self::Model(_)
+            | Self::OnnxRuntime { .. }
+            | Self::Golden { .. } => ExitCode::ModelRefused,
             Self::TooLarge { .. } => ExitCode::ResourceLimit,
             Self::Locked { .. } => ExitCode::Transient,
             Self::Io { source, .. } => ExitCode::of_io(source),

@@ -1,6 +1,6 @@
 //! The model of one target.
 
-use crate::{Calibration, LinearModel, TreeEnsemble};
+use crate::{Calibration, LinearModel, ModelError, Signature, TreeEnsemble};
 
 /// How the margin is computed.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,4 +20,53 @@ pub struct Head {
     pub margin: MarginModel,
     /// From margin to probability.
     pub calibration: Calibration,
+}
+
+impl MarginModel {
+    /// Checks the model against the number of design columns.
+    ///
+    /// # Errors
+    /// [`ModelError::Margin`] with the place that breaks a rule.
+    pub fn validate(&self, width: usize) -> Result<(), ModelError> {
+        match self {
+            Self::Linear(model) => model.validate(width),
+            Self::Trees(model) => model.validate(width),
+        }
+    }
+
+    /// The margin of one row of the design: the slow, plain form.
+    #[must_use]
+    pub fn margin(&self, row: &[f32]) -> f64 {
+        match self {
+            Self::Linear(model) => model.margin(row),
+            Self::Trees(model) => model.margin(row),
+        }
+    }
+}
+
+impl Head {
+    /// Checks target name, margin model and calibration against the signature.
+    ///
+    /// # Errors
+    /// [`ModelError`] with the place that breaks a rule.
+    pub fn validate(&self, signature: &Signature) -> Result<(), ModelError> {
+        if !is_plain_name(&self.target) {
+            return Err(ModelError::Margin {
+                place: "target".to_owned(),
+                expected: "a name of letters, digits, `_` and `-`",
+                found: self.target.clone(),
+            });
+        }
+        signature.validate()?;
+        self.margin.validate(signature.design_width())?;
+        self.calibration.validate()
+    }
+}
+
+/// Whether a name is safe as part of a file name and of a column name: 1 to 100 ASCII letters, digits, `_` and `-`, the
+/// first a letter or a digit.
+#[must_use]
+pub fn is_plain_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    name.len() <= 100 && name.bytes().all(plain) && name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric())
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::InputKind;
+
 /// How a value of a signal is written in a reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -63,4 +65,23 @@ pub struct SignalCard {
     pub actionable: bool,
     /// Median over the training rows: a reason is marked `-` below it and `+` above it. Null for a category.
     pub typical: Option<f64>,
+}
+
+impl SignalCard {
+    /// The card of an input that nobody described: its own idea, told as "name: value", and not actionable.
+    #[must_use]
+    pub fn unknown(name: &str, kind: &InputKind) -> Self {
+        Self {
+            name: name.to_owned(),
+            family: "unknown".to_owned(),
+            idea: name.to_owned(),
+            unit: if *kind == InputKind::Numeric { Unit::Count } else { Unit::Category },
+            window_days: None,
+            text: format!("{name}: {{value}}"),
+            churn: Direction::Unknown,
+            expansion: Direction::Unknown,
+            actionable: false,
+            typical: None,
+        }
+    }
 }

@@ -91,7 +91,7 @@ impl Profile {
             growth: 0.5 * random.normal(),
             curiosity: 0.6 * random.normal() - 0.1,
             taste,
-            pace: random.log_normal(0.6, 0.4),
+            pace: random.log_normal(0.42, 0.4),
             appetite: random.log_normal(1.0, 0.1),
             survey_offset: random.below(91) as Day,
             panel,

@@ -1,6 +1,6 @@
 //! Usage: one row per account, user, feature and day.
 //!
-//! A larger account works in larger batches: rows grow with the power 0.55 of seats and quantity takes the rest, so that
+//! A larger account works in larger batches: rows grow with the power 0.45 of seats and quantity takes the rest, so that
 //! a tail of large accounts does not drown the table. Quantity over 30 days against the usage limit is the share of the
 //! limit in use, up to season and noise.
 
@@ -24,9 +24,9 @@ pub(crate) struct UsageRow {
 }
 
 /// Rows grow with this power of seats.
-const SIZE_EXPONENT: f64 = 0.55;
+const SIZE_EXPONENT: f64 = 0.45;
 /// Most rows per weekday at ordinary use.
-const MOST_ROWS: f64 = 50.0;
+const MOST_ROWS: f64 = 40.0;
 /// Share of a change of use that shows as more or fewer rows; the rest shows as quantity per row.
 const ROWS_SHARE: f64 = 0.65;
 /// Weekdays at full pace in 30 days (4 + 0.9 + 0.15 + 0.105 in seven).

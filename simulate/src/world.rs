@@ -162,7 +162,7 @@ const SEGMENTS: [SegmentParameters; 3] = [
         maximum_discount: 0.1,
         monthly_churn: -4.1,
         renewal_churn: -1.9,
-        expansion: -3.9,
+        expansion: -5.0,
     },
     SegmentParameters {
         name: "mid_market",
@@ -175,7 +175,7 @@ const SEGMENTS: [SegmentParameters; 3] = [
         maximum_discount: 0.2,
         monthly_churn: -4.5,
         renewal_churn: -2.2,
-        expansion: -3.7,
+        expansion: -4.8,
     },
     SegmentParameters {
         name: "enterprise",
@@ -188,7 +188,7 @@ const SEGMENTS: [SegmentParameters; 3] = [
         maximum_discount: 0.3,
         monthly_churn: -5.0,
         renewal_churn: -2.6,
-        expansion: -3.5,
+        expansion: -4.6,
     },
 ];
 

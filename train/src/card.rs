@@ -19,9 +19,9 @@ pub(crate) struct CardTarget<'a> {
 }
 
 /// The card.
-pub(crate) fn model_card(name: &str, version: u32, backtest: &Backtest, targets: &[CardTarget<'_>]) -> String {
+pub(crate) fn model_card(name: &str, backtest: &Backtest, targets: &[CardTarget<'_>]) -> String {
     let mut card = front_matter(name, targets);
-    add(&mut card, format_args!("# {name}, version {version}\n\n"));
+    add(&mut card, format_args!("# {name}\n\n"));
     for target in targets {
         add(&mut card, format_args!("{}\n\n", verdict(target.summary)));
     }

@@ -11,6 +11,7 @@ use bellwether_features::matrix::{Column, FeatureMatrix};
 use bellwether_features::signal::SignalDefinition;
 use bellwether_features::time::days_from_epoch;
 use chrono::{Days, NaiveDate};
+use sha2::{Digest, Sha256};
 
 /// A level seen in fewer accounts than this is "other": a bundle must not point at a single customer.
 pub const LEAST_ACCOUNTS_PER_LEVEL: usize = 10;
@@ -181,6 +182,28 @@ impl Dataset {
         &self.matrix.signals
     }
 
+    /// SHA-256 (hex) over rows, definitions, values and labels: the same data, the same digest.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let mut hasher = Sha256::new();
+        for (id, day) in self.matrix.account_ids.iter().zip(&self.as_of_days) {
+            hasher.update((id.len() as u64).to_le_bytes());
+            hasher.update(id.as_bytes());
+            hasher.update(day.to_le_bytes());
+        }
+        for (signal, column) in self.matrix.signals.iter().zip(&self.matrix.columns) {
+            hasher.update(signal.digest());
+            hash_column(&mut hasher, column);
+        }
+        for labels in &self.labels {
+            hasher.update(format!("{:?}", labels.target));
+            hasher.update(labels.known_before.to_string());
+            let code = |label: &Option<bool>| label.map_or(2, u8::from);
+            hasher.update(labels.values.iter().map(code).collect::<Vec<u8>>());
+        }
+        hex::encode(hasher.finalize())
+    }
+
     /// Values of a numeric signal by name; `None` if there is no such number.
     #[must_use]
     pub fn numeric(&self, name: &str) -> Option<&[f32]> {
@@ -188,6 +211,25 @@ impl Dataset {
         match self.matrix.columns.get(index)? {
             Column::Numeric(values) => Some(values),
             Column::Category { .. } => None,
+        }
+    }
+}
+
+fn hash_column(hasher: &mut Sha256, column: &Column) {
+    match column {
+        Column::Numeric(values) => {
+            // One NaN for all, whatever its bits.
+            let bits = |value: &f32| if value.is_nan() { f32::NAN.to_bits() } else { value.to_bits() };
+            let bytes: Vec<u8> = values.iter().flat_map(|value| bits(value).to_le_bytes()).collect();
+            hasher.update(bytes);
+        }
+        Column::Category { levels, codes } => {
+            for level in levels {
+                hasher.update((level.len() as u64).to_le_bytes());
+                hasher.update(level.as_bytes());
+            }
+            let bytes: Vec<u8> = codes.iter().flat_map(|code| code.unwrap_or(u32::MAX).to_le_bytes()).collect();
+            hasher.update(bytes);
         }
     }
 }

@@ -23,6 +23,13 @@ pub mod settings;
 mod staging;
 pub mod summary;
 mod text;
+pub mod train;
 pub mod truth;
 
+pub use backtest::{Backtest, backtest};
+pub use dataset::Dataset;
 pub use error::TrainError;
+pub use export::write_run;
+pub use observer::{Observer, Progress, Silent};
+pub use settings::{BacktestOptions, BacktestSettings, CapacityOptions};
+pub use train::{Trained, train};

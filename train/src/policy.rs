@@ -63,13 +63,14 @@ pub fn policy(dataset: &Dataset, rows: &[u32], backtest: &Backtest) -> Policy {
     }
 }
 
-/// What a reader is told about each input, with its median over `rows`.
+/// What a reader is told about each input. `typical`: median of each input over the training rows, in the same order.
 #[must_use]
-pub fn signal_cards(dataset: &Dataset, rows: &[u32]) -> Vec<SignalCard> {
-    dataset.signals().iter().map(|signal| card(dataset, signal, rows)).collect()
+pub fn signal_cards(dataset: &Dataset, typical: &[Option<f64>]) -> Vec<SignalCard> {
+    let typical = typical.iter().copied().chain(std::iter::repeat(None));
+    dataset.signals().iter().zip(typical).map(|(signal, typical)| card(signal, typical)).collect()
 }
 
-fn card(dataset: &Dataset, signal: &SignalDefinition, rows: &[u32]) -> SignalCard {
+fn card(signal: &SignalDefinition, typical: Option<f64>) -> SignalCard {
     let family = serde_json::to_value(signal.family).ok().and_then(|value| value.as_str().map(str::to_owned));
     SignalCard {
         name: signal.name.clone(),
@@ -81,7 +82,7 @@ fn card(dataset: &Dataset, signal: &SignalDefinition, rows: &[u32]) -> SignalCar
         churn: direction(signal.churn),
         expansion: direction(signal.expansion),
         actionable: signal.actionable,
-        typical: known_values(dataset, &signal.name, rows).and_then(median),
+        typical,
     }
 }
 
@@ -111,7 +112,7 @@ fn direction(direction: Direction) -> signals::Direction {
 /// Values that are known, in row order; `None` for a category or an unknown name.
 fn known_values(dataset: &Dataset, name: &str, rows: &[u32]) -> Option<Vec<f32>> {
     let values = dataset.numeric(name)?;
-    Some(rows.iter().map(|row| values[*row as usize]).filter(|value| !value.is_nan()).collect())
+    Some(rows.iter().map(|row| values[*row as usize]).filter(|value| value.is_finite()).collect())
 }
 
 /// The lower median; `None` of nothing.

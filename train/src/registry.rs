@@ -10,11 +10,13 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use bellwether_models::bundle::{BundleContents, BundleError, write_bundle};
+use bellwether_models::head::is_plain_name;
 use serde::Serialize;
 
 use crate::error::TrainError;
 use crate::gate::{self, Comparison};
-use crate::staging::{Staging, replace_file};
+use crate::staging::replace_file;
 use crate::summary::BacktestSummary;
 
 /// Why the registry refuses.
@@ -56,6 +58,10 @@ pub enum RegistryError {
         /// The name.
         found: String,
     },
+    /// The bundle cannot be written, or does not load again.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Bundle(BundleError),
     /// A file that is not what it should be. Exit code 4.
     #[error("{}: {cause}", path.display())]
     #[diagnostic(code(bellwether::registry::damaged), help("restore the file from a backup, or remove the version"))]
@@ -84,6 +90,8 @@ pub type Aliases = BTreeMap<String, u32>;
 pub struct Added {
     /// Its number.
     pub version: u32,
+    /// `name/version@digest`, as it will stand in the scores.
+    pub identity: String,
     /// Its folder.
     pub path: PathBuf,
     /// Whether it became champion at once, being the first.
@@ -127,29 +135,24 @@ const CHAMPION: &str = "champion";
 const CHALLENGER: &str = "challenger";
 const PREVIOUS: &str = "previous";
 
-/// Adds a version: `write` fills an empty folder, which then appears whole under its number.
+/// Adds a version under the next number. The bundle appears whole: it is written beside its place, loaded back with every
+/// check, and renamed.
 ///
 /// # Errors
-/// [`RegistryError::Locked`], [`RegistryError::Name`], [`TrainError::Io`], and whatever `write` returns.
-pub fn add(
-    registry: &Path,
-    name: &str,
-    actor: &Actor,
-    write: impl FnOnce(&Path, u32) -> Result<(), TrainError>,
-) -> Result<Added, TrainError> {
-    let model = model_folder(registry, name)?;
-    fs::create_dir_all(&model).map_err(|cause| TrainError::io(&model, "create the folder", cause))?;
+/// [`RegistryError::Locked`], [`RegistryError::Name`], [`RegistryError::Bundle`], [`TrainError::Io`].
+pub fn add(registry: &Path, contents: &BundleContents, actor: &Actor) -> Result<Added, TrainError> {
+    let model = model_folder(registry, &contents.name)?;
+    let folder = model.join("versions");
+    fs::create_dir_all(&folder).map_err(|cause| TrainError::io(&folder, "create the folder", cause))?;
     let _lock = Lock::take(&model)?;
     let mut aliases = read_aliases(&model)?;
     let version = versions(&model)?.last().map_or(1, |last| last + 1);
     let path = version_folder(&model, version);
-    let staging = Staging::new(&path)?;
-    write(staging.path(), version)?;
-    staging.publish_new()?;
+    let written = write_bundle(&path, version, contents).map_err(RegistryError::Bundle)?;
     let became_champion = !aliases.contains_key(CHAMPION);
     aliases.insert(if became_champion { CHAMPION } else { CHALLENGER }.to_owned(), version);
     record(&model, actor, "add", version, &aliases)?;
-    Ok(Added { version, path, became_champion })
+    Ok(Added { version, identity: written.identity, path, became_champion })
 }
 
 /// Makes a version the champion, if it forecast better out of time than the present one.
@@ -193,7 +196,7 @@ pub fn list(registry: &Path) -> Result<Vec<Listed>, TrainError> {
     }
     let mut listed = Vec::new();
     for name in folder_names(registry)? {
-        if bellwether_models::head::is_plain_name(&name) && registry.join(&name).join("versions").is_dir() {
+        if is_plain_name(&name) && registry.join(&name).join("versions").is_dir() {
             listed.extend(list_model(registry, &name)?);
         }
     }
@@ -239,7 +242,7 @@ pub fn resolve(registry: &Path, name: &str, version_or_alias: &str) -> Result<u3
 }
 
 fn model_folder(registry: &Path, name: &str) -> Result<PathBuf, RegistryError> {
-    if bellwether_models::head::is_plain_name(name) {
+    if is_plain_name(name) {
         Ok(registry.join(name))
     } else {
         Err(RegistryError::Name { found: name.to_owned() })

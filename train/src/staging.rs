@@ -36,14 +36,6 @@ impl Staging {
         write_synced(&self.path.join(name), bytes)
     }
 
-    /// Puts the folder in its place, which must be free.
-    pub(crate) fn publish_new(mut self) -> Result<(), TrainError> {
-        if self.place.exists() {
-            return Err(TrainError::io(&self.place, "publish", "something is there already"));
-        }
-        self.rename()
-    }
-
     /// Puts the folder in its place. A folder that is there already is replaced if it is empty or holds `marker`, and
     /// refused otherwise: it is not ours.
     pub(crate) fn publish_over(mut self, marker: &str) -> Result<(), TrainError> {

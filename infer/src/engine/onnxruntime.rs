@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use bellwether_models::{Bundle, FeatureBlock, HeadScores, Signature};
+use bellwether_models::{Bundle, DesignBlock, FeatureBlock, HeadScores, Signature};
 use ort::environment::Environment;
 use ort::session::{Session, SessionInputValue};
 use ort::value::Tensor;
@@ -64,10 +64,8 @@ impl OnnxRuntimeEngine {
             let position = self.signature.category_inputs().position(|(_, input, _)| input.name == name);
             let value: SessionInputValue<'static> = match position {
                 Some(position) => {
-                    let texts: Vec<&str> = block.categories[position]
-                        .iter()
-                        .map(|code| self.texts[position].get(*code as usize).map_or("", String::as_str))
-                        .collect();
+                    let text = |code: &u32| self.texts[position].get(*code as usize).cloned().unwrap_or_default();
+                    let texts: Vec<String> = block.categories[position].iter().map(text).collect();
                     Tensor::from_string_array(([block.rows, 1], texts.as_slice())).map_err(fail)?.into()
                 }
                 None if name == "numeric" => {
@@ -87,7 +85,7 @@ impl Engine for OnnxRuntimeEngine {
         format!("onnxruntime ({})", self.library)
     }
 
-    fn score(&self, block: &FeatureBlock) -> Result<Vec<HeadScores>, InferError> {
+    fn score(&self, block: &FeatureBlock, _design: &DesignBlock) -> Result<Vec<HeadScores>, InferError> {
         let run = |(target, session): &(String, Mutex<Session>)| {
             let mut session = session.lock().unwrap_or_else(PoisonError::into_inner);
             let tensors = self.tensors(target, &session, block)?;

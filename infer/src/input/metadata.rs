@@ -5,12 +5,13 @@ use std::path::Path;
 
 use chrono::NaiveDate;
 use parquet::file::metadata::KeyValue;
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 
 use crate::error::InferError;
 
 /// The key of the metadata.
-pub const FEATURES_KEY: &str = "bellwether.features";
+const FEATURES_KEY: &str = "bellwether.features";
 /// The format that this version reads.
 const FORMAT: u32 = 1;
 
@@ -20,6 +21,7 @@ pub struct FileFacts {
     /// Version of this metadata.
     pub format: u32,
     /// Dates of the rows, ascending.
+    #[serde(deserialize_with = "dates")]
     pub as_of: Vec<NaiveDate>,
     /// Hex sha256 of the definition of each signal.
     #[serde(default)]
@@ -53,6 +55,13 @@ impl FileFacts {
         }
         serde_json::from_str(text).map(Some).map_err(|error| failed(error.to_string()))
     }
+}
+
+/// Dates as `YYYY-MM-DD`.
+fn dates<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<NaiveDate>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let parse = |text: &String| text.parse().map_err(|_| D::Error::custom("as_of: expected dates as YYYY-MM-DD"));
+    texts.iter().map(parse).collect()
 }
 
 /// Read first, so that a newer format is named as such.

@@ -25,7 +25,7 @@ use parquet::arrow::arrow_reader::{
 pub(crate) use columns::{Columns, as_views};
 pub(crate) use convert::{Converted, Converter};
 pub use digest::sha256_of_file;
-pub(crate) use keys::{KeyPlan, Order, Rule};
+pub(crate) use keys::{KeyPlan, Order, Rule, batch_dates};
 pub use metadata::FileFacts;
 
 use crate::error::InferError;

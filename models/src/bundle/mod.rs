@@ -1,0 +1,135 @@
+//! A model bundle: a folder with everything that scoring needs and nothing that could run.
+//!
+//! There is no code, no pickle, no clock time, no account and no raw row in it. A bundle is one thing: `bundle.sha256`
+//! names `bundle.json`, which names every other file, and the first twelve digits of that digest are part of the model's
+//! identity in every row that it scores. It is loaded whole or refused whole, before a single row is read.
+
+mod error;
+mod golden;
+mod load;
+mod manifest;
+mod write;
+
+pub use error::BundleError;
+pub use golden::{GOLDEN_ROWS, GOLDEN_TOLERANCE, Golden, compare};
+pub use manifest::{BUNDLE_FORMAT, FileDigest, Manifest, TargetInfo, TargetRows, TrainingInfo, sha256_hex};
+pub use write::{BundleContents, WrittenBundle, write_bundle};
+
+use crate::drift::Reference;
+use crate::{Explainer, Head, Policy, Scorer, SignalCard, Signature};
+
+/// A bundle that passed every check.
+#[derive(Debug, Clone)]
+pub struct Bundle {
+    manifest: Manifest,
+    digest: String,
+    signature: Signature,
+    signals: Vec<SignalCard>,
+    policy: Policy,
+    heads: Vec<Head>,
+    onnx_models: Vec<Vec<u8>>,
+    scorers: Vec<Scorer>,
+    reference: Option<Reference>,
+    golden: Golden,
+    backtest: Option<serde_json::Value>,
+}
+
+/// `name/version@` and the first 12 hex digits of the digest of `bundle.json`.
+fn identity(name: &str, version: u32, digest: &str) -> String {
+    format!("{name}/{version}@{}", digest.get(..12).unwrap_or(digest))
+}
+
+impl Bundle {
+    /// `bundle.json`.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// SHA-256 of `bundle.json`, hex.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// `name/version@digest`, as it stands in the scores.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        identity(&self.manifest.name, self.manifest.version, &self.digest)
+    }
+
+    /// Names of the targets; heads, scorers and golden scores have the same order.
+    #[must_use]
+    pub fn targets(&self) -> Vec<&str> {
+        self.manifest.target_names()
+    }
+
+    /// Inputs.
+    #[must_use]
+    pub fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    /// Cards of the inputs; empty for an imported bundle.
+    #[must_use]
+    pub fn signals(&self) -> &[SignalCard] {
+        &self.signals
+    }
+
+    /// Bands, health, value, status.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The models, in the order of the targets.
+    #[must_use]
+    pub fn heads(&self) -> &[Head] {
+        &self.heads
+    }
+
+    /// The model of a target.
+    #[must_use]
+    pub fn head(&self, target: &str) -> Option<&Head> {
+        self.heads.iter().find(|head| head.target == target)
+    }
+
+    /// The ONNX file of a target, byte for byte.
+    #[must_use]
+    pub fn onnx(&self, target: &str) -> Option<&[u8]> {
+        let position = self.heads.iter().position(|head| head.target == target)?;
+        self.onnx_models.get(position).map(Vec::as_slice)
+    }
+
+    /// Native scorers, in the order of the targets.
+    #[must_use]
+    pub fn scorers(&self) -> &[Scorer] {
+        &self.scorers
+    }
+
+    /// Explainers, in the order of the targets. They are laid out on each call.
+    ///
+    /// # Errors
+    /// None for a bundle that was loaded; the type is that of [`Explainer::new`].
+    pub fn explainers(&self) -> Result<Vec<Explainer>, crate::ModelError> {
+        self.heads.iter().map(|head| Explainer::new(&self.signature, head)).collect()
+    }
+
+    /// Bins of the training base; absent in an imported bundle.
+    #[must_use]
+    pub fn reference(&self) -> Option<&Reference> {
+        self.reference.as_ref()
+    }
+
+    /// Golden rows, which another engine can be checked with.
+    #[must_use]
+    pub fn golden(&self) -> &Golden {
+        &self.golden
+    }
+
+    /// `backtest.json`; absent in an imported bundle.
+    #[must_use]
+    pub fn backtest(&self) -> Option<&serde_json::Value> {
+        self.backtest.as_ref()
+    }
+}
