@@ -50,7 +50,9 @@ fn another_future(world: &World, other: &World, now: i64) -> World {
         row.resolved = later(row.resolved);
     }
     let late = |known: i64| known.max(now);
-    mixed.accounts.extend(other.accounts.iter().cloned().map(|row| crate::world::AccountRow { known: late(row.known), ..row }));
+    mixed
+        .accounts
+        .extend(other.accounts.iter().cloned().map(|row| crate::world::AccountRow { known: late(row.known), ..row }));
     mixed.usage.extend(other.usage.iter().cloned().map(|row| crate::world::UsageRow { known: late(row.known), ..row }));
     for row in &other.subscriptions {
         // Known long before it takes effect.
@@ -58,8 +60,12 @@ fn another_future(world: &World, other: &World, now: i64) -> World {
         mixed.subscriptions.push(crate::world::SubscriptionRow { known: late(row.known), ..row.clone() });
     }
     mixed.nps.extend(other.nps.iter().cloned().map(|row| crate::world::NpsRow { known: late(row.known), ..row }));
-    mixed.invoices.extend(other.invoices.iter().cloned().map(|row| crate::world::InvoiceRow { known: late(row.known), ..row }));
-    mixed.tickets.extend(other.tickets.iter().cloned().map(|row| crate::world::TicketRow { known: late(row.known), ..row }));
+    mixed
+        .invoices
+        .extend(other.invoices.iter().cloned().map(|row| crate::world::InvoiceRow { known: late(row.known), ..row }));
+    mixed
+        .tickets
+        .extend(other.tickets.iter().cloned().map(|row| crate::world::TicketRow { known: late(row.known), ..row }));
     mixed
 }
 

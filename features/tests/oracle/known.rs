@@ -110,7 +110,8 @@ fn a_target_without_its_table_is_refused() {
 
 fn small_world() -> World {
     let day = as_of_days()[0];
-    let account = |account, segment| AccountRow { account, known: i64::MIN, signed_up: Some((day - 400) * DAY), segment };
+    let account =
+        |account, segment| AccountRow { account, known: i64::MIN, signed_up: Some((day - 400) * DAY), segment };
     World {
         accounts: vec![account(0, Some(1)), account(1, None)],
         usage: vec![UsageRow {
@@ -161,7 +162,10 @@ fn what_is_no_feature_file_is_refused() {
     matrix.write(&path, &newer).unwrap();
     assert!(matches!(FeatureMatrix::read(&path), Err(MatrixError::Format { .. })));
     let nowhere = folder.path().join("missing").join("features.parquet");
-    assert!(matches!(matrix.write(&nowhere, &newer), Err(MatrixError::Io { action: "write", .. })));
+    assert!(matches!(
+        matrix.write(&nowhere, &newer),
+        Err(MatrixError::Io { action: "create a temporary file beside it", .. })
+    ));
 }
 
 /// Ages are measured to the latest fact that is visible, not to the latest there is.

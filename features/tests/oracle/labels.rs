@@ -44,7 +44,8 @@ pub(crate) fn expected(
         Event::Inactivity => (Some(case.uses(case.start, case.end).is_empty()), None),
         Event::MrrIncrease { ratio, min_absolute } => case.grew(ratio, min_absolute),
         Event::ActiveUsersIncrease { ratio, min_absolute } => {
-            let users = |rows: &[&UsageRow]| (0..8).filter(|u| rows.iter().any(|row| row.user == Some(*u))).count() as f64;
+            let users =
+                |rows: &[&UsageRow]| (0..8).filter(|u| rows.iter().any(|row| row.user == Some(*u))).count() as f64;
             (case.busier(ratio, min_absolute, users), None)
         }
         Event::QuantityIncrease { ratio, min_absolute } => {
@@ -90,7 +91,8 @@ impl<'w> Case<'w> {
 
     /// When the outcome of a row was first known: the first of its versions that says so.
     fn first_known(&self, row: &SubscriptionRow, says: impl Fn(f64) -> bool) -> i64 {
-        let versions = self.world.subscriptions.iter().filter(|other| other.account == row.account && other.at == row.at);
+        let versions =
+            self.world.subscriptions.iter().filter(|other| other.account == row.account && other.at == row.at);
         versions.filter(|other| says(other.mrr)).map(|other| other.known).min().unwrap()
     }
 

@@ -3,6 +3,8 @@
 //! The oracle looks at every row for every signal, does its own calendar, and is written from the rules in words. The worlds
 //! put facts at the very edges of windows, at midnights, late, ahead of time, twice, and corrected.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop where it stands")]
+
 mod calendar;
 mod future;
 mod known;
@@ -19,7 +21,7 @@ use bellwether_features::label::{Event, Labels, OutcomeTime, TargetDefinition};
 use bellwether_features::matrix::{Column, FeatureMatrix};
 use bellwether_features::spine::{ActiveBy, Eligibility, Spine};
 use bellwether_features::time::date_from_days;
-use bellwether_features::{FeaturePlan, Facts};
+use bellwether_features::{Facts, FeaturePlan};
 use chrono::NaiveDate;
 use proptest::prelude::*;
 use proptest::sample::select;

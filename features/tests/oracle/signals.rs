@@ -207,9 +207,8 @@ fn steps(seen: &Seen<'_>, out: &mut Values) {
 }
 
 fn tickets(seen: &Seen<'_>, out: &mut Values) {
-    let opened = |w: i64| -> Vec<&TicketRow> {
-        seen.tickets.iter().copied().filter(|row| seen.recent(row.at, w)).collect()
-    };
+    let opened =
+        |w: i64| -> Vec<&TicketRow> { seen.tickets.iter().copied().filter(|row| seen.recent(row.at, w)).collect() };
     for w in [28, 90] {
         out.set(format!("support_tickets_{w}d"), Some(opened(w).len() as f64));
     }

@@ -24,8 +24,8 @@ pub(crate) const CATEGORIES: [&str; 4] = ["billing", "how", "other", "why"];
 
 /// Days before a date at which windows start or end, or just do not.
 const EDGES: [i64; 34] = [
-    -120, -90, -61, -60, -30, -14, -1, 0, 1, 2, 3, 6, 7, 8, 13, 14, 15, 20, 27, 28, 29, 41, 48, 56, 62, 63, 77, 90, 91, 121,
-    181, 364, 365, 366,
+    -120, -90, -61, -60, -30, -14, -1, 0, 1, 2, 3, 6, 7, 8, 13, 14, 15, 20, 27, 28, 29, 41, 48, 56, 62, 63, 77, 90, 91,
+    121, 181, 364, 365, 366,
 ];
 const FAR_EDGES: [i64; 6] = [183, 184, 360, 392, 393, 500];
 const OFFSETS: [i64; 5] = [0, -1, 1, DAY / 2, DAY - 1];
@@ -131,7 +131,8 @@ fn account() -> impl Strategy<Value = usize> {
 /// A time near an edge of a window.
 fn time() -> impl Strategy<Value = i64> {
     let edge = prop_oneof![9 => select(&EDGES[..]), 1 => select(&FAR_EDGES[..])];
-    (select(as_of_days().to_vec()), edge, select(&OFFSETS[..])).prop_map(|(day, edge, offset)| (day - edge) * DAY + offset)
+    (select(as_of_days().to_vec()), edge, select(&OFFSETS[..]))
+        .prop_map(|(day, edge, offset)| (day - edge) * DAY + offset)
 }
 
 /// An event time and when it became known.
@@ -166,24 +167,18 @@ fn subscriptions() -> impl Strategy<Value = Vec<SubscriptionRow>> {
     let limit = option::of(select(vec![0.0, 30.0, 300.0]));
     let terms = (option::of(0..PLANS.len()), seats, option::of(any::<bool>()), option::of(time()), limit);
     let row = (account(), times(), mrr, terms, option::of(select(vec![0.0, 0.25])));
-    let row = row.prop_map(|(account, (at, known), mrr, (plan, seats, annual, renews, limit), discount)| SubscriptionRow {
-        account,
-        at,
-        known,
-        mrr,
-        plan,
-        seats,
-        annual,
-        renews,
-        limit,
-        discount,
+    let row = row.prop_map(|(account, (at, known), mrr, (plan, seats, annual, renews, limit), discount)| {
+        SubscriptionRow { account, at, known, mrr, plan, seats, annual, renews, limit, discount }
     });
     vec(row, 0..10)
 }
 
 fn nps() -> impl Strategy<Value = Vec<NpsRow>> {
     let row = (account(), times(), 0..3_u32, select(vec![0.0, 6.0, 7.0, 8.0, 9.0, 10.0]));
-    vec(row.prop_map(|(account, (at, known), respondent, score)| NpsRow { account, at, known, respondent, score }), 0..10)
+    vec(
+        row.prop_map(|(account, (at, known), respondent, score)| NpsRow { account, at, known, respondent, score }),
+        0..10,
+    )
 }
 
 fn invoices() -> impl Strategy<Value = Vec<InvoiceRow>> {
