@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use bellwether_infer::cli::{EngineArguments, LogArguments};
+use bellwether_infer::arguments::{Common, EngineArguments};
 use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -11,19 +11,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[command(name = "bellwether", version, max_term_width = 110)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    pub(crate) log: LogArguments,
-    #[command(flatten)]
-    pub(crate) project: ProjectArguments,
+    pub(crate) common: Common,
     #[command(subcommand)]
     pub(crate) command: Command,
-}
-
-/// Which project.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct ProjectArguments {
-    /// The project file.
-    #[arg(long, global = true, default_value = "bellwether.toml", env = "BELLWETHER_CONFIG", value_name = "FILE")]
-    pub(crate) config: PathBuf,
 }
 
 /// What to do.
@@ -163,14 +153,17 @@ pub(crate) enum StepArgument {
 /// Which learners.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct LearnerArguments {
-    /// base_rate, health_score, logistic, forest, boosting, or all; the forest is slow, so only by name or with all.
-    #[arg(
-        long,
-        value_delimiter = ',',
-        default_value = "base_rate,health_score,logistic,boosting",
-        env = "BELLWETHER_LEARNERS"
-    )]
-    pub(crate) learners: Vec<String>,
+    /// base_rate, health_score, logistic, forest, boosting, or all [default: the project file's, else all but the
+    /// forest, which is slow]
+    #[arg(long, value_delimiter = ',', env = "BELLWETHER_LEARNERS", value_name = "NAMES")]
+    learners: Option<Vec<String>>,
+}
+
+impl LearnerArguments {
+    /// The names, where any were given.
+    pub(crate) fn names(&self) -> Option<&[String]> {
+        self.learners.as_deref()
+    }
 }
 
 /// `bellwether backtest`.
@@ -179,6 +172,9 @@ pub(crate) struct BacktestArguments {
     /// The run folder to write.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
+    /// Build the labels as known at this date; later facts are ignored. Default: all that is known
+    #[arg(long, value_name = "DATE")]
+    pub(crate) known_as_of: Option<NaiveDate>,
     #[command(flatten)]
     pub(crate) learners: LearnerArguments,
     #[command(flatten)]
@@ -194,6 +190,9 @@ pub(crate) struct TrainArguments {
     /// The model's name in the registry. Default: the project's name.
     #[arg(long)]
     pub(crate) name: Option<String>,
+    /// Build the labels as known at this date; later facts are ignored. Default: all that is known
+    #[arg(long, value_name = "DATE")]
+    pub(crate) known_as_of: Option<NaiveDate>,
     #[command(flatten)]
     pub(crate) learners: LearnerArguments,
     #[command(flatten)]
@@ -224,9 +223,6 @@ pub(crate) enum ModelsCommand {
     Promote {
         /// NAME@VERSION or NAME@challenger.
         model: String,
-        /// Written to the registry's history.
-        #[arg(long, default_value = "")]
-        reason: String,
     },
 }
 

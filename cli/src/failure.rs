@@ -3,7 +3,13 @@
 use std::error::Error;
 use std::fmt;
 
+use bellwether_features::contract::{ContractError, FailureKind};
+use bellwether_features::matrix::MatrixError;
+use bellwether_features::read::ReadError;
+use bellwether_infer::InferError;
 use bellwether_infer::exit::ExitCode;
+use bellwether_train::TrainError;
+use bellwether_train::registry::RegistryError;
 use miette::Diagnostic;
 
 /// What stopped a command.
@@ -28,7 +34,10 @@ impl Failure {
 
     /// Data that the command itself found wanting.
     pub(crate) fn data(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::new(ExitCode::DataContract, Found { code: "bellwether::data", message: message.into(), hint: hint.into() })
+        Self::new(
+            ExitCode::DataContract,
+            Found { code: "bellwether::data", message: message.into(), hint: hint.into() },
+        )
     }
 
     /// A configuration error at a place in the project file.
@@ -36,9 +45,58 @@ impl Failure {
         Self::new(ExitCode::Usage, At { place, inner: Box::new(error) })
     }
 
+    /// Tables that could not be read, or that break the contract.
+    pub(crate) fn reading(error: ReadError) -> Self {
+        Self::new(exit_of(error.kind()), error)
+    }
+
+    /// A mistake in the project file.
+    pub(crate) fn contract(error: ContractError) -> Self {
+        Self::new(exit_of(error.kind()), error)
+    }
+
+    /// A feature file that could not be written.
+    pub(crate) fn matrix(error: MatrixError) -> Self {
+        let exit = match &error {
+            MatrixError::Io { source, .. } => ExitCode::of_io(source),
+            _ => ExitCode::DataContract,
+        };
+        Self::new(exit, error)
+    }
+
+    /// A failed scoring.
+    pub(crate) fn scoring(error: InferError) -> Self {
+        Self::new(error.exit_code(), error)
+    }
+
+    /// A failed backtest, training or registry call.
+    pub(crate) fn training(error: impl Into<TrainError>) -> Self {
+        let error = error.into();
+        let exit = match &error {
+            TrainError::Settings(_) => ExitCode::Usage,
+            TrainError::Registry(RegistryError::QualityGate { .. }) => ExitCode::QualityGate,
+            TrainError::Registry(RegistryError::Locked { .. }) => ExitCode::Transient,
+            TrainError::Registry(RegistryError::Missing { .. } | RegistryError::Name { .. }) => ExitCode::Usage,
+            TrainError::Registry(_) => ExitCode::ModelRefused,
+            TrainError::Io { .. } => ExitCode::Transient,
+            TrainError::Model { .. } | TrainError::Mismatch { .. } => ExitCode::InternalBug,
+            _ => ExitCode::DataContract,
+        };
+        Self::new(exit, error)
+    }
+
     /// A failed read or write.
     pub(crate) fn io(path: &std::path::Path, source: std::io::Error) -> Self {
         Self::new(ExitCode::of_io(&source), Files { path: path.display().to_string(), source })
+    }
+}
+
+fn exit_of(kind: FailureKind) -> ExitCode {
+    match kind {
+        FailureKind::Configuration => ExitCode::Usage,
+        FailureKind::Data => ExitCode::DataContract,
+        FailureKind::Resource => ExitCode::ResourceLimit,
+        FailureKind::Io => ExitCode::Transient,
     }
 }
 

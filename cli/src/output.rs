@@ -4,13 +4,14 @@
 //! is not a bug of ours: writing stops, the work goes on.
 
 use std::fmt::Display;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::sync::Mutex;
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use bellwether_infer::cli::{LogArguments, LogFormat};
+use bellwether_infer::arguments::Common;
+use bellwether_infer::logging::LogFormat;
 
 /// Where lines and bars go.
 #[derive(Debug)]
@@ -23,10 +24,9 @@ pub(crate) struct Output {
 
 impl Output {
     /// Bars on a terminal only, unless `--progress` says otherwise.
-    pub(crate) fn new(arguments: &LogArguments) -> Self {
-        let json = arguments.log_format == LogFormat::Json;
-        let bars = !arguments.quiet && !json && arguments.shows_progress(std::io::stderr().is_terminal());
-        Self { quiet: arguments.quiet, json, bars, current: Mutex::new(None) }
+    pub(crate) fn new(arguments: &Common) -> Self {
+        let json = arguments.log_format() == LogFormat::Json;
+        Self { quiet: arguments.quiet, json, bars: arguments.progress() && !json, current: Mutex::new(None) }
     }
 
     /// A line of the result.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use bellwether_features::contract::{
     CatalogueOptions, Contract, EligibilityOptions, ProjectOptions, Sections, TableOptions, TargetOptions,
-    TicketOptions, WorkflowOptions, explain_toml_error, position,
+    TicketOptions, WorkflowOptions, explain_toml_error, position, read_source,
 };
 use bellwether_train::settings::{BacktestOptions, BacktestSettings, CapacityOptions};
 use serde::Deserialize;
@@ -17,8 +17,6 @@ use crate::failure::Failure;
 
 /// The version of the project file that this build reads.
 const CONFIG_VERSION: i64 = 1;
-/// A project file is written by people: anything larger is a mistake.
-const MAX_BYTES: u64 = 1 << 20;
 
 /// The whole file as written.
 #[derive(Debug, Clone, Deserialize)]
@@ -61,8 +59,9 @@ pub(crate) struct Project {
 impl Project {
     /// Reads and checks the project file.
     pub(crate) fn load(path: &Path) -> Result<Self, Failure> {
-        let source = read(path)?;
-        let file: ProjectFile = toml::from_str(&source).map_err(|error| explain_toml_error(path, &source, &error))?;
+        let source = read_source(path).map_err(Failure::contract)?;
+        let file: ProjectFile =
+            toml::from_str(&source).map_err(|error| Failure::contract(explain_toml_error(path, &source, &error)))?;
         if file.config_version != CONFIG_VERSION {
             return Err(Failure::configuration(
                 format!(
@@ -84,10 +83,8 @@ impl Project {
             tickets: file.tickets,
             glossary: file.glossary,
         };
-        let contract = Contract::resolve(folder, sections).map_err(|error| {
-            let keys: Vec<&str> = error.key_path().iter().map(String::as_str).collect();
-            Failure::at(place(path, &source, &keys), error)
-        })?;
+        let contract =
+            Contract::resolve(folder, sections).map_err(|error| Failure::contract(error.located(path, &source)))?;
         Ok(Self { path: path.to_owned(), source, backtest: file.backtest, capacity: file.capacity, contract })
     }
 
@@ -108,16 +105,4 @@ impl Project {
 fn place(path: &Path, source: &str, keys: &[&str]) -> String {
     let longest = (1..=keys.len()).rev().find_map(|length| position(source, &keys[..length]));
     longest.map_or_else(|| path.display().to_string(), |line| format!("{}:{line}", path.display()))
-}
-
-fn read(path: &Path) -> Result<String, Failure> {
-    let hint = "`bellwether init DIR` writes a commented project file; --config names another one";
-    let unreadable = |cause: &dyn std::fmt::Display| {
-        Failure::configuration(format!("{}: the project file cannot be read: {cause}", path.display()), hint)
-    };
-    let bytes = std::fs::metadata(path).map_err(|error| unreadable(&error))?.len();
-    if bytes > MAX_BYTES {
-        return Err(unreadable(&format!("expected at most {MAX_BYTES} bytes, found {bytes}")));
-    }
-    std::fs::read_to_string(path).map_err(|error| unreadable(&error))
 }

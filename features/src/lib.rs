@@ -5,11 +5,13 @@
 //! [`matrix::FeatureMatrix`], and [`label`] says what happened next. Nothing here knows a model.
 
 pub mod catalog;
+pub mod contract;
 pub mod engine;
 pub mod facts;
 pub mod label;
 pub mod matrix;
 mod measure;
+pub mod read;
 pub mod signal;
 pub mod spine;
 pub mod time;

@@ -1,0 +1,157 @@
+//! A business, read: its contract, its facts, and the one plan that computes features for training and for the night.
+
+use std::collections::BTreeMap;
+
+use bellwether_features::catalog::{Availability, Catalogue};
+use bellwether_features::contract::Contract;
+use bellwether_features::engine::FeaturePlan;
+use bellwether_features::facts::{Facts, Grouped};
+use bellwether_features::label::Labels;
+use bellwether_features::matrix::{FeatureMatrix, FeatureMetadata};
+use bellwether_features::read::{CheckReport, Tables};
+use bellwether_features::spine::Spine;
+use bellwether_features::time::Instant;
+use bellwether_train::dataset::Dataset;
+use bellwether_train::settings::BacktestSettings;
+use chrono::NaiveDate;
+
+use crate::failure::Failure;
+
+/// What was read, and how to compute from it.
+#[derive(Debug)]
+pub(crate) struct Business<'a> {
+    contract: &'a Contract,
+    facts: Facts,
+    plan: FeaturePlan,
+    missing_tables: Vec<String>,
+    /// What was found in the files.
+    pub(crate) report: CheckReport,
+}
+
+/// Features of some dates, with all that a feature file says about itself.
+#[derive(Debug)]
+pub(crate) struct Features {
+    pub(crate) spine: Spine,
+    pub(crate) matrix: FeatureMatrix,
+    pub(crate) metadata: FeatureMetadata,
+}
+
+impl<'a> Business<'a> {
+    /// Reads every table of the contract.
+    pub(crate) fn read(contract: &'a Contract) -> Result<Self, Failure> {
+        let loaded = Tables::load(contract).map_err(Failure::reading)?;
+        let available = Availability::of(&loaded.facts);
+        let catalogue = Catalogue::new(&available, &contract.catalogue);
+        Ok(Self {
+            contract,
+            missing_tables: available.missing_tables(),
+            plan: FeaturePlan::new(catalogue, contract.eligibility),
+            facts: loaded.facts,
+            report: loaded.report,
+        })
+    }
+
+    /// A line about what was read.
+    pub(crate) fn summary(&self) -> String {
+        use crate::output::grouped;
+        let facts: usize = self.table_rows().values().sum();
+        let without = if self.missing_tables.is_empty() {
+            String::new()
+        } else {
+            format!("; no {}", self.missing_tables.join(", no "))
+        };
+        format!(
+            "{} accounts, {} facts in {} tables{without}",
+            grouped(self.facts.accounts.len() as u64),
+            grouped(facts as u64),
+            self.table_rows().len()
+        )
+    }
+
+    fn table_rows(&self) -> BTreeMap<&'static str, usize> {
+        fn rows<T>(table: Option<&Grouped<T>>) -> Option<usize> {
+            table.map(|table| table.rows.len())
+        }
+        let tables = [
+            ("usage", rows(self.facts.usage.as_ref())),
+            ("subscriptions", rows(self.facts.subscriptions.as_ref())),
+            ("nps", rows(self.facts.nps.as_ref())),
+            ("invoices", rows(self.facts.invoices.as_ref())),
+            ("tickets", rows(self.facts.tickets.as_ref())),
+        ];
+        tables.into_iter().filter_map(|(name, rows)| Some((name, rows?))).collect()
+    }
+
+    /// Stops when the data break the contract at `as_of`: too many bad rows, or too old.
+    pub(crate) fn gate(&self, as_of: NaiveDate) -> Result<(), Failure> {
+        self.report.at(Some(as_of)).gate().map_err(Failure::reading)
+    }
+
+    /// Features of the given dates.
+    pub(crate) fn features(&self, dates: &[NaiveDate]) -> Features {
+        let spine = self.plan.spine(&self.facts, dates);
+        let matrix = self.plan.compute(&self.facts, &spine);
+        let quarantined = self.quarantined_accounts(&spine.dates);
+        let metadata = FeatureMetadata::of(&self.facts, &spine, &matrix, &quarantined, self.missing_tables.clone());
+        Features { spine, matrix, metadata }
+    }
+
+    fn quarantined_accounts(&self, dates: &[NaiveDate]) -> Vec<usize> {
+        dates.iter().map(|date| self.report.at(Some(*date)).quarantined_accounts).collect()
+    }
+
+    /// The first midnight by which everything in the data was known: no label can be known later.
+    ///
+    /// Usage decides where there is usage, since subscriptions may be entered ahead of time.
+    pub(crate) fn known_until(&self) -> Result<NaiveDate, Failure> {
+        fn last<T>(table: Option<&Grouped<T>>, known_at: impl Fn(&T) -> Instant) -> Option<Instant> {
+            table?.rows.iter().map(known_at).max()
+        }
+        let last = last(self.facts.usage.as_ref(), |row| row.known_at)
+            .or_else(|| last(self.facts.subscriptions.as_ref(), |row| row.known_at));
+        let day = last.and_then(|last| last.plus_days(1).date());
+        day.ok_or_else(|| {
+            Failure::data(
+                "expected facts with a time, found none",
+                "`bellwether check` says what was read from each table",
+            )
+        })
+    }
+
+    /// Every observation date with history before it, up to `until`.
+    fn observation_dates(&self, settings: &BacktestSettings, until: NaiveDate) -> Vec<NaiveDate> {
+        fn first<T>(table: Option<&Grouped<T>>, at: impl Fn(&T) -> Instant) -> Option<Instant> {
+            table?.rows.iter().map(at).min()
+        }
+        let usage = first(self.facts.usage.as_ref(), |row| row.at);
+        let subscriptions = first(self.facts.subscriptions.as_ref(), |row| row.effective_at);
+        let from = usage.into_iter().chain(subscriptions).min().and_then(Instant::date);
+        from.map_or_else(Vec::new, |from| settings.observation_dates(from, until))
+    }
+
+    /// Features and labels of every observation date, with labels as known at `known_as_of`.
+    pub(crate) fn dataset(
+        &self,
+        settings: &BacktestSettings,
+        known_as_of: Option<NaiveDate>,
+    ) -> Result<Dataset, Failure> {
+        let known_before = match known_as_of {
+            Some(date) => date,
+            None => self.known_until()?,
+        };
+        self.gate(known_before)?;
+        let features = self.features(&self.observation_dates(settings, known_before));
+        let labels = self.contract.targets.iter().map(|target| {
+            Labels::compute(&self.facts, &features.spine, target, known_before)
+                .map_err(|error| Failure::new(bellwether_infer::exit::ExitCode::Usage, error))
+        });
+        let labels = labels.collect::<Result<Vec<_>, _>>()?;
+        if labels.is_empty() {
+            return Err(Failure::configuration(
+                "expected at least one target, found none",
+                "add [targets.churn_90d] to the project file; `bellwether init` shows one",
+            ));
+        }
+        Dataset::new(features.matrix, labels).map_err(Failure::training)
+    }
+}

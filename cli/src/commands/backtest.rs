@@ -1,0 +1,138 @@
+//! `bellwether backtest`.
+
+use std::path::Path;
+
+use bellwether_train::backtest::{Backtest, backtest};
+use bellwether_train::dataset::Dataset;
+use bellwether_train::export::write_run;
+use bellwether_train::observer::{Observer, Progress};
+use bellwether_train::settings::BacktestSettings;
+use bellwether_train::summary::{BacktestSummary, TargetSummary};
+
+use super::with_threads;
+use crate::args::BacktestArguments;
+use crate::business::Business;
+use crate::failure::Failure;
+use crate::output::{Output, grouped};
+use crate::project::Project;
+
+pub(crate) fn run(config: &Path, arguments: &BacktestArguments, output: &Output) -> Result<(), Failure> {
+    let project = Project::load(config)?;
+    let settings = project.backtest_settings(arguments.learners.names())?;
+    with_threads(arguments.threads, || {
+        let business = output.step("read", || Business::read(&project.contract), Business::summary)?;
+        let dataset = dataset(&business, &settings, arguments.known_as_of, output)?;
+        let backtest = judge(&dataset, &settings, output)?;
+        write_run(&dataset, &backtest, &arguments.out).map_err(Failure::training)?;
+        for line in table(&backtest.summary) {
+            output.result(line);
+        }
+        Ok(())
+    })?;
+    output.result(format_args!("{}", arguments.out.display()));
+    Ok(())
+}
+
+/// Features and labels of every observation date.
+pub(super) fn dataset(
+    business: &Business<'_>,
+    settings: &BacktestSettings,
+    known_as_of: Option<chrono::NaiveDate>,
+    output: &Output,
+) -> Result<Dataset, Failure> {
+    output.step(
+        "features",
+        || business.dataset(settings, known_as_of),
+        |dataset| {
+            format!(
+                "{} rows x {} signals, labels of {} targets known before {}",
+                grouped(dataset.rows() as u64),
+                dataset.signals().len(),
+                dataset.labels().len(),
+                dataset.data_end()
+            )
+        },
+    )
+}
+
+/// Runs the backtest and says what it warned of.
+pub(super) fn judge(dataset: &Dataset, settings: &BacktestSettings, output: &Output) -> Result<Backtest, Failure> {
+    let bar = Bar::new(output);
+    let backtest = output.step(
+        "backtest",
+        || backtest(dataset, settings, &bar).map_err(Failure::training),
+        |backtest| {
+            let best = backtest.summary.targets.iter().map(|one| format!("{}: {}", one.definition.name, one.selected));
+            format!("best out of time: {}", best.collect::<Vec<_>>().join(", "))
+        },
+    )?;
+    for warning in &backtest.summary.warnings {
+        output.warn(format_args!("[{}] {}", warning.code, warning.text));
+    }
+    Ok(backtest)
+}
+
+/// The learners of each target, side by side, best first.
+pub(super) fn table(summary: &BacktestSummary) -> Vec<String> {
+    summary.targets.iter().flat_map(target_table).collect()
+}
+
+fn target_table(target: &TargetSummary) -> Vec<String> {
+    let mut learners: Vec<_> = target.learners.iter().collect();
+    learners.sort_by(|a, b| a.metrics.log_loss.total_cmp(&b.metrics.log_loss));
+    let mut lines = vec![format!("{}: {} to {}", target.definition.name, target.test_from, target.test_to)];
+    lines.push(
+        "  learner        log loss  ROC AUC  avg. precision  Brier   slope  obs./exp.  lift@5%  lift@10%  MRR captured"
+            .to_owned(),
+    );
+    for learner in learners {
+        let metrics = &learner.metrics;
+        lines.push(format!(
+            "  {:<13}  {:>8.4}  {:>7}  {:>14}  {:.4}  {:>5}  {:>9}  {:>7}  {:>8}  {:>12}",
+            learner.learner.name(),
+            metrics.log_loss,
+            optional(metrics.roc_auc, 4),
+            optional(metrics.average_precision, 4),
+            metrics.brier,
+            optional(metrics.calibration_slope, 2),
+            optional(metrics.observed_over_expected, 2),
+            optional(metrics.lift_at_5_percent, 2),
+            optional(metrics.lift_at_10_percent, 2),
+            metrics.mrr_captured.map_or_else(|| "-".to_owned(), |share| format!("{:.0} %", share * 100.0)),
+        ));
+    }
+    lines
+}
+
+fn optional(value: impl Into<Option<f64>>, digits: usize) -> String {
+    value.into().map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
+}
+
+/// Fits done, on a bar.
+pub(super) struct Bar<'a> {
+    output: &'a Output,
+    done: std::cell::Cell<u64>,
+    planned: std::cell::Cell<u64>,
+}
+
+impl<'a> Bar<'a> {
+    pub(super) fn new(output: &'a Output) -> Self {
+        Self { output, done: std::cell::Cell::new(0), planned: std::cell::Cell::new(0) }
+    }
+}
+
+impl Observer for Bar<'_> {
+    fn notice(&self, event: &Progress<'_>) {
+        match event {
+            Progress::Planned { fits } => self.planned.set(*fits as u64),
+            Progress::Fitted { target, learner, refit, .. } => {
+                self.done.set(self.done.get() + 1);
+                self.output.advance(
+                    self.done.get(),
+                    self.planned.get(),
+                    &format!("{target} {} {refit}", learner.name()),
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! `bellwether score`: features and scoring in one go, with the library that `bellwether-infer` is.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use bellwether_infer::engine::EngineChoice;
+use bellwether_infer::limits::Limits;
+use bellwether_infer::observe::{Observer, Stage, Stop};
+use bellwether_infer::score::{self, DEFAULT_BATCH_ROWS, ReasonChoice, ScoreRequest, ScoreSummary};
+use bellwether_infer::signals::StopFlag;
+use bellwether_infer::warning::Warning;
+use chrono::NaiveDate;
+
+use super::with_threads;
+use crate::args::ScoreArguments;
+use crate::business::Business;
+use crate::failure::Failure;
+use crate::output::{Output, grouped};
+use crate::project::Project;
+
+pub(crate) fn run(config: &Path, arguments: &ScoreArguments, output: &Output) -> Result<(), Failure> {
+    let project = Project::load(config)?;
+    let input = arguments.out.join("features").join(format!("as_of={}", arguments.as_of)).join("features.parquet");
+    let summary = with_threads(arguments.threads, || {
+        let business = output.step("read", || Business::read(&project.contract), Business::summary)?;
+        super::features::write(&business, &[arguments.as_of], &input, output)?;
+        let engine = arguments.engine.choice();
+        publish(&arguments.bundle, &input, arguments.as_of, &arguments.out, engine, output)
+    })?;
+    output.result(summary.text());
+    Ok(())
+}
+
+/// Scores a feature file and publishes the scores.
+pub(super) fn publish(
+    bundle: &str,
+    input: &Path,
+    as_of: NaiveDate,
+    out: &Path,
+    engine: EngineChoice,
+    output: &Output,
+) -> Result<ScoreSummary, Failure> {
+    let threads = NonZeroUsize::new(rayon::current_num_threads()).unwrap_or(NonZeroUsize::MIN);
+    let request = ScoreRequest {
+        bundle: bundle.to_owned(),
+        input: input.to_owned(),
+        out: out.to_owned(),
+        as_of: Some(as_of),
+        engine,
+        threads,
+        batch_rows: DEFAULT_BATCH_ROWS,
+        reasons: ReasonChoice::All,
+        limits: Limits::default(),
+    };
+    let stop = StopFlag::install().map_err(|error| Failure::io(out, error))?;
+    output.step(
+        "score",
+        || score::run(&request, &Bar { output, stop }).map_err(Failure::scoring),
+        |summary| format!("{} accounts by {}", grouped(summary.counts.scored), summary.model),
+    )
+}
+
+struct Bar<'a> {
+    output: &'a Output,
+    stop: StopFlag,
+}
+
+impl Observer for Bar<'_> {
+    fn stage(&self, stage: Stage) {
+        self.output.advance(0, 0, stage.text());
+    }
+
+    fn progress(&self, done: u64, total: u64) {
+        self.output.advance(done, total, "");
+    }
+
+    fn warning(&self, warning: &Warning) {
+        for line in bellwether_infer::diagnostic::warning_lines(warning) {
+            self.output.warn(line);
+        }
+    }
+
+    fn stop(&self) -> Option<Stop> {
+        self.stop.stop()
+    }
+}

@@ -1,0 +1,72 @@
+//! `bellwether simulate`.
+
+use std::path::Path;
+
+use bellwether_infer::exit::ExitCode;
+use bellwether_simulate::{Observer, Parameters, Simulation, Summary};
+
+use super::with_threads;
+use crate::args::{BusinessArguments, SimulateArguments};
+use crate::failure::Failure;
+use crate::output::{Output, grouped};
+use crate::project_file;
+
+pub(crate) fn run(arguments: &SimulateArguments, output: &Output) -> Result<(), Failure> {
+    with_threads(arguments.threads, || write(&arguments.business, arguments.truth, &arguments.out, output))?;
+    output.result(format_args!("{}", arguments.out.join(project_file::FILE_NAME).display()));
+    Ok(())
+}
+
+/// Simulates a business into `folder`, tables and project file.
+pub(super) fn write(
+    business: &BusinessArguments,
+    truth: bool,
+    folder: &Path,
+    output: &Output,
+) -> Result<Summary, Failure> {
+    let simulation = checked(business, truth)?;
+    project_file::refuse_edited(folder)?;
+    let summary = output.step(
+        "simulate",
+        || simulation.run(folder, &Bar(output)).map_err(|error| Failure::new(exit_code(&error), error)),
+        |summary| {
+            format!(
+                "{} accounts ({} still customers), {} usage rows, seed {}",
+                grouped(summary.accounts),
+                grouped(summary.active_at_end),
+                grouped(summary.usage_rows),
+                business.seed
+            )
+        },
+    )?;
+    project_file::write(folder, &simulation.project_toml())?;
+    Ok(summary)
+}
+
+fn checked(business: &BusinessArguments, truth: bool) -> Result<Simulation, Failure> {
+    let usage = |error| Failure::new(ExitCode::Usage, error);
+    let parameters = Parameters {
+        accounts: business.accounts,
+        months: business.months,
+        seed: business.seed,
+        world: business.world.parse().map_err(usage)?,
+        truth,
+        ..Parameters::default()
+    };
+    parameters.check().map_err(usage)
+}
+
+fn exit_code(error: &bellwether_simulate::SimulateError) -> ExitCode {
+    match error {
+        bellwether_simulate::SimulateError::File { source, .. } => ExitCode::of_io(source),
+        _ => ExitCode::Transient,
+    }
+}
+
+struct Bar<'a>(&'a Output);
+
+impl Observer for Bar<'_> {
+    fn accounts_written(&self, done: u64, total: u64) {
+        self.0.advance(done, total, "accounts");
+    }
+}

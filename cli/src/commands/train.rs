@@ -1,0 +1,76 @@
+//! `bellwether train`: backtest, choose, refit on all mature rows, write the bundle into a registry.
+
+use std::path::Path;
+
+use bellwether_train::backtest::Backtest;
+use bellwether_train::dataset::Dataset;
+use bellwether_train::registry::{self, Actor, Added};
+use bellwether_train::settings::BacktestSettings;
+use bellwether_train::train::train;
+
+use super::backtest::{Bar, dataset, judge, table};
+use super::with_threads;
+use crate::args::TrainArguments;
+use crate::business::Business;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::project::Project;
+
+pub(crate) fn run(config: &Path, arguments: &TrainArguments, output: &Output) -> Result<(), Failure> {
+    let project = Project::load(config)?;
+    let settings = project.backtest_settings(arguments.learners.names())?;
+    let name = arguments.name.as_deref().unwrap_or(&project.contract.name);
+    let added = with_threads(arguments.threads, || {
+        let business = output.step("read", || Business::read(&project.contract), Business::summary)?;
+        let dataset = dataset(&business, &settings, arguments.known_as_of, output)?;
+        let backtest = judge(&dataset, &settings, output)?;
+        for line in table(&backtest.summary) {
+            output.note(line);
+        }
+        write(&dataset, &backtest, &settings, &project, (&arguments.out, name), output)
+    })?;
+    output.result(format_args!("{}", added.path.display()));
+    Ok(())
+}
+
+/// Fits the chosen learners on all mature rows and adds the bundle to the registry.
+pub(super) fn write(
+    dataset: &Dataset,
+    backtest: &Backtest,
+    settings: &BacktestSettings,
+    project: &Project,
+    place: (&Path, &str),
+    output: &Output,
+) -> Result<Added, Failure> {
+    let (registry, name) = place;
+    let bar = Bar::new(output);
+    let added = output.step(
+        "train",
+        || {
+            let mut trained = train(dataset, settings, backtest, name, &bar).map_err(Failure::training)?;
+            trained.contents.data_digest = project.contract.data_digest().map_err(Failure::reading)?;
+            for warning in &trained.warnings {
+                output.warn(format_args!("[{}] {}", warning.code, warning.text));
+            }
+            registry::add(registry, &trained.contents, &actor()).map_err(Failure::training)
+        },
+        |added| format!("{} in {}", added.identity, added.path.display()),
+    )?;
+    if added.became_champion {
+        output.note(format_args!("{name} version {} is the first: it is the champion", added.version));
+    } else {
+        output.note(format_args!(
+            "{name} version {} is the challenger: `bellwether models promote {name}@challenger` makes it the champion",
+            added.version
+        ));
+    }
+    Ok(added)
+}
+
+/// Who runs this, and when: written to the registry's history and nowhere else.
+pub(super) fn actor() -> Actor {
+    Actor {
+        who: std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned()),
+        when: chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+    }
+}

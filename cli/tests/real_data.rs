@@ -1,0 +1,70 @@
+//! Real data through the ready configurations of docs/examples. Needs the real data sets; says loudly when they are
+//! absent.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use common::{floats, part, read_parquet, real_data, text};
+
+fn example(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("docs/examples").join(name).join("bellwether.toml")
+}
+
+fn run(data: &Path, folder: &Path, config: &Path, arguments: &[&str]) -> String {
+    let output = assert_cmd::Command::new(assert_cmd::cargo::cargo_bin!("bellwether"))
+        .current_dir(folder)
+        .env("BELLWETHER_REAL_DATA", data)
+        .args(["--config", config.to_str().unwrap()])
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// Out-of-time log loss of the selected learner of a target, from `backtest.json`.
+fn selected_log_loss(run: &Path, target: &str) -> f64 {
+    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(run.join("backtest.json")).unwrap()).unwrap();
+    let target = json["targets"].as_array().unwrap().iter().find(|one| one["definition"]["name"] == target).unwrap();
+    let learners = target["learners"].as_array().unwrap();
+    let selected = learners.iter().find(|one| one["learner"] == target["selected"]).unwrap();
+    selected["metrics"]["log_loss"].as_f64().unwrap()
+}
+
+#[test]
+fn dpdk_organisations_from_tables_to_scores() {
+    let Some(data) = real_data("dpdk_organisations_from_tables_to_scores") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let config = example("dpdk-organisations");
+    let steps: [&[&str]; 4] = [
+        &["check"],
+        &["features", "--as-of", "2026-01-01", "--out", "features.parquet"],
+        &["train", "--out", "registry"],
+        &["score", "--as-of", "2026-01-01", "--bundle", "registry/dpdk-organisations@champion", "--out", "out"],
+    ];
+    for step in steps {
+        run(&data, folder.path(), &config, step);
+    }
+    // The better column of ../shared/data/README.md's rough yardsticks, each on the same split dates.
+    let version = folder.path().join("registry/dpdk-organisations/versions/1");
+    for (target, yardstick) in [("churn_90d", 0.381), ("expansion_60d", 0.389)] {
+        let log_loss = selected_log_loss(&version, target);
+        assert!(log_loss < yardstick, "{target}: log loss {log_loss}, yardstick {yardstick}");
+    }
+    let scores = read_parquet(&part(&folder.path().join("out"), "2026-01-01"));
+    let probabilities = floats(&scores, "churn_90d_probability");
+    assert!(probabilities.len() >= 20, "{} organisations", probabilities.len());
+    assert!(probabilities.iter().flatten().all(|p| (0.0..=1.0).contains(p)));
+}
+
+#[test]
+fn online_retail_and_eslint_sponsors_pass_their_contracts() {
+    let Some(data) = real_data("online_retail_and_eslint_sponsors_pass_their_contracts") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    for (name, as_of) in [("online-retail", "2011-09-01"), ("eslint-sponsors", "2024-06-01")] {
+        let config = example(name);
+        run(&data, folder.path(), &config, &["check", "--as-of", as_of]);
+        run(&data, folder.path(), &config, &["features", "--as-of", as_of, "--out", "features.parquet"]);
+    }
+}

@@ -1,0 +1,233 @@
+//! The canonical tables: which columns there are, what they hold, which are needed, and the values that can be true of
+//! any business. The contract maps a user's own names onto these; everything after reading knows only these.
+
+use std::fmt;
+
+/// A canonical table. The order is that of reading and of reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TableName {
+    /// Who the customers are.
+    Accounts,
+    /// What they did in the product.
+    Usage,
+    /// What they bought.
+    Subscriptions,
+    /// What they answered.
+    Nps,
+    /// What they were billed and when they paid.
+    Invoices,
+    /// What they asked for help with.
+    Tickets,
+}
+
+impl TableName {
+    /// All tables, in order.
+    pub const ALL: [TableName; 6] =
+        [Self::Accounts, Self::Usage, Self::Subscriptions, Self::Nps, Self::Invoices, Self::Tickets];
+
+    /// The name as written in `[tables.<name>]`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accounts => "accounts",
+            Self::Usage => "usage",
+            Self::Subscriptions => "subscriptions",
+            Self::Nps => "nps",
+            Self::Invoices => "invoices",
+            Self::Tickets => "tickets",
+        }
+    }
+
+    /// The table of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|table| table.as_str() == name)
+    }
+
+    /// Its columns.
+    #[must_use]
+    pub fn columns(self) -> &'static [CanonicalColumn] {
+        match self {
+            Self::Accounts => ACCOUNTS,
+            Self::Usage => USAGE,
+            Self::Subscriptions => SUBSCRIPTIONS,
+            Self::Nps => NPS,
+            Self::Invoices => INVOICES,
+            Self::Tickets => TICKETS,
+        }
+    }
+
+    /// One of its columns.
+    #[must_use]
+    pub fn column(self, name: &str) -> Option<&'static CanonicalColumn> {
+        self.columns().iter().find(|column| column.name == name)
+    }
+
+    /// Columns that identify a row, besides `known_at`; none: rows have no identity and repeats are facts.
+    #[must_use]
+    pub fn key(self) -> &'static [&'static str] {
+        match self {
+            Self::Accounts => &["account_id"],
+            Self::Usage => &[],
+            Self::Subscriptions => &["account_id", "effective_at"],
+            Self::Nps => &["account_id", "respondent_id", "at"],
+            Self::Invoices => &["invoice_id"],
+            Self::Tickets => &["ticket_id"],
+        }
+    }
+
+    /// The column that says when a row's event happened.
+    #[must_use]
+    pub fn event_time(self) -> &'static str {
+        match self {
+            Self::Accounts => "signed_up_at",
+            Self::Usage | Self::Nps => "at",
+            Self::Subscriptions => "effective_at",
+            Self::Invoices => "issued_at",
+            Self::Tickets => "opened_at",
+        }
+    }
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// What a cell holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnKind {
+    /// Text, byte-exact: ids, categories.
+    Text,
+    /// A finite number.
+    Number,
+    /// An instant; without a zone it is UTC.
+    Time,
+}
+
+/// One canonical column.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CanonicalColumn {
+    /// Canonical name.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: ColumnKind,
+    /// Whether every row must have it.
+    pub required: bool,
+    /// Whether anything computes with it; other columns may be declared, and are not read.
+    pub read: bool,
+    /// Least and greatest value that can be true of any business (numbers).
+    pub range: [f64; 2],
+    /// The only values there are, compared without regard to case (texts); empty: any.
+    pub allowed: &'static [&'static str],
+}
+
+const ANY: [f64; 2] = [f64::MIN, f64::MAX];
+const NOT_NEGATIVE: [f64; 2] = [0.0, f64::MAX];
+
+const fn column(name: &'static str, kind: ColumnKind) -> CanonicalColumn {
+    CanonicalColumn { name, kind, required: false, read: true, range: ANY, allowed: &[] }
+}
+
+const fn required(name: &'static str, kind: ColumnKind) -> CanonicalColumn {
+    CanonicalColumn { required: true, ..column(name, kind) }
+}
+
+const fn unread(name: &'static str, kind: ColumnKind) -> CanonicalColumn {
+    CanonicalColumn { read: false, ..column(name, kind) }
+}
+
+const fn number(name: &'static str, range: [f64; 2]) -> CanonicalColumn {
+    CanonicalColumn { range, ..column(name, ColumnKind::Number) }
+}
+
+const KNOWN_AT: CanonicalColumn = column("known_at", ColumnKind::Time);
+const ACCOUNT_ID: CanonicalColumn = required("account_id", ColumnKind::Text);
+
+/// Spellings of the monthly billing period.
+pub(crate) const MONTHLY: [&str; 2] = ["monthly", "month"];
+/// Spellings of the annual billing period.
+pub(crate) const ANNUAL: [&str; 4] = ["annual", "annually", "yearly", "year"];
+const BILLING_PERIODS: &[&str] = &["monthly", "month", "annual", "annually", "yearly", "year"];
+
+static ACCOUNTS: &[CanonicalColumn] = &[
+    ACCOUNT_ID,
+    column("signed_up_at", ColumnKind::Time),
+    column("segment", ColumnKind::Text),
+    column("industry", ColumnKind::Text),
+    column("region", ColumnKind::Text),
+    column("channel", ColumnKind::Text),
+    unread("campaign", ColumnKind::Text),
+    unread("owner", ColumnKind::Text),
+    KNOWN_AT,
+];
+
+static USAGE: &[CanonicalColumn] = &[
+    ACCOUNT_ID,
+    column("user_id", ColumnKind::Text),
+    required("feature", ColumnKind::Text),
+    required("at", ColumnKind::Time),
+    number("quantity", ANY),
+    KNOWN_AT,
+];
+
+static SUBSCRIPTIONS: &[CanonicalColumn] = &[
+    ACCOUNT_ID,
+    required("effective_at", ColumnKind::Time),
+    CanonicalColumn { required: true, ..number("mrr", NOT_NEGATIVE) },
+    column("plan", ColumnKind::Text),
+    number("seats", NOT_NEGATIVE),
+    CanonicalColumn { allowed: BILLING_PERIODS, ..column("billing_period", ColumnKind::Text) },
+    column("renews_at", ColumnKind::Time),
+    number("usage_limit", NOT_NEGATIVE),
+    number("discount", [0.0, 1.0]),
+    unread("list_price", ColumnKind::Number),
+    unread("auto_renew", ColumnKind::Text),
+    unread("cancel_reason", ColumnKind::Text),
+    KNOWN_AT,
+];
+
+static NPS: &[CanonicalColumn] = &[
+    ACCOUNT_ID,
+    required("respondent_id", ColumnKind::Text),
+    required("at", ColumnKind::Time),
+    CanonicalColumn { required: true, ..number("score", [0.0, 10.0]) },
+    unread("comment", ColumnKind::Text),
+    KNOWN_AT,
+];
+
+static INVOICES: &[CanonicalColumn] = &[
+    required("invoice_id", ColumnKind::Text),
+    ACCOUNT_ID,
+    required("issued_at", ColumnKind::Time),
+    required("due_at", ColumnKind::Time),
+    column("paid_at", ColumnKind::Time),
+    CanonicalColumn { required: true, ..number("amount", ANY) },
+    column("disputed_at", ColumnKind::Time),
+    unread("currency", ColumnKind::Text),
+    unread("kind", ColumnKind::Text),
+    KNOWN_AT,
+];
+
+static TICKETS: &[CanonicalColumn] = &[
+    required("ticket_id", ColumnKind::Text),
+    ACCOUNT_ID,
+    required("opened_at", ColumnKind::Time),
+    column("resolved_at", ColumnKind::Time),
+    column("category", ColumnKind::Text),
+    column("severity", ColumnKind::Text),
+    KNOWN_AT,
+];
+
+/// Tables of the glossary that no signal reads yet.
+pub(crate) const LATER_TABLES: [&str; 8] = [
+    "subscription_items",
+    "contacts",
+    "meetings",
+    "interventions",
+    "overrides",
+    "spend",
+    "goals",
+    "firmographics",
+];

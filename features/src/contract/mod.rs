@@ -1,0 +1,207 @@
+//! The contract between a business's own tables and everything computed from them.
+//!
+//! What a user writes ([`options`]) is resolved once, before any work starts, into a [`Contract`]: lengths of time are
+//! days or microseconds, paths are patterns, expressions are parsed, every name is known, every default is filled in. A
+//! mistake is a [`ContractError`] that names the key; [`ContractError::located`] adds the line. Nothing after this module
+//! looks at the project file again.
+
+mod canonical;
+mod digest;
+mod duration;
+mod error;
+mod expression;
+mod hint;
+mod options;
+mod paths;
+mod position;
+mod table;
+mod target;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::catalog::{CatalogueSettings, Workflow};
+use crate::label::TargetDefinition;
+use crate::spine::{ActiveBy, Eligibility};
+
+pub(crate) use canonical::{ANNUAL, MONTHLY};
+pub use canonical::{CanonicalColumn, ColumnKind, TableName};
+pub use digest::{InputFile, digest_of};
+pub use duration::{MICROS_PER_HOUR, parse_days, parse_duration_micros};
+pub use error::{ContractError, FailureKind, Place, Problem};
+pub use expression::{Expression, Operator};
+pub use hint::{did_you_mean, nearest};
+pub use options::{
+    ActiveByOption, CatalogueOptions, CsvOptions, EligibilityOptions, EventOption, FreshnessOptions, OnViolation, Paths,
+    ProjectOptions, Sections, TableOptions, TargetOptions, TicketKindOptions, TicketOptions, WorkflowOptions,
+};
+pub use paths::PathPattern;
+pub use position::{LARGEST_SOURCE_BYTES, explain_toml_error, position, read_source};
+pub use table::{ColumnRule, ColumnSource, TableContract};
+
+/// A project file, resolved and checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Contract {
+    /// Name of the business.
+    pub name: String,
+    /// Currency of every amount.
+    pub currency: String,
+    /// Folder that paths are relative to.
+    pub base: PathBuf,
+    /// Declared tables.
+    pub tables: BTreeMap<TableName, TableContract>,
+    /// Which accounts get a row.
+    pub eligibility: Eligibility,
+    /// Targets, sorted by name.
+    pub targets: Vec<TargetDefinition>,
+    /// Declared product knowledge.
+    pub catalogue: CatalogueSettings,
+    /// Ticket severities that count as severe, lower case.
+    pub severe: Vec<String>,
+    /// Meanings in the user's own words.
+    pub glossary: BTreeMap<String, String>,
+}
+
+impl Contract {
+    /// Resolves the sections of a project file that stands in `base`; `${VAR}` is read from the environment.
+    ///
+    /// Files are not opened here: a glob without a match is found when the table is read.
+    ///
+    /// # Errors
+    /// [`ContractError`], the first mistake found.
+    pub fn resolve(base: &Path, sections: Sections) -> Result<Self, ContractError> {
+        Self::resolve_with(base, sections, &|name| std::env::var(name).ok())
+    }
+
+    /// As [`Contract::resolve`], with variables from `lookup`.
+    ///
+    /// # Errors
+    /// [`ContractError`], the first mistake found.
+    pub fn resolve_with(
+        base: &Path,
+        sections: Sections,
+        lookup: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, ContractError> {
+        check_project(&sections.project)?;
+        let mut tables = BTreeMap::new();
+        for (name, options) in &sections.tables {
+            let table = table::resolve(name, options, base, lookup)?;
+            tables.insert(table.name, table);
+        }
+        if tables.is_empty() {
+            let what = "a [tables.<name>] section".to_owned();
+            let hint = Some("declare at least [tables.usage] or [tables.subscriptions]".to_owned());
+            return Err(ContractError::new(Problem::Missing { what, hint }, &["tables"]));
+        }
+        let has_table = |name: TableName| tables.contains_key(&name);
+        let eligibility = eligibility(&sections.eligibility, has_table)?;
+        let targets = sections.targets.iter().map(|(name, options)| target::resolve(name, options, has_table));
+        let targets = targets.collect::<Result<_, _>>()?;
+        let severe = sections.tickets.severe.iter().map(|severity| severity.to_lowercase()).collect();
+        let catalogue = catalogue(&sections)?;
+        Ok(Self {
+            name: sections.project.name,
+            currency: sections.project.currency,
+            base: base.to_path_buf(),
+            tables,
+            eligibility,
+            targets,
+            catalogue,
+            severe,
+            glossary: sections.glossary,
+        })
+    }
+}
+
+fn check_project(project: &ProjectOptions) -> Result<(), ContractError> {
+    let plain = |character: char| character.is_ascii_lowercase() || character.is_ascii_digit() || "-_".contains(character);
+    if !project.name.is_empty() && project.name.chars().all(plain) && !project.name.starts_with('-') {
+        return Ok(());
+    }
+    let problem = Problem::InvalidValue {
+        expected: "a name of lower-case letters, digits, `-` and `_`".to_owned(),
+        found: format!("{:?}", project.name),
+        hint: Some("it names a folder of the registry".to_owned()),
+    };
+    Err(ContractError::new(problem, &["project", "name"]))
+}
+
+fn eligibility(
+    options: &EligibilityOptions,
+    has_table: impl Fn(TableName) -> bool,
+) -> Result<Eligibility, ContractError> {
+    let default =
+        if has_table(TableName::Subscriptions) { ActiveByOption::Subscription } else { ActiveByOption::Usage };
+    let (active_by, needed) = match options.active_by.unwrap_or(default) {
+        ActiveByOption::Subscription => (ActiveBy::Subscription, TableName::Subscriptions),
+        ActiveByOption::Usage => (ActiveBy::Usage, TableName::Usage),
+    };
+    if !has_table(needed) {
+        let what = format!("the table `{needed}`, by which accounts are to be active,");
+        let hint = Some(format!("declare [tables.{needed}] or set active_by in [eligibility]"));
+        return Err(ContractError::new(Problem::Missing { what, hint }, &["eligibility", "active_by"]));
+    }
+    let days = |part: &'static str, text: &Option<String>, default: u32, least: u32| match text {
+        Some(text) => parse_days(text, least, &["eligibility", part]),
+        None => Ok(default),
+    };
+    Ok(Eligibility {
+        active_by,
+        within_days: days("within", &options.within, 90, 1)?,
+        min_tenure_days: days("min_tenure", &options.min_tenure, 14, 0)?,
+    })
+}
+
+fn catalogue(sections: &Sections) -> Result<CatalogueSettings, ContractError> {
+    let options = &sections.catalogue;
+    let mut workflows = Vec::new();
+    for (name, workflow) in &sections.workflows {
+        if workflow.steps.len() < 2 {
+            let expected = "at least two steps".to_owned();
+            let found = workflow.steps.len().to_string();
+            let problem = Problem::InvalidValue { expected, found, hint: None };
+            return Err(ContractError::new(problem, &["workflows", name, "steps"]));
+        }
+        workflows.push(Workflow { name: name.clone(), steps: workflow.steps.clone() });
+    }
+    if !options.features.is_empty() {
+        let lists = [
+            ("advanced", &options.advanced),
+            ("integrations", &options.integrations),
+            ("value_moments", &options.value_moments),
+        ];
+        for (list, names) in lists {
+            for name in names {
+                check_feature(name, &options.features, &["catalogue", list])?;
+            }
+        }
+        for workflow in &workflows {
+            for step in &workflow.steps {
+                check_feature(step, &options.features, &["workflows", &workflow.name, "steps"])?;
+            }
+        }
+    }
+    Ok(CatalogueSettings {
+        features: options.features.clone(),
+        advanced: options.advanced.clone(),
+        integrations: options.integrations.clone(),
+        value_moments: options.value_moments.clone(),
+        complaint_categories: sections.tickets.kinds.complaint.clone(),
+        how_to_categories: sections.tickets.kinds.how_to.clone(),
+        workflows,
+    })
+}
+
+/// Where the catalogue lists its features, every other list may only name those.
+fn check_feature(name: &str, features: &[String], key: &[&str]) -> Result<(), ContractError> {
+    if features.iter().any(|feature| feature == name) {
+        return Ok(());
+    }
+    let known = features.iter().map(String::as_str);
+    let hint = match nearest(name, known) {
+        Some(near) => format!("did you mean `{near}`? else add it to catalogue.features"),
+        None => "add it to catalogue.features".to_owned(),
+    };
+    let problem = Problem::UnknownName { what: "feature", found: name.to_owned(), hint: Some(hint) };
+    Err(ContractError::new(problem, key))
+}

@@ -1,0 +1,138 @@
+//! Where a key stands in the project file, and what the TOML parser's complaint means.
+
+use std::path::Path;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::error::{ContractError, Place, Problem};
+use super::hint::did_you_mean;
+
+/// Largest project file that is read, in bytes.
+pub const LARGEST_SOURCE_BYTES: u64 = 1 << 20;
+
+/// Reads a project file.
+///
+/// # Errors
+/// [`Problem::Unreadable`] and [`Problem::TooLarge`]; both already say which file.
+pub fn read_source(file: &Path) -> Result<String, ContractError> {
+    let place = || Some(Place { file: file.to_path_buf(), line: 1, column: 1 });
+    let unreadable = |cause: std::io::Error| {
+        use std::io::ErrorKind;
+        let transient = !matches!(
+            cause.kind(),
+            ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::InvalidData | ErrorKind::IsADirectory
+        );
+        let problem = Problem::Unreadable { cause: cause.to_string(), transient };
+        ContractError { place: place(), ..ContractError::new(problem, &[]) }
+    };
+    let bytes = std::fs::metadata(file).map_err(unreadable)?.len();
+    if bytes > LARGEST_SOURCE_BYTES {
+        let problem = Problem::TooLarge { bytes, limit: LARGEST_SOURCE_BYTES };
+        return Err(ContractError { place: place(), ..ContractError::new(problem, &[]) });
+    }
+    std::fs::read_to_string(file).map_err(unreadable)
+}
+
+/// The line (from 1) at which a key is written, or `None` where the file has no such key.
+#[must_use]
+pub fn position(source: &str, key_path: &[&str]) -> Option<usize> {
+    let offset = find(source, key_path)?;
+    Some(line_and_column(source, offset).0)
+}
+
+/// Line and column of a key, or of the nearest enclosing key that is there; (1, 1) if none is.
+pub(crate) fn locate(source: &str, key_path: &[String]) -> (usize, usize) {
+    let parts: Vec<&str> = key_path.iter().map(String::as_str).collect();
+    for length in (1..=parts.len()).rev() {
+        if let Some(offset) = find(source, &parts[..length]) {
+            return line_and_column(source, offset);
+        }
+    }
+    (1, 1)
+}
+
+fn find(source: &str, key_path: &[&str]) -> Option<usize> {
+    let document = DeTable::parse(source).ok()?;
+    let mut table = document.get_ref();
+    let (last, above) = key_path.split_last()?;
+    for part in above {
+        table = match entry(table, part)?.1.get_ref() {
+            DeValue::Table(inner) => inner,
+            _ => return None,
+        };
+    }
+    entry(table, last).map(|(key, _)| key.span().start)
+}
+
+type Entry<'a, 'i> = (&'a Spanned<toml::de::DeString<'i>>, &'a Spanned<DeValue<'i>>);
+
+fn entry<'a, 'i>(table: &'a DeTable<'i>, name: &str) -> Option<Entry<'a, 'i>> {
+    table.iter().find(|(key, _)| key.get_ref() == name)
+}
+
+fn line_and_column(source: &str, offset: usize) -> (usize, usize) {
+    let before = source.get(..offset).unwrap_or(source);
+    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (before.matches('\n').count() + 1, before[start..].chars().count() + 1)
+}
+
+/// Turns the TOML parser's error into one that says file, line, column and, for an unknown name, the nearest valid one.
+#[must_use]
+pub fn explain_toml_error(file: &Path, source: &str, error: &toml::de::Error) -> ContractError {
+    let (line, column) = line_and_column(source, error.span().map_or(0, |span| span.start));
+    let message = error.message().trim().to_owned();
+    let problem = Problem::Syntax { hint: hint_of(&message), message };
+    let place = Some(Place { file: file.to_path_buf(), line, column });
+    ContractError { problem: Box::new(problem), key: Vec::new(), place }
+}
+
+/// serde words an unknown name as "unknown field `x`, expected one of `a`, `b`": the first name in backticks is the one
+/// found, the others are the known ones.
+fn hint_of(message: &str) -> Option<String> {
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    if !message.starts_with("unknown ") {
+        return message.starts_with("missing field").then(|| "add that key to the section".to_owned());
+    }
+    let (found, known) = quoted.split_first()?;
+    Some(did_you_mean(found, known.iter().copied()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::options::Sections;
+
+    const SOURCE: &str = "[project]\nname = \"acme\"\n\n[tables.usage]\npath = \"u.csv\"\nfreshness = { warn_after = \"1h\" }\n";
+
+    #[test]
+    fn keys_have_lines() {
+        assert_eq!(position(SOURCE, &["project", "name"]), Some(2));
+        assert_eq!(position(SOURCE, &["tables", "usage"]), Some(4));
+        assert_eq!(position(SOURCE, &["tables", "usage", "freshness", "warn_after"]), Some(6));
+        assert_eq!(position(SOURCE, &["tables", "accounts"]), None);
+        let missing = ["tables", "usage", "columns"].map(str::to_owned);
+        assert_eq!(locate(SOURCE, &missing), (4, 9));
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line_and_the_nearest_valid_one() {
+        let source = "[tables.usage]\npath = \"u.csv\"\ncolums = {}\n";
+        let error = toml::from_str::<Sections>(source).unwrap_err();
+        let explained = explain_toml_error(Path::new("bellwether.toml"), source, &error);
+        let place = explained.place.clone().unwrap();
+        assert_eq!((place.line, place.column), (3, 1));
+        let Problem::Syntax { message, hint } = &*explained.problem else { panic!("{explained}") };
+        assert!(message.contains("`colums`"), "{message}");
+        assert_eq!(hint.as_deref(), Some("did you mean `columns`?"));
+    }
+
+    #[test]
+    fn broken_and_deep_documents_are_errors_with_a_line() {
+        for source in ["[project\nname = 1", &format!("a = {}", "[".repeat(100_000)), "\u{0}", "[project]\nname = 3"] {
+            let error = toml::from_str::<Sections>(source).unwrap_err();
+            let explained = explain_toml_error(Path::new("bellwether.toml"), source, &error);
+            assert!(explained.place.is_some_and(|place| place.line >= 1));
+        }
+    }
+}

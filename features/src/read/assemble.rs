@@ -1,0 +1,235 @@
+//! Checked rows become [`Facts`].
+
+use crate::contract::{ANNUAL, Contract, MONTHLY, TableName};
+use crate::facts::{
+    AccountFact, BillingPeriod, Facts, Grouped, InvoiceFact, Names, NpsFact, SubscriptionFact, TicketFact, UsageFact,
+};
+use crate::time::Instant;
+
+use super::check::Checked;
+use super::group::{group, ranked};
+use super::rows::{NO_CODE, NO_TIME, TableRows};
+
+/// A table that was read and checked.
+pub(crate) struct ReadTable<'a> {
+    pub(crate) rows: TableRows<'a>,
+    pub(crate) checked: Checked,
+}
+
+/// Builds the facts; `tables` in canonical order, each freed once it is built.
+pub(crate) fn assemble(contract: &Contract, tables: Vec<ReadTable<'_>>) -> Facts {
+    let mut facts = Facts { accounts: account_ids(&tables), ..Facts::default() };
+    for table in tables {
+        let builder = Builder::new(&table, &facts.accounts);
+        match table.rows.table.name {
+            TableName::Accounts => builder.accounts(&mut facts),
+            TableName::Usage => builder.usage(&mut facts),
+            TableName::Subscriptions => builder.subscriptions(&mut facts),
+            TableName::Nps => builder.nps(&mut facts),
+            TableName::Invoices => builder.invoices(&mut facts),
+            TableName::Tickets => builder.tickets(&mut facts, &contract.severe),
+        }
+    }
+    super::first_use::complete_accounts(&mut facts);
+    facts
+}
+
+/// Every id that a kept row has, sorted by bytes.
+fn account_ids(tables: &[ReadTable<'_>]) -> Vec<String> {
+    let mut ids: Vec<String> = Vec::new();
+    for table in tables {
+        if let Some((codes, names)) = table.rows.text("account_id") {
+            ids.extend(ranked(codes, names, &table.checked.dropped).0.names);
+        }
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+/// A text column: each row's rank among the sorted names.
+struct Category<'a> {
+    codes: &'a [u32],
+    ranks: Vec<u32>,
+}
+
+impl Category<'_> {
+    fn of(&self, row: usize) -> Option<u32> {
+        self.ranks.get(self.codes[row] as usize).copied().filter(|rank| *rank != NO_CODE)
+    }
+}
+
+struct Builder<'a> {
+    rows: &'a TableRows<'a>,
+    dropped: &'a [bool],
+    accounts: usize,
+    /// Account of each row; [`NO_CODE`] where the row is left out.
+    account: Vec<u32>,
+}
+
+impl<'a> Builder<'a> {
+    fn new(table: &'a ReadTable<'a>, accounts: &[String]) -> Self {
+        let dropped = &table.checked.dropped;
+        let mut account = vec![NO_CODE; dropped.len()];
+        if let Some((codes, names)) = table.rows.text("account_id") {
+            let index = |name: &String| accounts.binary_search(name).ok().and_then(|at| u32::try_from(at).ok());
+            let indices: Vec<Option<u32>> = names.iter().map(index).collect();
+            for ((account, code), _) in account.iter_mut().zip(codes).zip(dropped).filter(|(_, dropped)| !**dropped) {
+                *account = indices.get(*code as usize).copied().flatten().unwrap_or(NO_CODE);
+            }
+        }
+        Self { rows: &table.rows, dropped, accounts: accounts.len(), account }
+    }
+
+    fn group<T: Send>(&self, fact: impl Fn(usize) -> T + Sync) -> Grouped<T> {
+        group(self.accounts, self.rows, |row| Some(self.account[row]).filter(|account| *account != NO_CODE), fact)
+    }
+
+    /// A text column as sorted names and ranks; no names where the table has no such column.
+    fn category(&self, name: &str) -> (Names, Option<Category<'a>>) {
+        match self.rows.text(name) {
+            Some((codes, names)) => {
+                let (names, ranks) = ranked(codes, names, self.dropped);
+                (names, Some(Category { codes, ranks }))
+            }
+            None => (Names::default(), None),
+        }
+    }
+
+    fn number(&self, name: &str) -> impl Fn(usize) -> Option<f64> + Sync + use<'a> {
+        let values = self.rows.number(name);
+        move |row| values.map(|values| values[row]).filter(|value| !value.is_nan())
+    }
+
+    fn time(&self, name: &str) -> impl Fn(usize) -> Option<Instant> + Sync + use<'a> {
+        let values = self.rows.time(name);
+        move |row| values.map(|values| values[row]).filter(|value| *value != NO_TIME).map(Instant)
+    }
+
+    fn event(&self, row: usize) -> Instant {
+        Instant(self.rows.event(row))
+    }
+
+    fn known_at(&self, row: usize) -> Instant {
+        Instant(self.rows.known_at[row])
+    }
+
+    fn accounts(&self, facts: &mut Facts) {
+        let (segments, segment) = self.category("segment");
+        let (industries, industry) = self.category("industry");
+        let (regions, region) = self.category("region");
+        let (channels, channel) = self.category("channel");
+        let signed_up_at = self.time("signed_up_at");
+        let of = |category: &Option<Category<'_>>, row| category.as_ref().and_then(|category| category.of(row));
+        facts.account_rows = Some(self.group(|row| AccountFact {
+            known_at: self.known_at(row),
+            signed_up_at: signed_up_at(row),
+            segment: of(&segment, row),
+            industry: of(&industry, row),
+            region: of(&region, row),
+            channel: of(&channel, row),
+        }));
+        (facts.segments, facts.industries) = (segments, industries);
+        (facts.regions, facts.channels) = (regions, channels);
+    }
+
+    fn usage(&self, facts: &mut Facts) {
+        let (features, feature) = self.category("feature");
+        let (users, user) = self.category("user_id");
+        let quantity = self.number("quantity");
+        facts.usage = Some(self.group(|row| UsageFact {
+            at: self.event(row),
+            known_at: self.known_at(row),
+            user: user.as_ref().and_then(|user| user.of(row)),
+            feature: feature.as_ref().and_then(|feature| feature.of(row)).unwrap_or(0),
+            quantity: quantity(row).unwrap_or(1.0),
+        }));
+        (facts.features, facts.users) = (features, users);
+    }
+
+    fn subscriptions(&self, facts: &mut Facts) {
+        let (plans, plan) = self.category("plan");
+        let (mrr, seats) = (self.number("mrr"), self.number("seats"));
+        let (usage_limit, discount) = (self.number("usage_limit"), self.number("discount"));
+        let renews_at = self.time("renews_at");
+        let periods = self.rows.text("billing_period").map(|(codes, names)| {
+            let periods: Vec<Option<BillingPeriod>> = names.iter().map(|name| billing_period(name)).collect();
+            (codes, periods)
+        });
+        let period = |row: usize| {
+            let (codes, periods) = periods.as_ref()?;
+            periods.get(codes[row] as usize).copied().flatten()
+        };
+        facts.subscriptions = Some(self.group(|row| SubscriptionFact {
+            effective_at: self.event(row),
+            known_at: self.known_at(row),
+            mrr: mrr(row).unwrap_or(0.0),
+            plan: plan.as_ref().and_then(|plan| plan.of(row)),
+            seats: seats(row),
+            billing_period: period(row),
+            renews_at: renews_at(row),
+            usage_limit: usage_limit(row),
+            discount: discount(row),
+        }));
+        facts.plans = plans;
+    }
+
+    fn nps(&self, facts: &mut Facts) {
+        let (_, respondent) = self.category("respondent_id");
+        let score = self.number("score");
+        facts.nps = Some(self.group(|row| NpsFact {
+            at: self.event(row),
+            known_at: self.known_at(row),
+            respondent: respondent.as_ref().and_then(|respondent| respondent.of(row)).unwrap_or(0),
+            score: score(row).unwrap_or(0.0),
+        }));
+    }
+
+    fn invoices(&self, facts: &mut Facts) {
+        let (_, invoice) = self.category("invoice_id");
+        let (due_at, paid_at, disputed_at) = (self.time("due_at"), self.time("paid_at"), self.time("disputed_at"));
+        let amount = self.number("amount");
+        facts.invoices = Some(self.group(|row| InvoiceFact {
+            invoice: invoice.as_ref().and_then(|invoice| invoice.of(row)).unwrap_or(0),
+            issued_at: self.event(row),
+            known_at: self.known_at(row),
+            due_at: due_at(row).unwrap_or_default(),
+            paid_at: paid_at(row),
+            amount: amount(row).unwrap_or(0.0),
+            disputed_at: disputed_at(row),
+        }));
+    }
+
+    fn tickets(&self, facts: &mut Facts, severe: &[String]) {
+        let (_, ticket) = self.category("ticket_id");
+        let (categories, category) = self.category("category");
+        let resolved_at = self.time("resolved_at");
+        let severities = self.rows.text("severity").map(|(codes, names)| {
+            let severe: Vec<bool> = names.iter().map(|name| severe.contains(&name.to_lowercase())).collect();
+            (codes, severe)
+        });
+        let is_severe = |row: usize| {
+            severities.as_ref().is_some_and(|(codes, severe)| severe.get(codes[row] as usize) == Some(&true))
+        };
+        facts.tickets = Some(self.group(|row| TicketFact {
+            ticket: ticket.as_ref().and_then(|ticket| ticket.of(row)).unwrap_or(0),
+            opened_at: self.event(row),
+            known_at: self.known_at(row),
+            resolved_at: resolved_at(row),
+            category: category.as_ref().and_then(|category| category.of(row)),
+            severe: is_severe(row),
+        }));
+        facts.ticket_categories = categories;
+    }
+}
+
+fn billing_period(name: &str) -> Option<BillingPeriod> {
+    let is = |spellings: &[&str]| spellings.iter().any(|spelling| spelling.eq_ignore_ascii_case(name));
+    if is(&MONTHLY) {
+        Some(BillingPeriod::Monthly)
+    } else if is(&ANNUAL) {
+        Some(BillingPeriod::Annual)
+    } else {
+        None
+    }
+}

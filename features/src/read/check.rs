@@ -1,0 +1,221 @@
+//! The rules, applied to a table's rows. A row that breaks one is recorded with its rule, and left out or kept as the
+//! contract says; the rows themselves are not moved, so every number stays that of the file.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use polars::prelude::{PlHashMap, PlHashSet};
+
+use crate::contract::{OnViolation, TableName};
+use crate::time::Instant;
+
+use super::report::DayCount;
+use super::rows::{NO_CODE, NO_TIME, TableRows};
+use super::rule::{Rule, Violation};
+
+/// The verdict on a table.
+pub(crate) struct Checked {
+    /// Whether each row is left out.
+    pub(crate) dropped: Vec<bool>,
+    /// Every broken rule, by file, row, rule.
+    pub(crate) violations: Vec<Violation>,
+    /// Rows by the day on which they become visible.
+    pub(crate) days: BTreeMap<i64, DayCount>,
+    /// Rows whose times cannot be read.
+    pub(crate) rows_without_time: u64,
+}
+
+/// Checks a table; `accounts` are the ids that the accounts table has, where there is one.
+pub(crate) fn check(rows: &TableRows<'_>, accounts: Option<&PlHashSet<String>>) -> Checked {
+    let mut checker = Checker { rows, dropped: vec![false; rows.len()], violations: Vec::new() };
+    checker.cells();
+    checker.references(accounts);
+    checker.orders();
+    checker.duplicate_keys();
+    let mut violations = checker.violations;
+    for (file, row, rule) in &rows.bad_rows {
+        let (file, row, rule) = (*file, *row, *rule);
+        violations.push(Violation { file, row, rule, column: "*", visible_from: None, left_out: true });
+    }
+    violations.sort_by_key(|found| (found.file, found.row, found.rule, found.column));
+    let (days, timeless) = days(rows, &checker.dropped);
+    let rows_without_time = timeless + rows.bad_rows.len() as u64;
+    Checked { dropped: checker.dropped, violations, days, rows_without_time }
+}
+
+/// From when on a row counts: when it has happened and is known; `None` where that cannot be told.
+pub(crate) fn visible_from(rows: &TableRows<'_>, row: usize) -> Option<Instant> {
+    let (event, known) = (rows.event(row), rows.known_at[row]);
+    if known == NO_TIME {
+        return None;
+    }
+    match event {
+        // An account without a sign-up is visible as soon as its row is.
+        NO_TIME if rows.table.name == TableName::Accounts => Some(Instant(known)),
+        NO_TIME => None,
+        event => Some(Instant(event.max(known))),
+    }
+}
+
+fn days(rows: &TableRows<'_>, dropped: &[bool]) -> (BTreeMap<i64, DayCount>, u64) {
+    let mut days: PlHashMap<i64, DayCount> = PlHashMap::default();
+    let mut timeless = 0;
+    for (row, is_dropped) in dropped.iter().enumerate() {
+        let Some(visible) = visible_from(rows, row) else {
+            timeless += 1;
+            continue;
+        };
+        let count = days.entry(visible.day()).or_insert(DayCount { latest: Instant::MIN, ..DayCount::default() });
+        count.rows += 1;
+        if !is_dropped {
+            count.latest = count.latest.max(visible);
+        }
+    }
+    (days.into_iter().collect(), timeless)
+}
+
+struct Checker<'a, 'b> {
+    rows: &'a TableRows<'b>,
+    dropped: Vec<bool>,
+    violations: Vec<Violation>,
+}
+
+impl Checker<'_, '_> {
+    fn record(&mut self, row: usize, rule: Rule, column: &'static str, left_out: bool) {
+        let (file, number) = self.rows.provenance(row);
+        let visible_from = visible_from(self.rows, row);
+        self.violations.push(Violation { file, row: number, rule, column, visible_from, left_out });
+        self.dropped[row] |= left_out;
+    }
+
+    fn is_strict(&self) -> bool {
+        self.rows.table.on_violation != OnViolation::Warn
+    }
+
+    /// Values that could not be read or cannot be true, and values that are missing.
+    fn cells(&mut self) {
+        let table = self.rows.table;
+        let mut bad: BTreeSet<(usize, usize)> = BTreeSet::new();
+        for (row, column, rule) in &self.rows.bad_cells {
+            bad.insert((*row, *column));
+            let canonical = table.columns[*column].canonical;
+            let unusable = self.rows.is_null(canonical.name, *row);
+            let needed = canonical.required || canonical.name == "known_at";
+            self.record(*row, *rule, canonical.name, self.is_strict() || (unusable && needed));
+        }
+        for (index, rule) in table.columns.iter().enumerate() {
+            let canonical = rule.canonical;
+            let is_known_at = canonical.name == "known_at" && self.rows.has("known_at");
+            if !canonical.required && !is_known_at {
+                continue;
+            }
+            let is_key = table.name.key().contains(&canonical.name) || canonical.name == "account_id";
+            let broken = if is_key { Rule::NullKey } else { Rule::NullValue };
+            for row in 0..self.rows.len() {
+                // A file without `known_at` has it filled in; only a cell without a value is left without one.
+                let filled = is_known_at && self.rows.known_at[row] != NO_TIME;
+                if !filled && self.rows.is_null(canonical.name, row) && !bad.contains(&(row, index)) {
+                    self.record(row, broken, canonical.name, true);
+                }
+            }
+        }
+    }
+
+    fn references(&mut self, accounts: Option<&PlHashSet<String>>) {
+        let Some(accounts) = accounts else { return };
+        let rows = self.rows;
+        let Some((codes, names)) = rows.text("account_id") else { return };
+        let unknown: Vec<bool> = names.iter().map(|name| !accounts.contains(name)).collect();
+        if !unknown.contains(&true) {
+            return;
+        }
+        for (row, code) in codes.iter().enumerate() {
+            if unknown.get(*code as usize).copied().unwrap_or(false) && !self.dropped[row] {
+                self.record(row, Rule::UnknownAccount, "account_id", self.is_strict());
+            }
+        }
+    }
+
+    /// Times of one row that are in the wrong order.
+    fn orders(&mut self) {
+        match self.rows.table.name {
+            TableName::Invoices => self.order("issued_at", "due_at", Rule::DueBeforeIssued),
+            TableName::Tickets => self.order("opened_at", "resolved_at", Rule::ResolvedBeforeOpened),
+            // A plan change may well be known before it takes effect.
+            TableName::Accounts | TableName::Subscriptions => return,
+            TableName::Usage | TableName::Nps => {}
+        }
+        if !self.rows.has("known_at") {
+            return;
+        }
+        for row in 0..self.rows.len() {
+            let (event, known) = (self.rows.event(row), self.rows.known_at[row]);
+            if known < event && event != NO_TIME && !self.dropped[row] {
+                self.record(row, Rule::KnownBeforeEvent, "known_at", false);
+            }
+        }
+    }
+
+    fn order(&mut self, first: &str, column: &'static str, rule: Rule) {
+        let rows = self.rows;
+        let (Some(firsts), Some(seconds)) = (rows.time(first), rows.time(column)) else { return };
+        for (row, (first, second)) in firsts.iter().zip(seconds).enumerate() {
+            if *first != NO_TIME && *second != NO_TIME && second < first && !self.dropped[row] {
+                self.record(row, rule, column, self.is_strict());
+            }
+        }
+    }
+
+    /// The first row of a key, in the order of files and rows, holds.
+    fn duplicate_keys(&mut self) {
+        let rows = self.rows;
+        let key = rows.table.name.key();
+        if key.is_empty() {
+            return;
+        }
+        let mut keyed: Vec<([i64; 4], usize)> = (0..rows.len())
+            .filter(|row| !self.dropped[*row])
+            .map(|row| {
+                let mut parts = [0; 4];
+                for (part, name) in parts.iter_mut().zip(key) {
+                    *part = match (rows.text(name), rows.time(name)) {
+                        (Some((codes, _)), _) => i64::from(codes[row]),
+                        (None, Some(times)) => times[row],
+                        (None, None) => i64::from(NO_CODE),
+                    };
+                }
+                parts[3] = if rows.has("known_at") { rows.known_at[row] } else { 0 };
+                (parts, row)
+            })
+            .collect();
+        keyed.sort_unstable();
+        let repeats: Vec<usize> =
+            keyed.windows(2).filter(|pair| pair[0].0 == pair[1].0).map(|pair| pair[1].1).collect();
+        for row in repeats {
+            self.record(row, Rule::DuplicateKey, key[0], self.is_strict());
+        }
+    }
+}
+
+/// Ids that occur only in left-out rows of the accounts table, each with the instant from which it counts.
+pub(crate) fn lost_accounts(rows: &TableRows<'_>, checked: &Checked) -> Vec<Option<Instant>> {
+    let mut lost: Vec<Option<Instant>> = rows.bad_rows.iter().map(|_| None).collect();
+    let Some((codes, names)) = rows.text("account_id") else { return lost };
+    let mut kept = vec![false; names.len()];
+    for (code, _) in codes.iter().zip(&checked.dropped).filter(|(_, dropped)| !**dropped) {
+        if let Some(kept) = kept.get_mut(*code as usize) {
+            *kept = true;
+        }
+    }
+    let mut first: BTreeMap<u32, Option<Instant>> = BTreeMap::new();
+    for (row, code) in codes.iter().enumerate().filter(|(row, _)| checked.dropped[*row]) {
+        let visible = visible_from(rows, row);
+        if *code == NO_CODE {
+            lost.push(visible);
+        } else if !kept[*code as usize] {
+            let earliest = first.entry(*code).or_insert(visible);
+            *earliest = (*earliest).min(visible);
+        }
+    }
+    lost.extend(first.into_values());
+    lost
+}

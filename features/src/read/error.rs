@@ -1,0 +1,194 @@
+//! What can go wrong between the files and the facts. Messages name file, row and column, never the content of a cell.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use miette::Diagnostic;
+use thiserror::Error;
+
+use crate::contract::{FailureKind, TableName};
+
+/// Why tables could not be read.
+#[derive(Debug, Error, Diagnostic)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// A table's path matches nothing.
+    #[error("table `{table}`: no file matches `{pattern}`")]
+    #[diagnostic(code(bellwether::read::no_files))]
+    NoFiles {
+        /// The table.
+        table: TableName,
+        /// The path as written.
+        pattern: String,
+        /// What is there instead.
+        #[help]
+        hint: Option<String>,
+    },
+    /// Neither Parquet nor CSV.
+    #[error("{}: expected Parquet or CSV (.csv, .tsv, .txt, also .gz), found neither", file.display())]
+    #[diagnostic(code(bellwether::read::unknown_format), help("is the path of this table right?"))]
+    UnknownFormat {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A file that breaks its own format: truncated, corrupted, empty.
+    #[error("{}: cannot be decoded: {cause}", file.display())]
+    #[diagnostic(code(bellwether::read::undecodable), help("the file is damaged or incomplete: write or fetch it again"))]
+    Undecodable {
+        /// The file.
+        file: PathBuf,
+        /// The decoder's words.
+        cause: String,
+    },
+    /// A table without a single row.
+    #[error("table `{table}`: {files} file(s), and no row that belongs to the table ({filtered} left out by `where`)")]
+    #[diagnostic(
+        code(bellwether::read::empty),
+        help("remove the section if the business has no such data; check `where` and the files if it has")
+    )]
+    Empty {
+        /// The table.
+        table: TableName,
+        /// Files read.
+        files: usize,
+        /// Rows for which `where` was not true.
+        filtered: u64,
+    },
+    /// Columns that the contract names, or that every table needs, are not in a file.
+    #[error("{}: table `{table}` needs {}", file.display(), columns.join(", "))]
+    #[diagnostic(code(bellwether::read::missing_columns))]
+    MissingColumns {
+        /// The table.
+        table: TableName,
+        /// The file.
+        file: PathBuf,
+        /// Each missing column, in words.
+        columns: Vec<String>,
+        /// Nearest names, or what the file has.
+        #[help]
+        hint: Option<String>,
+    },
+    /// A column of a type that cannot be what it should be.
+    #[error("{}: table `{table}`, column `{column}`: expected {expected}, found {found}", file.display())]
+    #[diagnostic(code(bellwether::read::wrong_type))]
+    WrongType {
+        /// The table.
+        table: TableName,
+        /// The file.
+        file: PathBuf,
+        /// The column.
+        column: String,
+        /// What it should be.
+        expected: String,
+        /// Its type in the file.
+        found: String,
+        /// What to do.
+        #[help]
+        hint: Option<String>,
+    },
+    /// A CSV header names a column twice, and the contract uses it.
+    #[error("{}: the header names {} more than once", file.display(), columns.join(", "))]
+    #[diagnostic(
+        code(bellwether::read::duplicate_header),
+        help("which of them is meant cannot be told: rename one in the file")
+    )]
+    DuplicateHeader {
+        /// The file.
+        file: PathBuf,
+        /// The columns, quoted.
+        columns: Vec<String>,
+    },
+    /// A quote in a CSV file is opened and never closed, so that rows are swallowed.
+    #[error("{}: a quote opened in row {row} (line {line}) is never closed", file.display())]
+    #[diagnostic(
+        code(bellwether::read::open_quote),
+        help("the rest of the file would become one cell: close the quote, or write \"\" for a quote within a cell")
+    )]
+    OpenQuote {
+        /// The file.
+        file: PathBuf,
+        /// Row, from 1, the header not counted.
+        row: u64,
+        /// Line, from 1.
+        line: u64,
+    },
+    /// More rows than the contract allows.
+    #[error("table `{table}`: {} brings it to {rows} rows; at most {limit} are read", file.display())]
+    #[diagnostic(
+        code(bellwether::read::too_many_rows),
+        help("if that is how many there are, raise `max_rows` of the table; each million rows needs about 100 MB")
+    )]
+    TooManyRows {
+        /// The table.
+        table: TableName,
+        /// The file.
+        file: PathBuf,
+        /// Rows so far.
+        rows: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// The data break the contract at `as_of`.
+    #[error("the data break the contract:\n{}", reasons.join("\n"))]
+    #[diagnostic(
+        code(bellwether::read::gate),
+        help("`bellwether check` lists every rule; raise `error_if_pct` or set `on_violation` only if the rows may be lost")
+    )]
+    Gate {
+        /// One line per reason.
+        reasons: Vec<String>,
+    },
+    /// A file cannot be opened, read or written.
+    #[error("{}: {cause}", file.display())]
+    #[diagnostic(code(bellwether::read::io))]
+    Io {
+        /// The file or folder.
+        file: PathBuf,
+        /// The system's words.
+        cause: String,
+        /// What kind of failure that is.
+        kind: FailureKind,
+    },
+}
+
+impl ReadError {
+    pub(crate) fn io(file: &Path, cause: &std::io::Error) -> Self {
+        let kind = match cause.kind() {
+            ErrorKind::PermissionDenied | ErrorKind::IsADirectory | ErrorKind::NotADirectory => {
+                FailureKind::Configuration
+            }
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge | ErrorKind::OutOfMemory => {
+                FailureKind::Resource
+            }
+            ErrorKind::UnexpectedEof | ErrorKind::InvalidData | ErrorKind::InvalidInput => FailureKind::Data,
+            _ => FailureKind::Io,
+        };
+        Self::Io { file: file.to_path_buf(), cause: cause.to_string(), kind }
+    }
+
+    pub(crate) fn undecodable(file: &Path, cause: impl ToString) -> Self {
+        Self::Undecodable { file: file.to_path_buf(), cause: cause.to_string() }
+    }
+
+    /// Which exit code it calls for.
+    #[must_use]
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Self::TooManyRows { .. } => FailureKind::Resource,
+            Self::Io { kind, .. } => *kind,
+            _ => FailureKind::Data,
+        }
+    }
+
+    /// The key of the project file that has to do with it, for pointing at its line.
+    #[must_use]
+    pub fn key(&self) -> Option<Vec<String>> {
+        let key = |table: &TableName, part: &str| Some(["tables", table.as_str(), part].map(str::to_owned).to_vec());
+        match self {
+            Self::NoFiles { table, .. } => key(table, "path"),
+            Self::MissingColumns { table, .. } => key(table, "columns"),
+            Self::TooManyRows { table, .. } => key(table, "max_rows"),
+            _ => None,
+        }
+    }
+}

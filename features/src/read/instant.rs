@@ -1,0 +1,154 @@
+//! Times as text: ISO 8601 with `T` or a space, with or without zone, or the contract's own format. A time without a
+//! zone is UTC. Anything else is not guessed at.
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime};
+
+use crate::time::{Instant, MICROS_PER_DAY};
+
+const MICROS_PER_SECOND: i64 = 1_000_000;
+
+/// The instant that a text stands for; `format` (strftime) is tried first, then ISO 8601.
+pub(crate) fn parse_time(text: &str, format: Option<&str>) -> Option<Instant> {
+    let text = text.trim();
+    format.and_then(|format| parse_with(text, format)).or_else(|| parse_iso(text.as_bytes()))
+}
+
+fn parse_with(text: &str, format: &str) -> Option<Instant> {
+    if let Ok(zoned) = DateTime::parse_from_str(text, format) {
+        return Some(Instant(zoned.timestamp_micros()));
+    }
+    if let Ok(naive) = NaiveDateTime::parse_from_str(text, format) {
+        return Some(Instant(naive.and_utc().timestamp_micros()));
+    }
+    NaiveDate::parse_from_str(text, format).ok().map(Instant::start_of)
+}
+
+/// `YYYY-MM-DD[(T| )HH:MM[:SS[.fraction]]][ ][Z|UTC|±HH[[:]MM]]`; digits beyond the microsecond are cut.
+fn parse_iso(text: &[u8]) -> Option<Instant> {
+    let (date, rest) = text.split_at_checked(10)?;
+    if date[4] != b'-' || date[7] != b'-' {
+        return None;
+    }
+    let year = i32::try_from(digits(&date[..4])?).ok()?;
+    let (month, day) = (digits(&date[5..7])?, digits(&date[8..])?);
+    let date = NaiveDate::from_ymd_opt(year, u32::try_from(month).ok()?, u32::try_from(day).ok()?)?;
+    let midnight = Instant::start_of(date).0;
+    let Some((separator, clock)) = rest.split_first() else { return Some(Instant(midnight)) };
+    if !matches!(separator, b'T' | b't' | b' ') {
+        return None;
+    }
+    let (clock_micros, rest) = clock_micros(clock)?;
+    let offset_micros = offset_micros(rest.trim_ascii_start())?;
+    midnight.checked_add(clock_micros)?.checked_sub(offset_micros).map(Instant)
+}
+
+/// Microseconds since midnight of `HH:MM[:SS[.fraction]]`, and what follows it.
+fn clock_micros(clock: &[u8]) -> Option<(i64, &[u8])> {
+    let (hours_minutes, mut rest) = clock.split_at_checked(5)?;
+    let (hours, minutes) = (digits(&hours_minutes[..2])?, digits(&hours_minutes[3..])?);
+    let (mut seconds, mut fraction) = (0, 0);
+    if hours_minutes[2] != b':' || hours > 23 || minutes > 59 {
+        return None;
+    }
+    if let Some(after) = rest.strip_prefix(b":") {
+        let (text, after) = after.split_at_checked(2)?;
+        seconds = digits(text)?;
+        rest = after;
+        if let [b'.' | b',', after @ ..] = rest {
+            let length = after.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let kept = length.min(6);
+            fraction = digits(&after[..kept])? * 10_i64.pow(6 - u32::try_from(kept).ok()?);
+            rest = &after[length..];
+        }
+    }
+    // 60 is a leap second: it is the first moment of the next minute, as in POSIX time.
+    (seconds <= 60).then_some((((hours * 60 + minutes) * 60 + seconds) * MICROS_PER_SECOND + fraction, rest))
+}
+
+fn offset_micros(zone: &[u8]) -> Option<i64> {
+    let (sign, rest) = match zone {
+        b"" | b"Z" | b"z" | b"UTC" => return Some(0),
+        [b'+', rest @ ..] => (1, rest),
+        [b'-', rest @ ..] => (-1, rest),
+        _ => return None,
+    };
+    let (hours, minutes) = match rest {
+        [_, _] => (rest, &b"00"[..]),
+        [_, _, b':', _, _] => (&rest[..2], &rest[3..]),
+        [_, _, _, _] => (&rest[..2], &rest[2..]),
+        _ => return None,
+    };
+    let (hours, minutes) = (digits(hours)?, digits(minutes)?);
+    (hours < 24 && minutes < 60).then_some(sign * (hours * 60 + minutes) * 60 * MICROS_PER_SECOND)
+}
+
+/// A run of ASCII digits as a number; at least one, nothing else.
+fn digits(text: &[u8]) -> Option<i64> {
+    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    Some(text.iter().fold(0, |value, digit| value * 10 + i64::from(digit - b'0')))
+}
+
+/// An instant as ISO 8601 text.
+pub(crate) fn format_time(instant: i64) -> String {
+    match DateTime::from_timestamp_micros(instant) {
+        Some(time) if instant % MICROS_PER_DAY == 0 => time.format("%Y-%m-%d").to_string(),
+        Some(time) => time.format("%Y-%m-%dT%H:%M:%S%.fZ").to_string(),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(text: &str) -> Option<i64> {
+        parse_time(text, None).map(|instant| instant.0.div_euclid(MICROS_PER_SECOND))
+    }
+
+    #[test]
+    fn iso_times_are_read_in_every_common_spelling() {
+        let noon = 1_704_110_400; // 2024-01-01T12:00:00Z, `date -d @1704110400`
+        for text in [
+            "2024-01-01T12:00:00Z",
+            "2024-01-01 12:00:00",
+            "2024-01-01 12:00",
+            "2024-01-01T12:00:00.000000000Z",
+            "2024-01-01 12:00:00 UTC",
+            "2024-01-01T13:00:00+01:00",
+            "2024-01-01T13:00:00 +0100",
+            "2024-01-01t07:00:00-05",
+            "2024-01-01T17:45:00+05:45",
+            " 2024-01-01T12:00:00Z ",
+        ] {
+            assert_eq!(seconds(text), Some(noon), "{text}");
+        }
+        assert_eq!(parse_time("2024-01-01T12:00:00.1234567Z", None), Some(Instant(noon * 1_000_000 + 123_456)));
+        assert_eq!(seconds("2024-01-01"), Some(1_704_067_200));
+        assert_eq!(seconds("2016-12-31T23:59:60Z"), Some(1_483_228_800));
+        assert_eq!(seconds("1969-12-31T23:59:59Z"), Some(-1));
+        assert_eq!(seconds("9999-12-31T23:59:59Z"), Some(253_402_300_799));
+        assert_eq!(seconds("0000-01-01"), Some(-62_167_219_200));
+    }
+
+    #[test]
+    fn nonsense_is_not_guessed_at() {
+        for text in [
+            "", "now", "2024", "2024-13-01", "2023-02-29", "2024-1-1", "01/02/2024", "2024-01-01T25:00", "2024-01-01X12:00",
+            "2024-01-01T12", "2024-01-01T12:00:61", "2024-01-01T12:00+25:00", "2024-01-01T12:00 CET", "12024-01-01",
+            "2024-01-01T12:00:00.", "２０２４-01-01", "1704110400",
+        ] {
+            assert_eq!(seconds(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_declared_format_is_tried_first() {
+        let day = Some(Instant::start_of(NaiveDate::from_ymd_opt(2013, 2, 1).unwrap()));
+        assert_eq!(parse_time("2/1/2013", Some("%m/%d/%Y")), day);
+        assert_eq!(parse_time("2013-02-01", Some("%m/%d/%Y")), day);
+        assert_eq!(parse_time("01.02.2013 00:00", Some("%d.%m.%Y %H:%M")), day);
+        assert_eq!(parse_time("31/1/2013", Some("%m/%d/%Y")), None);
+    }
+}

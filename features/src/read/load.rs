@@ -1,0 +1,173 @@
+//! Reading: files in batches, batches converted in parallel and appended in order, then checked.
+
+use std::path::{Path, PathBuf};
+
+use polars::prelude::PlHashSet;
+use rayon::prelude::*;
+
+use crate::contract::{Contract, TableContract, TableName};
+
+use super::assemble::{ReadTable, assemble};
+use super::check::{check, lost_accounts};
+use super::error::ReadError;
+use super::plan::{FilePlan, Maker};
+use super::report::{CheckReport, TableReport};
+use super::rows::{TableRows, convert};
+use super::rule::Rule;
+use super::source::{RawBatch, Source, table_files};
+use super::{Loaded, Tables};
+
+impl Tables {
+    /// Reads, checks and groups every declared table. Rows that break a rule are left out (or kept, as the contract
+    /// says) and reported; whether a run may go on is for [`super::CheckOutcome::gate`] to say, which knows the date.
+    ///
+    /// Deterministic at any number of threads. Peak memory is about 100 bytes a row of the largest table.
+    ///
+    /// # Errors
+    /// [`ReadError`]: files that are missing, damaged or without rows, columns that are missing or of a wrong type, more
+    /// rows than allowed.
+    pub fn load(contract: &Contract) -> Result<Loaded, ReadError> {
+        let mut report = CheckReport::default();
+        let mut read = Vec::new();
+        let mut accounts: Option<PlHashSet<String>> = None;
+        for name in TableName::ALL {
+            let Some(table) = contract.tables.get(&name) else {
+                report.missing_tables.push(name);
+                continue;
+            };
+            let (files, rows) = read_table(table)?;
+            let checked = check(&rows, accounts.as_ref());
+            if name == TableName::Accounts {
+                accounts = rows.text("account_id").map(|(codes, names)| {
+                    let kept = codes.iter().zip(&checked.dropped).filter(|(_, dropped)| !**dropped);
+                    kept.filter_map(|(code, _)| names.get(*code as usize).cloned()).collect()
+                });
+            }
+            report.tables.push(table_report(files, &rows, &checked));
+            read.push(ReadTable { rows, checked });
+        }
+        let facts = assemble(contract, read);
+        if let Some(usage) = &facts.usage
+            && let Some(table) = report.tables.iter_mut().find(|table| table.table == TableName::Usage)
+        {
+            super::duplicates::count(usage, &mut table.days);
+        }
+        Ok(Loaded { facts, report })
+    }
+}
+
+fn table_report(files: Vec<PathBuf>, rows: &TableRows<'_>, checked: &super::check::Checked) -> TableReport {
+    let table = rows.table;
+    let is_accounts = table.name == TableName::Accounts;
+    let lost = if is_accounts { lost_accounts(rows, checked) } else { Vec::new() };
+    let field_count_rows = rows.bad_rows.len() as u64;
+    TableReport {
+        table: table.name,
+        files,
+        rows_read: rows.rows_read,
+        rows_filtered: rows.rows_read - rows.len() as u64 - field_count_rows,
+        violations: checked.violations.clone(),
+        has_known_at: rows.has_known_at,
+        on_violation: table.on_violation,
+        error_if_pct: table.error_if_pct,
+        warn_after_micros: table.warn_after_micros,
+        error_after_micros: table.error_after_micros,
+        days: checked.days.clone(),
+        rows_without_time: checked.rows_without_time,
+        has_time: !is_accounts || rows.has("known_at") || rows.has("signed_up_at"),
+        lost_accounts: lost,
+    }
+}
+
+/// Reads the files of one table.
+fn read_table(table: &TableContract) -> Result<(Vec<PathBuf>, TableRows<'_>), ReadError> {
+    let files = table_files(table)?;
+    let mut rows = TableRows::new(table);
+    let mut with_known_at = Vec::with_capacity(files.len());
+    let known_at = table.columns.iter().position(|rule| rule.canonical.name == "known_at");
+    for (index, file) in files.iter().enumerate() {
+        let mut source = Source::open(file, table)?;
+        check_row_count(table, file, rows.rows_read + source.declared_rows().unwrap_or(0))?;
+        let plan = FilePlan::new(file, &source, table)?;
+        with_known_at.push(known_at.is_some_and(|at| !matches!(plan.makers[at], Maker::Absent)));
+        let file_index = u32::try_from(index).unwrap_or(u32::MAX);
+        read_file(&mut rows, file_index, file, &mut source, &plan)?;
+    }
+    if rows.len() == 0 && rows.bad_rows.is_empty() {
+        return Err(ReadError::Empty { table: table.name, files: files.len(), filtered: rows.rows_read });
+    }
+    rows.resolve_known_at(&with_known_at);
+    Ok((files, rows))
+}
+
+/// Reads as many batches as there are threads, converts them side by side, and appends them in order.
+fn read_file(
+    rows: &mut TableRows<'_>,
+    index: u32,
+    file: &Path,
+    source: &mut Source,
+    plan: &FilePlan,
+) -> Result<(), ReadError> {
+    let table = rows.table;
+    loop {
+        let mut batches: Vec<RawBatch> = Vec::new();
+        while batches.len() < rayon::current_num_threads() {
+            match source.next_batch(&plan.projection)? {
+                Some(batch) => batches.push(batch),
+                None => break,
+            }
+            let waiting: u64 = batches.iter().map(RawBatch::rows).sum();
+            check_row_count(table, file, rows.rows_read + waiting)?;
+        }
+        if batches.is_empty() {
+            return Ok(());
+        }
+        let converted: Vec<_> =
+            batches.into_par_iter().map(|batch| convert(file, batch, plan, table)).collect::<Result<_, _>>()?;
+        for batch in converted {
+            rows.append(index, batch);
+        }
+    }
+}
+
+fn check_row_count(table: &TableContract, file: &Path, rows: u64) -> Result<(), ReadError> {
+    if rows <= table.max_rows {
+        return Ok(());
+    }
+    Err(ReadError::TooManyRows { table: table.name, file: file.to_path_buf(), rows, limit: table.max_rows })
+}
+
+/// Rows of one file by number, with the columns that the contract reads, for the quarantine.
+pub(crate) fn rows_as_text(
+    file: &Path,
+    table: &TableContract,
+    wanted: &[u32],
+) -> Result<(Vec<String>, Vec<Vec<Option<String>>>), ReadError> {
+    let mut source = Source::open(file, table)?;
+    let plan = FilePlan::new(file, &source, table)?;
+    let mut found: Vec<Vec<Option<String>>> = vec![vec![None; plan.projection.len()]; wanted.len()];
+    let undecodable = |cause| ReadError::undecodable(file, cause);
+    while let Some(batch) = source.next_batch(&plan.projection)? {
+        let numbers = batch.frame.column(super::source::ROW).and_then(|column| column.u32()).map_err(undecodable)?;
+        let places: Vec<(usize, usize)> = numbers
+            .iter()
+            .enumerate()
+            .filter_map(|(row, number)| Some((row, wanted.binary_search(&number?).ok()?)))
+            .collect();
+        if places.is_empty() {
+            continue;
+        }
+        for (column, name) in plan.projection.iter().enumerate() {
+            let typed = super::cells::Typed::of(batch.frame.column(name).map_err(undecodable)?).map_err(undecodable)?;
+            for (row, place) in &places {
+                found[*place][column] = typed.cell(*row).into_text().map(std::borrow::Cow::into_owned);
+            }
+        }
+    }
+    Ok((plan.projection, found))
+}
+
+/// Rules whose rows are not rows, so that they have no cells to show.
+pub(crate) fn has_cells(rule: Rule) -> bool {
+    rule != Rule::FieldCount
+}

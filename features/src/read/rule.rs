@@ -1,0 +1,111 @@
+//! The rules that rows must keep, under stable codes, and the record of a row that broke one.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Instant;
+
+/// A rule. Codes are stable: they stand in quarantine files and reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rule {
+    /// A CSV row with more or fewer cells than the header.
+    FieldCount,
+    /// A key column without a value.
+    NullKey,
+    /// Another needed column without a value.
+    NullValue,
+    /// A value that is not of the column's type (a number, a time, UTF-8 text).
+    Unparsable,
+    /// A number outside its range, or not finite.
+    OutOfRange,
+    /// A text that is not one of those allowed.
+    NotAllowed,
+    /// A row whose key (with `known_at`, where there is one) an earlier row has.
+    DuplicateKey,
+    /// An account id that the accounts table does not have.
+    UnknownAccount,
+    /// An invoice due before it is issued.
+    DueBeforeIssued,
+    /// A ticket resolved before it is opened.
+    ResolvedBeforeOpened,
+    /// A fact known before it happened: the clocks disagree. Only ever a warning.
+    KnownBeforeEvent,
+}
+
+impl Rule {
+    /// Every rule.
+    pub const ALL: [Rule; 11] = [
+        Self::FieldCount,
+        Self::NullKey,
+        Self::NullValue,
+        Self::Unparsable,
+        Self::OutOfRange,
+        Self::NotAllowed,
+        Self::DuplicateKey,
+        Self::UnknownAccount,
+        Self::DueBeforeIssued,
+        Self::ResolvedBeforeOpened,
+        Self::KnownBeforeEvent,
+    ];
+
+    /// Stable code.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::FieldCount => "field_count",
+            Self::NullKey => "null_key",
+            Self::NullValue => "null_value",
+            Self::Unparsable => "unparsable",
+            Self::OutOfRange => "out_of_range",
+            Self::NotAllowed => "not_allowed",
+            Self::DuplicateKey => "duplicate_key",
+            Self::UnknownAccount => "unknown_account",
+            Self::DueBeforeIssued => "due_before_issued",
+            Self::ResolvedBeforeOpened => "resolved_before_opened",
+            Self::KnownBeforeEvent => "known_before_event",
+        }
+    }
+
+    /// What it means and what to do, in one line.
+    #[must_use]
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::FieldCount => "cells are missing or too many: an unquoted delimiter or line break?",
+            Self::NullKey => "a row without a key belongs to nobody: fill it in, or leave such rows out with `where`",
+            Self::NullValue => "a needed value is missing",
+            Self::Unparsable => "the value is not of the column's type: set `time_format`, or map another column",
+            Self::OutOfRange => "the number cannot be true: check unit and sign, or `derive` it",
+            Self::NotAllowed => "the value is not among those allowed: extend `allowed` or correct the source",
+            Self::DuplicateKey => "two rows claim one key: map `known_at` if they are corrections",
+            Self::UnknownAccount => "the account is not in the accounts table: is that table complete?",
+            Self::DueBeforeIssued => "the invoice is due before it is issued: are the two columns swapped?",
+            Self::ResolvedBeforeOpened => "the ticket is resolved before it is opened: are the two columns swapped?",
+            Self::KnownBeforeEvent => "the fact is known before it happened: do the two systems' clocks or zones agree?",
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.code())
+    }
+}
+
+/// A row that broke a rule. The value itself is nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Violation {
+    /// Index into the table's files.
+    pub file: u32,
+    /// Row in that file, from 1, the header not counted.
+    pub row: u32,
+    /// The rule.
+    pub rule: Rule,
+    /// Canonical column.
+    pub column: &'static str,
+    /// From when on the row counts; `None`: its times cannot be read, so it always counts.
+    pub visible_from: Option<Instant>,
+    /// Whether the row was left out.
+    pub left_out: bool,
+}

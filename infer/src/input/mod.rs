@@ -1,0 +1,121 @@
+//! The feature file: opened once, verified, matched with the bundle's signature, then streamed.
+//!
+//! The file is opened one time and read through that handle, so that a file replaced in mid-run cannot mix two versions.
+//! In order: it is a regular file; its bytes have the digest that stands beside it; its footer is sound; it is not larger
+//! than the limits; its columns are those that the bundle asks for. Only then is a row decoded.
+//!
+//! Types are taken from the Parquet schema alone and never from the Arrow schema that a writer may have embedded, so a
+//! dictionary column reads as the strings that it holds. Strings are read as views: a value that is repeated in every row
+//! is in memory once.
+
+mod columns;
+mod convert;
+mod digest;
+mod keys;
+mod metadata;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
+
+pub(crate) use columns::{Columns, as_views};
+pub(crate) use convert::{Converted, Converter};
+pub use digest::sha256_of_file;
+pub(crate) use keys::{KeyPlan, Order, Rule, batch_dates};
+pub use metadata::FileFacts;
+
+use crate::error::InferError;
+use crate::limits::Limits;
+use crate::observe::{Observer, Stage};
+use crate::warning::Warning;
+
+/// A feature file that is open, whole and not too large.
+#[derive(Debug)]
+pub(crate) struct FeatureFile {
+    /// Where it was found.
+    pub(crate) path: PathBuf,
+    /// Its size.
+    pub(crate) bytes: u64,
+    /// Digest of its bytes, in hex.
+    pub(crate) sha256: String,
+    /// Rows that its footer declares.
+    pub(crate) rows: u64,
+    /// What its writer says about it.
+    pub(crate) facts: Option<FileFacts>,
+    file: File,
+    reader: ArrowReaderMetadata,
+}
+
+impl FeatureFile {
+    /// Opens and verifies a feature file.
+    ///
+    /// # Errors
+    /// [`InferError::NoInput`], [`InferError::InputDigest`], [`InferError::DigestFile`], [`InferError::Damaged`],
+    /// [`InferError::Metadata`], [`InferError::Empty`] or [`InferError::TooLarge`].
+    pub(crate) fn open(path: &Path, limits: &Limits, observer: &dyn Observer) -> Result<Self, InferError> {
+        let no_input = |found: String| InferError::NoInput { path: path.to_path_buf(), found };
+        let status = std::fs::metadata(path).map_err(|error| no_input(error.to_string()))?;
+        if !status.is_file() {
+            return Err(no_input(if status.is_dir() { "a folder" } else { "something that is no file" }.to_owned()));
+        }
+        if status.len() == 0 {
+            return Err(no_input("an empty file".to_owned()));
+        }
+        let file = File::open(path).map_err(|error| no_input(error.to_string()))?;
+        observer.stage(Stage::VerifyInput);
+        let sha256 = digest::sha256_of(&file, path, status.len(), observer)?;
+        if let Some(name) = digest::verify_beside(path, &sha256)? {
+            observer.warning(&Warning::NoDigest { name });
+        }
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let plain = ArrowReaderMetadata::load(&file, options).map_err(|error| InferError::reading(path, error))?;
+        let views = ArrowReaderOptions::new().with_schema(as_views(plain.schema()));
+        let reader = ArrowReaderMetadata::try_new(plain.metadata().clone(), views)
+            .map_err(|error| InferError::reading(path, error))?;
+        let rows = limits.check_rows(path, reader.metadata().file_metadata().num_rows())?;
+        let facts = FileFacts::of(path, reader.metadata().file_metadata().key_value_metadata())?;
+        Ok(Self { path: path.to_path_buf(), bytes: status.len(), sha256, rows, facts, file, reader })
+    }
+
+    /// The columns of the file, by root.
+    pub(crate) fn schema(&self) -> &arrow_schema::SchemaRef {
+        self.reader.schema()
+    }
+
+    /// Streams some root columns in batches of at most `batch_rows` rows, in the order of the file.
+    ///
+    /// # Errors
+    /// [`InferError::Damaged`], [`InferError::Io`].
+    pub(crate) fn batches(
+        &self,
+        roots: impl IntoIterator<Item = usize>,
+        batch_rows: usize,
+    ) -> Result<ParquetRecordBatchReader, InferError> {
+        let file = self.file.try_clone().map_err(|error| InferError::io(&self.path, "read", error))?;
+        let mask = ProjectionMask::roots(self.reader.parquet_schema(), roots);
+        ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.reader.clone())
+            .with_projection(mask)
+            .with_batch_size(batch_rows)
+            .build()
+            .map_err(|error| InferError::reading(&self.path, error))
+    }
+
+    /// An error of the decoder while it streams.
+    pub(crate) fn broken(&self, error: arrow_schema::ArrowError) -> InferError {
+        use parquet::errors::ParquetError;
+        match error {
+            arrow_schema::ArrowError::ExternalError(inner) => match inner.downcast::<ParquetError>() {
+                Ok(error) => InferError::reading(&self.path, *error),
+                Err(inner) => InferError::reading(&self.path, ParquetError::External(inner)),
+            },
+            arrow_schema::ArrowError::IoError(_, source) => {
+                InferError::reading(&self.path, ParquetError::External(Box::new(source)))
+            }
+            other => InferError::reading(&self.path, ParquetError::ArrowError(other.to_string())),
+        }
+    }
+}

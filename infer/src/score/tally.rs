@@ -1,0 +1,161 @@
+//! What is counted while rows go by: statuses, odd values, and the bins of every input and output.
+//!
+//! All counts are whole numbers and are added up, so neither the size of batches nor the number of threads changes them.
+
+use std::collections::BTreeMap;
+
+use bellwether_models::policy::{Status, StatusReason};
+use bellwether_models::{Bundle, HeadScores, drift};
+use serde::Serialize;
+
+use crate::input::Converted;
+
+/// Counts of some rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Tally {
+    pub(super) scored: u64,
+    pub(super) partial: u64,
+    pub(super) not_scored: u64,
+    pub(super) status_reasons: BTreeMap<&'static str, u64>,
+    /// Per numeric input.
+    pub(super) infinite: Vec<u64>,
+    /// Per category input.
+    pub(super) unknown: Vec<u64>,
+    numeric: Vec<Vec<u64>>,
+    categories: Vec<Vec<u64>>,
+    outputs: Vec<Vec<u64>>,
+    rows: u64,
+}
+
+/// How far an input or an output is from the training base.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct DriftRecord {
+    /// Input, or target.
+    pub(super) name: String,
+    /// Population stability index over the bins of the reference and "missing".
+    pub(super) population_stability_index: f64,
+}
+
+/// An index above this is a large shift, by custom (see [`drift::population_stability_index`]).
+pub(super) const LARGE_SHIFT: f64 = 0.25;
+/// A base smaller than this shifts by chance.
+pub(super) const LEAST_ROWS_FOR_DRIFT: u64 = 1_000;
+
+impl Tally {
+    /// Nothing yet.
+    pub(super) fn new(bundle: &Bundle) -> Self {
+        let signature = bundle.signature();
+        Self {
+            scored: 0,
+            partial: 0,
+            not_scored: 0,
+            status_reasons: BTreeMap::new(),
+            infinite: vec![0; signature.numeric_inputs().count()],
+            unknown: vec![0; signature.category_inputs().count()],
+            numeric: vec![Vec::new(); signature.numeric_inputs().count()],
+            categories: vec![Vec::new(); signature.category_inputs().count()],
+            outputs: vec![Vec::new(); bundle.heads().len()],
+            rows: 0,
+        }
+    }
+
+    /// Counts the status of a row.
+    pub(super) fn row(&mut self, status: Status, reason: StatusReason) {
+        match status {
+            Status::Scored => self.scored += 1,
+            Status::Partial => self.partial += 1,
+            Status::NotScored => self.not_scored += 1,
+        }
+        *self.status_reasons.entry(reason.text()).or_default() += 1;
+    }
+
+    /// Counts the values of a block. Outputs are those of every row, whether or not its probability is published: they
+    /// tell whether the base has moved.
+    pub(super) fn block(&mut self, bundle: &Bundle, converted: &Converted, heads: &[HeadScores]) {
+        let block = &converted.block;
+        self.rows += block.rows as u64;
+        add(&mut self.infinite, &converted.infinite);
+        add(&mut self.unknown, &converted.unknown);
+        let Some(reference) = bundle.reference() else { return };
+        for ((counts, reference), column) in self.numeric.iter_mut().zip(&reference.numeric).zip(&block.numeric) {
+            let (shares, missing) = reference.shares_of(column);
+            add_shares(counts, &shares, missing, block.rows);
+        }
+        for ((counts, reference), codes) in self.categories.iter_mut().zip(&reference.categories).zip(&block.categories) {
+            let (shares, missing) = reference.shares_of(codes);
+            add_shares(counts, &shares, missing, block.rows);
+        }
+        for ((counts, reference), head) in self.outputs.iter_mut().zip(&reference.outputs).zip(heads) {
+            add_shares(counts, &reference.shares_of(&head.probability), 0.0, block.rows);
+        }
+    }
+
+    /// Adds the counts of other rows.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.scored += other.scored;
+        self.partial += other.partial;
+        self.not_scored += other.not_scored;
+        for (reason, count) in &other.status_reasons {
+            *self.status_reasons.entry(reason).or_default() += count;
+        }
+        self.rows += other.rows;
+        add(&mut self.infinite, &other.infinite);
+        add(&mut self.unknown, &other.unknown);
+        for (mine, theirs) in [
+            (&mut self.numeric, &other.numeric),
+            (&mut self.categories, &other.categories),
+            (&mut self.outputs, &other.outputs),
+        ] {
+            for (mine, theirs) in mine.iter_mut().zip(theirs) {
+                mine.resize(mine.len().max(theirs.len()), 0);
+                add(mine, theirs);
+            }
+        }
+    }
+
+    /// Inputs in the order of the reference, then targets; empty for a bundle without a reference.
+    pub(super) fn drift(&self, bundle: &Bundle) -> Vec<DriftRecord> {
+        let Some(reference) = bundle.reference() else { return Vec::new() };
+        let numeric = reference.numeric.iter().map(|column| (&column.name, &column.shares, column.missing_share));
+        let categories = reference.categories.iter().map(|column| (&column.name, &column.shares, column.missing_share));
+        let outputs = reference.outputs.iter().map(|output| (&output.target, &output.shares, 0.0));
+        let expected = numeric.chain(categories).chain(outputs);
+        let counts = self.numeric.iter().chain(&self.categories).chain(&self.outputs);
+        expected.zip(counts).filter_map(|((name, shares, missing), counts)| self.record(name, shares, missing, counts)).collect()
+    }
+
+    fn record(&self, name: &str, shares: &[f64], missing: f64, counts: &[u64]) -> Option<DriftRecord> {
+        let expected: Vec<f64> = shares.iter().copied().chain([missing]).collect();
+        let actual: Vec<f64> = counts.iter().map(|count| *count as f64 / self.rows.max(1) as f64).collect();
+        let index = drift::population_stability_index(&expected, &actual).ok()?;
+        Some(DriftRecord { name: name.to_owned(), population_stability_index: index })
+    }
+}
+
+fn add(mine: &mut [u64], theirs: &[u64]) {
+    for (mine, theirs) in mine.iter_mut().zip(theirs) {
+        *mine += theirs;
+    }
+}
+
+/// Shares of a block are counts of its rows again; "missing" is the last of them.
+fn add_shares(counts: &mut Vec<u64>, shares: &[f64], missing: f64, rows: usize) {
+    counts.resize(shares.len() + 1, 0);
+    for (count, share) in counts.iter_mut().zip(shares.iter().copied().chain([missing])) {
+        *count += (share * rows as f64).round() as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_become_the_counts_that_they_were_made_of() {
+        let mut counts = Vec::new();
+        for rows in [3_usize, 7, 8_191] {
+            add_shares(&mut counts, &[1.0 / rows as f64, (rows - 2) as f64 / rows as f64], 1.0 / rows as f64, rows);
+        }
+        assert_eq!(counts, [3, 1 + 5 + 8_189, 3]);
+    }
+}

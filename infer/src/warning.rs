@@ -1,0 +1,104 @@
+//! What does not stop a run but should be known; each warning advises the next step.
+
+use miette::Diagnostic;
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::diagnostic;
+
+/// Something to look at after the run.
+#[derive(Debug, Clone, PartialEq, Error, Diagnostic)]
+pub enum Warning {
+    /// Columns that no model asks for.
+    #[error("{count} columns of the input are not inputs of the bundle and were ignored")]
+    #[diagnostic(code(bellwether::infer::extra_columns), help("nothing to do, unless the model should know them"))]
+    ExtraColumns {
+        /// How many.
+        count: usize,
+    },
+    /// The file carries no `bellwether.features` metadata.
+    #[error("the input has no `bellwether.features` metadata: definitions, ineligible and quarantined accounts are unknown")]
+    #[diagnostic(
+        code(bellwether::infer::no_metadata),
+        help("write the file with `bellwether features`, so that training and scoring are known to mean the same")
+    )]
+    NoMetadata,
+    /// Some inputs have no definition digest to compare.
+    #[error("{count} inputs have no definition digest in the input file, so their meaning was not compared")]
+    #[diagnostic(code(bellwether::infer::no_definition), help("write the file with `bellwether features`"))]
+    NoDefinition {
+        /// How many.
+        count: usize,
+    },
+    /// No `.sha256` beside the input.
+    #[error("no `{name}` beside the input, so its bytes were not verified")]
+    #[diagnostic(code(bellwether::infer::no_digest), help("write it with `sha256sum`"))]
+    NoDigest {
+        /// Name of the file that was looked for.
+        name: String,
+    },
+    /// Tables that were missing when the features were made.
+    #[error("the features were made without: {}", tables.join(", "))]
+    #[diagnostic(code(bellwether::infer::missing_tables), help("their signals are missing values in this run"))]
+    MissingTables {
+        /// Names.
+        tables: Vec<String>,
+    },
+    /// The input was not sorted.
+    #[error("the input is not sorted by account_id, so its {rows} results were sorted in memory")]
+    #[diagnostic(code(bellwether::infer::unsorted), help("sort the file by account_id: sorted files are streamed"))]
+    Unsorted {
+        /// Rows.
+        rows: u64,
+    },
+    /// Rows set aside.
+    #[error("{rows} rows were quarantined ({rules})")]
+    #[diagnostic(code(bellwether::infer::quarantined), help("the rows are in the quarantine folder of this run"))]
+    Quarantined {
+        /// How many.
+        rows: u64,
+        /// Rule codes with their counts.
+        rules: String,
+    },
+    /// Infinite values were read.
+    #[error("{values} infinite values in {inputs} inputs were read as the largest finite number")]
+    #[diagnostic(code(bellwether::infer::infinite), help("look for a division by zero in what wrote the file"))]
+    Infinite {
+        /// How many values.
+        values: u64,
+        /// In how many inputs.
+        inputs: usize,
+    },
+    /// The base has moved away from the training base.
+    #[error("{} inputs have drifted from the training base: {}", inputs.len(), inputs.join(", "))]
+    #[diagnostic(
+        code(bellwether::infer::drift),
+        help("compare the bins in the manifest with the bundle's reference; consider a new model")
+    )]
+    Drift {
+        /// Names of the inputs.
+        inputs: Vec<String>,
+    },
+    /// Parts of a killed run were found.
+    #[error("{count} leftovers of stopped runs were removed")]
+    #[diagnostic(code(bellwether::infer::leftovers), help("nothing to do: they were never published"))]
+    Leftovers {
+        /// How many.
+        count: usize,
+    },
+}
+
+/// A warning as it is written to `run_results.json`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct WarningRecord {
+    /// Stable code.
+    pub code: String,
+    /// Text.
+    pub text: String,
+}
+
+impl From<&Warning> for WarningRecord {
+    fn from(warning: &Warning) -> Self {
+        Self { code: diagnostic::code(warning), text: warning.to_string() }
+    }
+}
