@@ -1,11 +1,14 @@
 //! From rows to a bundle, on a world whose truth is known.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use arrow_array::{ArrayRef, Date32Array, Float64Array, RecordBatch, StringArray};
 use bellwether_models::InputKind;
 use bellwether_models::bundle::{Bundle, write_bundle};
 use bellwether_train::learner::LearnerKind;
 use bellwether_train::summary::{BacktestSummary, CalibrationSource};
+use bellwether_train::truth::judge_truth;
 use bellwether_train::{Backtest, Dataset, Silent, TrainError, backtest, metric, train, write_run};
 
 use crate::world::{Counter, Size, dataset, settings};
@@ -172,4 +175,35 @@ fn a_run_is_written_whole_and_replaces_only_a_run() {
     std::fs::write(foreign.join("thesis.txt"), "years of work").unwrap();
     assert!(matches!(write_run(&data, &backtest, &foreign), Err(TrainError::Io { .. })));
     assert_eq!(std::fs::read_to_string(foreign.join("thesis.txt")).unwrap(), "years of work");
+}
+
+#[test]
+fn the_truth_is_judged_on_the_same_rows() {
+    let (data, truth, backtest) = run(Size { accounts: 120, months: 26 }, &["base_rate"]);
+    let settings = settings("2023-07-01", "quarter", &["base_rate"]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("truth.parquet");
+    let write = |rows: usize| {
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            ("account_id", Arc::new(StringArray::from(data.matrix().account_ids[..rows].to_vec()))),
+            ("as_of", Arc::new(Date32Array::from(data.as_of_days()[..rows].to_vec()))),
+            ("churn_90d", Arc::new(Float64Array::from_iter_values(truth[..rows].iter().map(|p| p[0])))),
+        ];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let file = std::fs::File::create(&path).unwrap();
+        let mut writer = parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+    };
+    write(data.rows());
+    let judged = judge_truth(&data, &settings, &backtest, &path).unwrap();
+    assert_eq!(judged.len(), 1);
+    let churn = &backtest.summary.targets[0];
+    let truth = &judged[0].metrics;
+    assert_eq!((truth.rows, truth.positives), (churn.best().unwrap().rows, churn.best().unwrap().positives));
+    assert!(truth.log_loss < churn.best().unwrap().log_loss);
+
+    write(data.rows() / 2);
+    let error = judge_truth(&data, &settings, &backtest, &path).unwrap_err().to_string();
+    assert!(error.contains("has no true probability") && !error.contains("account-"), "{error}");
 }
