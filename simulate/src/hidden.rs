@@ -45,6 +45,8 @@ pub(crate) struct Hidden {
 
 /// Weeks over which the share of the limit in use is smoothed.
 const PRESSURE_WEEKS: f64 = 4.0;
+/// Log of the greatest share of the limit in use: 1.65 times the limit.
+const GREATEST_LOAD: f64 = 0.5;
 
 impl Hidden {
     /// A customer on the day of sign-up: hopeful, narrow, and with room.
@@ -66,9 +68,9 @@ impl Hidden {
         hidden
     }
 
-    /// Log of the share of the limit in use this week, before seasons and noise.
+    /// Log of the share of the limit in use this week, before seasons and noise; nobody is let far over the limit.
     pub(crate) fn load(&self, world: &WorldParameters) -> f64 {
-        world.base_load + self.demand - self.capacity + world.use_slope * self.value
+        (world.base_load + self.demand - self.capacity + world.use_slope * self.value).min(GREATEST_LOAD)
     }
 
     /// One week.

@@ -162,7 +162,7 @@ const SEGMENTS: [SegmentParameters; 3] = [
         maximum_discount: 0.1,
         monthly_churn: -4.1,
         renewal_churn: -1.9,
-        expansion: -5.0,
+        expansion: -5.25,
     },
     SegmentParameters {
         name: "mid_market",
@@ -175,7 +175,7 @@ const SEGMENTS: [SegmentParameters; 3] = [
         maximum_discount: 0.2,
         monthly_churn: -4.5,
         renewal_churn: -2.2,
-        expansion: -4.8,
+        expansion: -5.05,
     },
     SegmentParameters {
         name: "enterprise",
@@ -188,7 +188,7 @@ const SEGMENTS: [SegmentParameters; 3] = [
         maximum_discount: 0.3,
         monthly_churn: -5.0,
         renewal_churn: -2.6,
-        expansion: -4.6,
+        expansion: -4.85,
     },
 ];
 
@@ -220,8 +220,8 @@ const STANDARD: WorldParameters = WorldParameters {
     churn_breadth: -0.8,
     churn_budget_season: 0.1,
     mid_term_churn: -7.5,
-    expansion_slope: 0.8,
-    expansion_pressure: 3.0,
+    expansion_slope: 0.6,
+    expansion_pressure: 2.4,
     expansion_breadth: 2.0,
     expansion_rest: 0.15,
     monthly_contraction: -5.2,
