@@ -97,7 +97,8 @@ impl<'a> Business<'a> {
     }
 
     fn quarantined_accounts(&self, dates: &[NaiveDate]) -> Vec<usize> {
-        dates.iter().map(|date| self.report.at(Some(*date)).quarantined_accounts).collect()
+        let accounts = |date: &NaiveDate| self.report.at(Some(*date)).quarantined_accounts;
+        dates.iter().map(|date| usize::try_from(accounts(date)).unwrap_or(usize::MAX)).collect()
     }
 
     /// The first midnight by which everything in the data was known: no label can be known later.

@@ -2,6 +2,7 @@
 
 mod file;
 mod metadata;
+mod reading;
 
 use chrono::NaiveDate;
 

@@ -133,10 +133,11 @@ mod tests {
 
     #[test]
     fn the_digest_is_pinned_and_follows_every_field() {
-        let json = r#"{"engine_version":1,"definition":{"name":"usage_events_28d","family":"usage","idea":"usage.events","#
-            .to_owned()
-            + r#""unit":"count","window_days":28,"table":"usage","text":"events in the last 28 days: {value}","#
-            + r#""churn":"down","expansion":"up","actionable":true,"parameters":"number of uses"}}"#;
+        let json =
+            r#"{"engine_version":1,"definition":{"name":"usage_events_28d","family":"usage","idea":"usage.events","#
+                .to_owned()
+                + r#""unit":"count","window_days":28,"table":"usage","text":"events in the last 28 days: {value}","#
+                + r#""churn":"down","expansion":"up","actionable":true,"parameters":"number of uses"}}"#;
         assert_eq!(definition().digest(), hex::encode(Sha256::digest(json)));
         let changed = SignalDefinition { parameters: "number of distinct uses".to_owned(), ..definition() };
         assert_ne!(changed.digest(), definition().digest());

@@ -1,50 +1,29 @@
-//! The command line.
+//! The options that `bellwether-infer` and `bellwether` share, so that a flag means one thing and is defined once.
+//!
+//! A binary flattens these structs into its own arguments; what they resolve to ([`EngineChoice`], [`LogFormat`],
+//! [`ReasonChoice`]) is what the library takes.
 
-use std::num::NonZeroUsize;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use bellwether_infer::engine::EngineChoice;
-use bellwether_infer::logging::{self, LogFormat};
-use bellwether_infer::score::ReasonChoice;
-use chrono::NaiveDate;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 
-/// Scores a base of accounts with a Bellwether bundle: Parquet in, Parquet out.
-#[derive(Debug, Parser)]
-#[command(name = "bellwether-infer", version, after_help = EXIT_CODES)]
-pub(crate) struct Arguments {
-    #[command(flatten)]
-    pub(crate) common: Common,
-    #[command(subcommand)]
-    pub(crate) verb: Verb,
-}
-
-const EXIT_CODES: &str = "Exit codes: 0 done; 1 internal bug; 2 usage or configuration; 3 data contract, nothing published; \
-4 model refused; 5 resource limit; 75 transient, try again; 130 and 143 stopped by a signal.";
-
-/// What to do.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Verb {
-    /// Scores every account of a feature file and publishes the scores
-    Score(ScoreArguments),
-    /// Loads a bundle, checks every digest and runs its golden rows
-    Verify(VerifyArguments),
-    /// Prints the columns of the scores
-    Schema(SchemaArguments),
-}
+use crate::engine::EngineChoice;
+use crate::logging::{self, LogFormat};
+use crate::score::ReasonChoice;
 
 /// Options of every verb.
 #[derive(Debug, Args)]
-pub(crate) struct Common {
-    /// A project file; checked to be readable, and otherwise not used: everything infer needs is in the bundle
+pub struct Common {
+    /// The project file; scoring alone only checks that it can be read: all that it needs is in the bundle
     #[arg(long, global = true, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
+    pub config: Option<PathBuf>,
     /// How log lines on stderr look
     #[arg(long, global = true, value_enum, default_value_t = LogFormatName::Text, value_name = "FORMAT")]
     log_format: LogFormatName,
     /// Errors only on stderr, and no progress
     #[arg(long, short, global = true)]
-    pub(crate) quiet: bool,
+    pub quiet: bool,
     /// When to show progress; auto is on a terminal
     #[arg(long, global = true, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
     progress: When,
@@ -54,19 +33,24 @@ pub(crate) struct Common {
 }
 
 impl Common {
-    pub(crate) fn log_format(&self) -> LogFormat {
+    /// The format of log lines.
+    #[must_use]
+    pub fn log_format(&self) -> LogFormat {
         match self.log_format {
             LogFormatName::Text => LogFormat::Text,
             LogFormatName::Json => LogFormat::Json,
         }
     }
 
-    pub(crate) fn color(&self) -> bool {
+    /// Whether to colour stderr.
+    #[must_use]
+    pub fn color(&self) -> bool {
         logging::wants_color(self.color.asked())
     }
 
-    pub(crate) fn progress(&self) -> bool {
-        use std::io::IsTerminal;
+    /// Whether to show progress on stderr.
+    #[must_use]
+    pub fn progress(&self) -> bool {
         !self.quiet && self.progress.asked().unwrap_or_else(|| std::io::stderr().is_terminal())
     }
 }
@@ -94,37 +78,9 @@ impl When {
     }
 }
 
-/// Options of `score`.
-#[derive(Debug, Args)]
-pub(crate) struct ScoreArguments {
-    /// The bundle: a folder, or registry/NAME@ALIAS
-    #[arg(long, value_name = "BUNDLE")]
-    pub(crate) bundle: String,
-    /// The feature file, as `bellwether features` writes it
-    #[arg(long, value_name = "FILE")]
-    pub(crate) input: PathBuf,
-    /// The folder that scores, runs and quarantine are written to
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) out: PathBuf,
-    /// The date to score; needed when the file holds several
-    #[arg(long, value_name = "YYYY-MM-DD")]
-    pub(crate) as_of: Option<NaiveDate>,
-    #[command(flatten)]
-    pub(crate) engine: EngineArguments,
-    /// Worker threads; as many as there are processors when not given
-    #[arg(long, value_name = "N")]
-    pub(crate) threads: Option<NonZeroUsize>,
-    /// Which accounts get reasons: all, those in the high band of a target (top), or none
-    #[arg(long, value_enum, default_value_t = ReasonsName::All, value_name = "WHICH")]
-    pub(crate) reasons: ReasonsName,
-    /// Rows that are scored at a time; changes memory and time, never a result
-    #[arg(long, value_name = "N", default_value_t = bellwether_infer::score::DEFAULT_BATCH_ROWS)]
-    pub(crate) batch_rows: NonZeroUsize,
-}
-
 /// Which engine, and where its library is.
 #[derive(Debug, Args)]
-pub(crate) struct EngineArguments {
+pub struct EngineArguments {
     /// What computes the probabilities
     #[arg(long, value_enum, default_value_t = EngineName::Native, value_name = "ENGINE")]
     engine: EngineName,
@@ -134,7 +90,9 @@ pub(crate) struct EngineArguments {
 }
 
 impl EngineArguments {
-    pub(crate) fn choice(&self) -> EngineChoice {
+    /// The engine that was asked for.
+    #[must_use]
+    pub fn choice(&self) -> EngineChoice {
         match self.engine {
             EngineName::Native => EngineChoice::Native,
             EngineName::Onnxruntime => EngineChoice::OnnxRuntime { library: self.onnxruntime_library.clone() },
@@ -148,10 +106,14 @@ enum EngineName {
     Onnxruntime,
 }
 
+/// `--reasons`.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum ReasonsName {
+pub enum ReasonsName {
+    /// Every scored account
     All,
+    /// Accounts in the high band of a target
     Top,
+    /// Nobody
     None,
 }
 
@@ -163,31 +125,4 @@ impl From<ReasonsName> for ReasonChoice {
             ReasonsName::None => Self::None,
         }
     }
-}
-
-/// Options of `verify`.
-#[derive(Debug, Args)]
-pub(crate) struct VerifyArguments {
-    /// The bundle: a folder, or registry/NAME@ALIAS
-    #[arg(long, value_name = "BUNDLE")]
-    pub(crate) bundle: String,
-    #[command(flatten)]
-    pub(crate) engine: EngineArguments,
-}
-
-/// Options of `schema`.
-#[derive(Debug, Args)]
-pub(crate) struct SchemaArguments {
-    /// The bundle whose targets are meant; churn_90d and expansion_60d without one
-    #[arg(long, value_name = "BUNDLE")]
-    pub(crate) bundle: Option<String>,
-    /// How to print it
-    #[arg(long, value_enum, default_value_t = SchemaFormat::Json, value_name = "FORMAT")]
-    pub(crate) format: SchemaFormat,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum SchemaFormat {
-    Json,
-    Text,
 }

@@ -101,9 +101,6 @@ mod tests {
     #[test]
     fn a_repeated_cause_is_left_out_and_controls_are_escaped() {
         let outer = Outer { name: "a\u{1b}[31m no luck".into(), source: std::io::Error::other("no luck") };
-        assert_eq!(
-            lines(&outer),
-            ["error[bellwether::test::outer]: outer a\\u{1b}[31m no luck", "  hint: do this"]
-        );
+        assert_eq!(lines(&outer), ["error[bellwether::test::outer]: outer a\\u{1b}[31m no luck", "  hint: do this"]);
     }
 }

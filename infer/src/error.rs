@@ -71,7 +71,10 @@ pub enum InferError {
     },
     /// The bytes of the input are not those that were written.
     #[error("{}: expected sha256 {expected} (of {}), found {found}", path.display(), digest_path.display())]
-    #[diagnostic(code(bellwether::infer::input_digest), help("the file was altered after it was written: write it again"))]
+    #[diagnostic(
+        code(bellwether::infer::input_digest),
+        help("the file was altered after it was written: write it again")
+    )]
     InputDigest {
         /// Input.
         path: PathBuf,
@@ -93,7 +96,10 @@ pub enum InferError {
     },
     /// The metadata of the input cannot be understood.
     #[error("{}: the `bellwether.features` metadata cannot be read: {reason}", path.display())]
-    #[diagnostic(code(bellwether::infer::metadata), help("write the file again with `bellwether features` of this version"))]
+    #[diagnostic(
+        code(bellwether::infer::metadata),
+        help("write the file again with `bellwether features` of this version")
+    )]
     Metadata {
         /// Input.
         path: PathBuf,
@@ -165,7 +171,10 @@ pub enum InferError {
     },
     /// Too many bad rows.
     #[error("{}: expected at most {limit} rows with a bad key, found more", path.display())]
-    #[diagnostic(code(bellwether::infer::too_many_bad_rows), help("account_id must be unique and never null: mend the file"))]
+    #[diagnostic(
+        code(bellwether::infer::too_many_bad_rows),
+        help("account_id must be unique and never null: mend the file")
+    )]
     TooManyBadRows {
         /// Input.
         path: PathBuf,
@@ -244,7 +253,9 @@ pub enum InferError {
         reason: String,
     },
     /// The engine does not give what the bundle's golden rows say.
-    #[error("target {target}: expected the golden rows' {what} within {tolerance:e}, found a difference of {difference:e}")]
+    #[error(
+        "target {target}: expected the golden rows' {what} within {tolerance:e}, found a difference of {difference:e}"
+    )]
     #[diagnostic(code(bellwether::infer::golden), help("the library may be too old or broken: use --engine native"))]
     Golden {
         /// Target.
@@ -287,7 +298,10 @@ pub enum InferError {
     },
     /// Our own mistake.
     #[error("internal: {reason}")]
-    #[diagnostic(code(bellwether::infer::internal), help("this is a bug in Bellwether: please report it with this line"))]
+    #[diagnostic(
+        code(bellwether::infer::internal),
+        help("this is a bug in Bellwether: please report it with this line")
+    )]
     Internal {
         /// What should not have happened.
         reason: String,

@@ -12,6 +12,7 @@
 //! binaries, `bellwether-infer` and `bellwether`, call this library. It prints nothing and never exits: errors know their
 //! [`exit::ExitCode`], and [`diagnostic::lines`] turns them into what a person reads.
 
+pub mod arguments;
 mod bundle;
 pub mod diagnostic;
 pub mod engine;

@@ -22,7 +22,12 @@ pub enum LogFormat {
 /// Messages, warnings and errors go to stderr; with `quiet`, errors only.
 pub fn start(format: LogFormat, quiet: bool, color: bool) {
     let level = if quiet { LevelFilter::ERROR } else { LevelFilter::INFO };
-    let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false);
+    let builder = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        // It would be told on stderr, which is what could not be written.
+        .log_internal_errors(false);
     let started = match format {
         LogFormat::Text => builder.without_time().with_ansi(color).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),

@@ -1,6 +1,6 @@
 //! `bellwether-infer`: the lean scorer. Parses, runs, prints causes, exits with a documented code.
 
-mod arguments;
+mod command_line;
 mod terminal;
 mod verbs;
 
@@ -10,7 +10,7 @@ use bellwether_infer::exit::ExitCode;
 use bellwether_infer::logging;
 use clap::Parser;
 
-use crate::arguments::Arguments;
+use crate::command_line::Arguments;
 
 fn main() -> ProcessExit {
     let arguments = match Arguments::try_parse() {

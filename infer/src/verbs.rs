@@ -13,7 +13,7 @@ use bellwether_infer::score::{self, ScoreRequest};
 use bellwether_infer::signals::StopFlag;
 use bellwether_infer::verify;
 
-use crate::arguments::{Arguments, SchemaArguments, SchemaFormat, ScoreArguments, Verb, VerifyArguments};
+use crate::command_line::{Arguments, SchemaArguments, SchemaFormat, ScoreArguments, Verb, VerifyArguments};
 use crate::terminal::Terminal;
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), InferError> {
@@ -47,8 +47,8 @@ fn run_score(arguments: &Arguments, score: &ScoreArguments) -> Result<(), InferE
         reasons: score.reasons.into(),
         limits: bellwether_infer::limits::Limits::default(),
     };
-    let stop = StopFlag::install()
-        .map_err(|error| InferError::Internal { reason: format!("no signal handler: {error}") })?;
+    let stop =
+        StopFlag::install().map_err(|error| InferError::Internal { reason: format!("no signal handler: {error}") })?;
     let terminal = Terminal::new(arguments.common.progress(), stop);
     let result = score::run(&request, &terminal);
     terminal.clear();

@@ -17,7 +17,9 @@ pub enum Warning {
         count: usize,
     },
     /// The file carries no `bellwether.features` metadata.
-    #[error("the input has no `bellwether.features` metadata: definitions, ineligible and quarantined accounts are unknown")]
+    #[error(
+        "the input has no `bellwether.features` metadata: definitions, ineligible and quarantined accounts are unknown"
+    )]
     #[diagnostic(
         code(bellwether::infer::no_metadata),
         help("write the file with `bellwether features`, so that training and scoring are known to mean the same")

@@ -1,8 +1,8 @@
 //! From margin to probability, with its uncertainty.
 //!
-//! Every curve is continuous and its slope is bounded by [`MAX_SLOPE`], so that the last bit of a float margin never moves
-//! a probability by more than the last bits of a float. A step function, which is what isotonic regression gives before it
-//! is smoothed, is refused: two runtimes that differ in one rounding would land on different steps.
+//! Every curve is continuous and its slope is bounded by [`MAX_SLOPE`], so that the last bit of a float margin never
+//! moves a probability by more than the last bits of a float. A step function, which is what isotonic regression gives
+//! before it is smoothed, is refused: two runtimes that differ in one rounding would land on different steps.
 
 use serde::{Deserialize, Serialize};
 
@@ -38,8 +38,8 @@ impl PiecewiseLinear {
         Self { knots: vec![Knot { margin: 0.0, probability }] }
     }
 
-    /// Probability at a margin. Between two knots `y0 (1 - t) + y1 t` with `t = (m - m0) / (m1 - m0)`: the same form as the
-    /// exported graph. NaN for a NaN margin, and for a curve without knots.
+    /// Probability at a margin. Between two knots `y0 (1 - t) + y1 t` with `t = (m - m0) / (m1 - m0)`: the same form as
+    /// the exported graph. NaN for a NaN margin, and for a curve without knots.
     #[must_use]
     pub fn evaluate(&self, margin: f64) -> f64 {
         let after = self.knots.partition_point(|knot| knot.margin <= margin);
@@ -144,11 +144,7 @@ impl Curve {
             Self::PiecewiseLinear(curve) => curve.validate("probability"),
             Self::Logistic { slope, intercept } => {
                 let fail = |expected, found: f64| {
-                    Err(ModelError::Calibration {
-                        place: "logistic".to_owned(),
-                        expected,
-                        found: found.to_string(),
-                    })
+                    Err(ModelError::Calibration { place: "logistic".to_owned(), expected, found: found.to_string() })
                 };
                 if !intercept.is_finite() {
                     return fail("a finite intercept", *intercept);
@@ -226,15 +222,26 @@ mod tests {
 
     fn curve(points: &[(f64, f64)]) -> PiecewiseLinear {
         PiecewiseLinear {
-            knots: points.iter().map(|(margin, probability)| Knot { margin: *margin, probability: *probability }).collect(),
+            knots: points
+                .iter()
+                .map(|(margin, probability)| Knot { margin: *margin, probability: *probability })
+                .collect(),
         }
     }
 
     #[test]
     fn piecewise_linear_interpolates_and_is_constant_outside() {
         let line = curve(&[(-1.0, 0.1), (1.0, 0.3), (2.0, 0.3), (4.0, 0.9)]);
-        let cases =
-            [(-9.0, 0.1), (-1.0, 0.1), (0.0, 0.2), (1.0, 0.3), (1.5, 0.3), (3.0, 0.6), (4.0, 0.9), (f64::INFINITY, 0.9)];
+        let cases = [
+            (-9.0, 0.1),
+            (-1.0, 0.1),
+            (0.0, 0.2),
+            (1.0, 0.3),
+            (1.5, 0.3),
+            (3.0, 0.6),
+            (4.0, 0.9),
+            (f64::INFINITY, 0.9),
+        ];
         for (margin, expected) in cases {
             assert!((line.evaluate(margin) - expected).abs() < 1e-15, "at {margin}");
         }

@@ -1,7 +1,8 @@
-//! `reference.json`: how the inputs and outputs of the training base were distributed, and how far tonight's are from it.
+//! `reference.json`: how the inputs and outputs of the training base were distributed, and how far tonight's are from
+//! it.
 //!
-//! Only shares of at least a bin are kept, plus the ends of each range, which say what "outside training" means. No row and
-//! no account can be told from them.
+//! Only shares of at least a bin are kept, plus the ends of each range, which say what "outside training" means. No row
+//! and no account can be told from them.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +14,8 @@ pub const REFERENCE_FORMAT: u32 = 1;
 /// Most bins of a number or of a probability.
 pub const MAX_BINS: usize = 10;
 
-/// Least share that [`population_stability_index`] reckons with, so that an empty bin is a large step and not an infinite one.
+/// Least share that [`population_stability_index`] reckons with, so that an empty bin is a large step and not an
+/// infinite one.
 pub const LEAST_SHARE: f64 = 1e-4;
 
 /// Distribution of one numeric input.
@@ -221,8 +223,9 @@ fn quantile_edges(values: &[f64]) -> Vec<f64> {
     sorted.sort_by(f64::total_cmp);
     let Some(greatest) = sorted.last().copied() else { return Vec::new() };
     // The value that at least k/10 of the rows do not exceed.
-    let mut edges: Vec<f64> =
-        (1..MAX_BINS).filter_map(|bin| sorted.get((sorted.len() * bin).div_ceil(MAX_BINS).max(1) - 1).copied()).collect();
+    let mut edges: Vec<f64> = (1..MAX_BINS)
+        .filter_map(|bin| sorted.get((sorted.len() * bin).div_ceil(MAX_BINS).max(1) - 1).copied())
+        .collect();
     edges.dedup();
     edges.retain(|edge| *edge < greatest);
     edges
@@ -253,8 +256,9 @@ fn category_shares(levels: usize, codes: &[u32]) -> (Vec<f64>, f64) {
     (counts[..=levels].iter().map(share).collect(), share(&counts[levels + 1]))
 }
 
-/// Population stability index: `sum (a - e) ln(a / e)` over bins, unitless, at least 0; shares below [`LEAST_SHARE`] count as
-/// that much. By custom, above 0.1 is a shift and above 0.25 a large one (Siddiqi 2006, Credit Risk Scorecards).
+/// Population stability index: `sum (a - e) ln(a / e)` over bins, unitless, at least 0; shares below [`LEAST_SHARE`]
+/// count as that much. By custom, above 0.1 is a shift and above 0.25 a large one (Siddiqi 2006, Credit Risk
+/// Scorecards).
 ///
 /// # Errors
 /// [`ModelError::Policy`] when the two have different numbers of bins.
@@ -267,8 +271,8 @@ pub fn population_stability_index(expected: &[f64], actual: &[f64]) -> Result<f6
     Ok(terms.sum())
 }
 
-/// Jensen-Shannon divergence in bits, from 0 (equal) to 1 (disjoint): the mean of the divergences of both from their middle
-/// (Lin 1991, IEEE Trans. Inf. Theory 37(1)).
+/// Jensen-Shannon divergence in bits, from 0 (equal) to 1 (disjoint): the mean of the divergences of both from their
+/// middle (Lin 1991, IEEE Trans. Inf. Theory 37(1)).
 ///
 /// # Errors
 /// [`ModelError::Policy`] when the two have different numbers of bins.

@@ -1,8 +1,8 @@
 //! Tree ensembles: the sum of one leaf per tree, plus a base.
 //!
-//! A float sum depends on its order, and runtimes differ in theirs. [`TreeEnsemble::with_exact_sums`] removes the question:
-//! it rounds leaves and base to one power of two that is coarse enough for every partial sum to be a float exactly. After
-//! that any order, and any width of float, gives the same bits.
+//! A float sum depends on its order, and runtimes differ in theirs. [`TreeEnsemble::with_exact_sums`] removes the
+//! question: it rounds leaves and base to one power of two that is coarse enough for every partial sum to be a float
+//! exactly. After that any order, and any width of float, gives the same bits.
 
 use crate::ModelError;
 
@@ -48,6 +48,23 @@ impl Node {
     pub fn cover(&self) -> f32 {
         match self {
             Self::Split { cover, .. } | Self::Leaf { cover, .. } => *cover,
+        }
+    }
+
+    /// Checks the numbers of the node by itself: the rule that is broken, and what was found.
+    fn validate(&self, width: usize) -> Result<(), (&'static str, String)> {
+        if !(0.0..=MAX_COVER).contains(&self.cover()) {
+            return Err(("a cover from 0 to 2^24", self.cover().to_string()));
+        }
+        match self {
+            Self::Leaf { value, .. } if !value.is_finite() => Err(("a finite leaf", value.to_string())),
+            Self::Split { column, .. } if *column as usize >= width => {
+                Err(("a column of the design", column.to_string()))
+            }
+            Self::Split { threshold, .. } if !threshold.is_finite() => {
+                Err(("a finite threshold", threshold.to_string()))
+            }
+            Self::Leaf { .. } | Self::Split { .. } => Ok(()),
         }
     }
 }
@@ -111,35 +128,18 @@ impl Tree {
     }
 
     fn validate(&self, tree: usize, width: usize) -> Result<(), ModelError> {
-        let fail = |node: usize, expected, found: String| {
-            Err(ModelError::Margin { place: format!("tree {tree}, node {node}"), expected, found })
-        };
+        let fail = |node: usize, expected, found: String| Err(node_error(tree, node, expected, found));
         if self.nodes.is_empty() {
             return fail(0, "at least one node", "none".to_owned());
         }
         let mut parents = vec![0_u32; self.nodes.len()];
         for (index, node) in self.nodes.iter().enumerate() {
-            if !(0.0..=MAX_COVER).contains(&node.cover()) {
-                return fail(index, "a cover from 0 to 2^24", node.cover().to_string());
-            }
-            match node {
-                Node::Leaf { value, .. } if !value.is_finite() => {
-                    return fail(index, "a finite leaf", value.to_string());
-                }
-                Node::Leaf { .. } => {}
-                Node::Split { column, threshold, left, right, .. } => {
-                    if *column as usize >= width {
-                        return fail(index, "a column of the design", column.to_string());
-                    }
-                    if !threshold.is_finite() {
-                        return fail(index, "a finite threshold", threshold.to_string());
-                    }
-                    for child in [*left, *right] {
-                        match parents.get_mut(child as usize) {
-                            Some(count) if child as usize > index => *count += 1,
-                            _ => return fail(index, "children after their parent", child.to_string()),
-                        }
-                    }
+            node.validate(width).map_err(|(expected, found)| node_error(tree, index, expected, found))?;
+            let Node::Split { left, right, .. } = node else { continue };
+            for child in [*left, *right] {
+                match parents.get_mut(child as usize) {
+                    Some(count) if child as usize > index => *count += 1,
+                    _ => return fail(index, "children after their parent", child.to_string()),
                 }
             }
         }
@@ -154,6 +154,10 @@ impl Tree {
     }
 }
 
+fn node_error(tree: usize, node: usize, expected: &'static str, found: String) -> ModelError {
+    ModelError::Margin { place: format!("tree {tree}, node {node}"), expected, found }
+}
+
 impl TreeEnsemble {
     /// The margin of one row of the design: base, then trees in order, in 64-bit floats.
     #[must_use]
@@ -162,7 +166,8 @@ impl TreeEnsemble {
         let row = match &self.fill {
             None => row,
             Some(fill) => {
-                filled = row.iter().zip(fill).map(|(value, fill)| if value.is_nan() { *fill } else { *value }).collect();
+                filled =
+                    row.iter().zip(fill).map(|(value, fill)| if value.is_nan() { *fill } else { *value }).collect();
                 &filled
             }
         };
@@ -181,12 +186,12 @@ impl TreeEnsemble {
         })
     }
 
-    /// Rounds base and leaves to a multiple of one power of two, `2^k`, so that every partial sum, in any order, is exact
-    /// in 32-bit floats.
+    /// Rounds base and leaves to a multiple of one power of two, `2^k`, so that every partial sum, in any order, is
+    /// exact in 32-bit floats.
     ///
-    /// With `B` = [`TreeEnsemble::bound`], `k = ceil(log2 B) - 23`: all sums are multiples of `2^k` below `2^24 * 2^k`. A leaf
-    /// moves by at most `2^(k-1)`, which is `B * 2^-23`. Learners call this last, so that what they evaluate is what is
-    /// exported.
+    /// With `B` = [`TreeEnsemble::bound`], `k = ceil(log2 B) - 23`: all sums are multiples of `2^k` below `2^24 * 2^k`.
+    /// A leaf moves by at most `2^(k-1)`, which is `B * 2^-23`. Learners call this last, so that what they evaluate is
+    /// what is exported.
     #[must_use]
     pub fn with_exact_sums(mut self) -> Self {
         let bound = self.bound();
@@ -209,9 +214,8 @@ impl TreeEnsemble {
     /// # Errors
     /// [`ModelError::Margin`] with the tree and node.
     pub fn validate(&self, width: usize) -> Result<(), ModelError> {
-        let fail = |expected, found: String| {
-            Err(ModelError::Margin { place: "tree ensemble".to_owned(), expected, found })
-        };
+        let fail =
+            |expected, found: String| Err(ModelError::Margin { place: "tree ensemble".to_owned(), expected, found });
         let nodes: usize = self.trees.iter().map(|tree| tree.nodes.len()).sum();
         if self.trees.is_empty() || nodes > MAX_NODES {
             return fail("at least one tree and at most 10,000,000 nodes", format!("{} trees", self.trees.len()));
@@ -253,13 +257,7 @@ mod tests {
     fn values_missing_and_infinite_go_where_the_split_says() {
         let model = ensemble(vec![split(0, 1, 2), leaf(-1.0), leaf(1.0)]);
         assert!(model.validate(1).is_ok());
-        let cases = [
-            (0.5, -0.75),
-            (0.6, 1.25),
-            (f32::NAN, -0.75),
-            (f32::INFINITY, 1.25),
-            (f32::NEG_INFINITY, -0.75),
-        ];
+        let cases = [(0.5, -0.75), (0.6, 1.25), (f32::NAN, -0.75), (f32::INFINITY, 1.25), (f32::NEG_INFINITY, -0.75)];
         for (value, expected) in cases {
             assert_eq!(model.margin(&[value]), expected, "{value}");
         }
@@ -288,9 +286,8 @@ mod tests {
 
     #[test]
     fn exact_sums_are_the_same_in_every_order_and_width() {
-        let trees: Vec<Tree> = (1..=400_u16)
-            .map(|index| Tree { nodes: vec![leaf((f32::from(index) * 0.7).sin() * 0.3)] })
-            .collect();
+        let trees: Vec<Tree> =
+            (1..=400_u16).map(|index| Tree { nodes: vec![leaf((f32::from(index) * 0.7).sin() * 0.3)] }).collect();
         let model = TreeEnsemble { trees, base: -2.345_678, fill: None }.with_exact_sums();
         let leaves: Vec<f32> = model.trees.iter().map(|tree| tree.evaluate(&[])).collect();
         let forwards = leaves.iter().fold(model.base, |sum, value| sum + value);

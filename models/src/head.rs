@@ -34,6 +34,16 @@ impl MarginModel {
         }
     }
 
+    /// The model with leaves on a grid on which float sums are exact; see [`TreeEnsemble::with_exact_sums`]. A linear
+    /// model is 64-bit everywhere and stays as it is.
+    #[must_use]
+    pub fn with_exact_sums(self) -> Self {
+        match self {
+            Self::Linear(_) => self,
+            Self::Trees(model) => Self::Trees(model.with_exact_sums()),
+        }
+    }
+
     /// The margin of one row of the design: the slow, plain form.
     #[must_use]
     pub fn margin(&self, row: &[f32]) -> f64 {

@@ -1,9 +1,10 @@
 //! Linear margins: a weighted sum of filled, transformed, clipped and standardised columns.
 //!
-//! The same form carries the regularised logistic regression, the hand-weighted health score and the base rate (no terms).
+//! The same form carries the regularised logistic regression, the hand-weighted health score and the base rate (no
+//! terms).
 //!
-//! Clip bounds are finite, so that an infinite input ends at a bound, and everything that could overflow is refused when
-//! the model is checked, not when a row is scored.
+//! Clip bounds are finite, so that an infinite input ends at a bound, and everything that could overflow is refused
+//! when the model is checked, not when a row is scored.
 
 use crate::ModelError;
 

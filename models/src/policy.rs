@@ -1,8 +1,8 @@
 //! `policy.json`: what turns probabilities into bands, health, value and status.
 //!
-//! The rules are few and plain, because people act on them: one cut-off per level, one role per column, and a role that no
-//! input plays makes a null, never a guess. [`Policy::resolve`] finds the inputs once; the [`ResolvedPolicy`] is what the
-//! nightly job and the outlook read rows with.
+//! The rules are few and plain, because people act on them: one cut-off per level, one role per column, and a role that
+//! no input plays makes a null, never a guess. [`Policy::resolve`] finds the inputs once; the [`ResolvedPolicy`] is
+//! what the nightly job and the outlook read rows with.
 
 use std::collections::BTreeMap;
 
@@ -288,8 +288,8 @@ impl ResolvedPolicy {
         Some(health(usage, satisfaction))
     }
 
-    /// Why a row cannot be scored, or [`StatusReason::Ok`]. The order is that of [`StatusReason`], except that a missing
-    /// input that must be there comes first.
+    /// Why a row cannot be scored, or [`StatusReason::Ok`]. The order is that of [`StatusReason`], except that a
+    /// missing input that must be there comes first.
     #[must_use]
     pub fn status_reason(&self, reference: Option<&Reference>, block: &FeatureBlock, row: usize) -> StatusReason {
         let number_missing = self.required_numbers.iter().any(|position| known(block, Some(*position), row).is_none());
@@ -445,7 +445,7 @@ mod tests {
         assert!(policy().validate(&signature(), &targets).is_ok());
         let broken: [(fn(&mut Policy), &str); 5] = [
             (|policy| policy.roles.mrr = Some("plan".to_owned()), "roles.mrr"),
-            (|policy| drop(policy.bands.remove("churn_90d")), "bands"),
+            (|policy| policy.bands.clear(), "bands"),
             (|policy| policy.usage_depth_high = Some(f64::NAN), "usage_depth_high"),
             (|policy| policy.value_high_mrr = Some(1.0), "value_high_mrr"),
             (|policy| policy.max_share_outside_training = 2.0, "max_share_outside_training"),

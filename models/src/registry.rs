@@ -1,7 +1,7 @@
 //! From what a user writes to the folder of a bundle: `registry/acme@champion`.
 //!
-//! A registry is `registry/<name>/versions/<n>/` and `registry/<name>/aliases.json`; `train` writes it, this module reads it.
-//! A folder that holds a bundle is taken as it is.
+//! A registry is `registry/<name>/versions/<n>/` and `registry/<name>/aliases.json`; `train` writes it, this module
+//! reads it. A folder that holds a bundle is taken as it is.
 
 use std::fs;
 use std::io;
@@ -193,7 +193,8 @@ pub fn resolve(reference: &str) -> Result<ResolvedBundle, RegistryError> {
     if folder.join("bundle.json").exists() {
         return Ok(ResolvedBundle { path: folder.to_owned(), alias: None, version: None });
     }
-    // A folder may have an `@` in its name, so what comes after the last one is an alias only if a model comes before it.
+    // A folder may have an `@` in its name, so what comes after the last one is an alias only if a model comes before
+    // it.
     let (model, label) = match reference.rsplit_once('@') {
         Some((model, label)) if !is_model(folder) => (Path::new(model), label),
         _ => (folder, Alias::Champion.text()),
@@ -208,7 +209,11 @@ pub fn resolve(reference: &str) -> Result<ResolvedBundle, RegistryError> {
         (None, Ok(version)) => (None, Some(version)),
         (None, Err(_)) => {
             let nearest = by_distance(label, labels(&aliases, &versions));
-            return Err(RegistryError::UnknownAlias { reference: reference.to_owned(), found: label.to_owned(), nearest });
+            return Err(RegistryError::UnknownAlias {
+                reference: reference.to_owned(),
+                found: label.to_owned(),
+                nearest,
+            });
         }
     };
     let nearest = labels(&aliases, &versions);
@@ -228,7 +233,8 @@ pub fn version_folder(model_folder: &Path, version: u32) -> PathBuf {
     model_folder.join(VERSIONS_FOLDER).join(version.to_string())
 }
 
-/// Versions of a model, ascending; none where there is no such folder. Names that are not a plain number are not versions.
+/// Versions of a model, ascending; none where there is no such folder. Names that are not a plain number are not
+/// versions.
 ///
 /// # Errors
 /// [`RegistryError::Io`].

@@ -1,12 +1,14 @@
 //! The native scorer: the one predictor that the trainer evaluates with and that the nightly job runs.
 //!
-//! Trees are compiled into flat arrays whose leaves point at themselves, and eight rows walk a tree together: there is no
-//! branch to mispredict and eight loads are in flight. Each row still adds its leaves in tree order, in 64-bit floats, so
-//! the result is that of the plain walk, bit for bit. Scoring is single-threaded; a caller splits rows over threads, and
-//! the split cannot change a result.
+//! Trees are compiled into flat arrays whose leaves point at themselves, and eight rows walk a tree together: there is
+//! no branch to mispredict and eight loads are in flight. Each row still adds its leaves in tree order, in 64-bit
+//! floats, so the result is that of the plain walk, bit for bit. Scoring is single-threaded; a caller splits rows over
+//! threads, and the split cannot change a result.
 
 use crate::ensemble::Node;
-use crate::{Calibration, DesignBlock, FeatureBlock, Head, LinearModel, MarginModel, ModelError, Signature, TreeEnsemble};
+use crate::{
+    Calibration, DesignBlock, FeatureBlock, Head, LinearModel, MarginModel, ModelError, Signature, TreeEnsemble,
+};
 
 /// What one head says about each row, all of one length and in row order.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -113,8 +115,7 @@ impl Scorer {
 /// [`ModelError`] when model or block do not fit the signature.
 pub fn margins(signature: &Signature, model: &MarginModel, block: &FeatureBlock) -> Result<Vec<f64>, ModelError> {
     let any = crate::PiecewiseLinear::constant(0.5);
-    let calibration =
-        Calibration { point: crate::Curve::PiecewiseLinear(any.clone()), low: any.clone(), high: any };
+    let calibration = Calibration { point: crate::Curve::PiecewiseLinear(any.clone()), low: any.clone(), high: any };
     let head = Head { target: "margin".to_owned(), margin: model.clone(), calibration };
     Scorer::new(signature, &head)?.margins(&DesignBlock::new(signature, block)?)
 }
@@ -151,7 +152,8 @@ impl CompiledTrees {
             fill: model.fill.clone(),
         };
         for tree in &model.trees {
-            // `validate` holds nodes below 2^24 and columns below 2^17, so neither conversion nor addition can overflow.
+            // `validate` holds nodes below 2^24 and columns below 2^17, so neither conversion nor addition can
+            // overflow.
             let root = compiled.nodes.len() as u32;
             compiled.roots.push((root, tree.depth() as u32));
             for (index, node) in tree.nodes.iter().enumerate() {
@@ -181,7 +183,9 @@ impl CompiledTrees {
                 Some(fill) => {
                     filled.clear();
                     let columns = fill.iter().cycle();
-                    filled.extend(tile.iter().zip(columns).map(|(value, fill)| if value.is_nan() { fill } else { value }));
+                    filled.extend(
+                        tile.iter().zip(columns).map(|(value, fill)| if value.is_nan() { fill } else { value }),
+                    );
                     &filled
                 }
             };

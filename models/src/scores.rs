@@ -1,8 +1,8 @@
 //! scores/v1: the columns that every reader of the scores relies on, defined once.
 //!
-//! The order is that of the contract: `account_id`; then kind by kind, for each target of the bundle, probability, low and
-//! high, band, reasons, their texts, their effects; then the account's own columns; then status and model. Columns may be
-//! added, never renamed. Nothing about the run or the clock is in a row.
+//! The order is that of the contract: `account_id`; then kind by kind, for each target of the bundle, probability, low
+//! and high, band, reasons, their texts, their effects; then the account's own columns; then status and model. Columns
+//! may be added, never renamed. Nothing about the run or the clock is in a row.
 
 use std::sync::Arc;
 
@@ -165,8 +165,8 @@ impl ScoreBatchBuilder {
     /// Adds a row.
     ///
     /// # Errors
-    /// [`ScoresError::Targets`] when the number of targets differs; [`ScoresError::Value`] when a probability is outside
-    /// [0, 1] or not between its low and high, or a number is not finite. The row is then not added.
+    /// [`ScoresError::Targets`] when the number of targets differs; [`ScoresError::Value`] when a probability is
+    /// outside [0, 1] or not between its low and high, or a number is not finite. The row is then not added.
     pub fn push(&mut self, row: &ScoreRow<'_>) -> Result<(), ScoresError> {
         self.check(row)?;
         self.account_id.append_value(row.account_id);
@@ -198,7 +198,8 @@ impl ScoreBatchBuilder {
             let (expected, found) = (self.names.len(), row.targets.len());
             return Err(ScoresError::Targets { row: self.rows, expected, found });
         }
-        let fail = |column: String, expected, found| Err(ScoresError::Value { row: self.rows, column, expected, found });
+        let fail =
+            |column: String, expected, found| Err(ScoresError::Value { row: self.rows, column, expected, found });
         for (name, score) in self.names.iter().zip(row.targets) {
             let column = |kind: &str| format!("{name}_{kind}");
             if let Some(found) = score.probability.filter(|value| !(0.0..=1.0).contains(value)) {

@@ -1,10 +1,10 @@
 //! The ordered inputs of a model, and the design columns that they become.
 //!
-//! A category is never a number: each of its levels is one indicator column, "other" is one more, and a missing value is
-//! all zeros. Numbers pass through, with NaN as missing.
+//! A category is never a number: each of its levels is one indicator column, "other" is one more, and a missing value
+//! is all zeros. Numbers pass through, with NaN as missing.
 //!
-//! The signature is the promise that training and serving share: inputs are found by name, never by position in a file, and
-//! a category text that training did not see is "other", never an error.
+//! The signature is the promise that training and serving share: inputs are found by name, never by position in a file,
+//! and a category text that training did not see is "other", never an error.
 
 use std::collections::BTreeSet;
 
@@ -130,8 +130,8 @@ impl Signature {
         self.numeric_inputs().position(|(_, input)| input.name == name)
     }
 
-    /// Checks that there are inputs, that names are unique, not empty and not reserved, and that levels are sorted, unique
-    /// and not empty.
+    /// Checks that there are inputs, that names are unique, not empty and not reserved, and that levels are sorted,
+    /// unique and not empty.
     ///
     /// # Errors
     /// [`ModelError::Signature`] with the first input that breaks the rule.

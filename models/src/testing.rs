@@ -47,8 +47,7 @@ pub(crate) fn category(name: &str, levels: &[&str]) -> Input {
 pub(crate) fn random_signature(seed: u64) -> Signature {
     let mut generator = Generator(seed ^ 0x51);
     let levels = ["agency", "bank", "caf\u{e9}", "retail", "school"];
-    let mut inputs: Vec<Input> =
-        (0..=generator.below(7)).map(|index| numeric(&format!("usage_{index}"))).collect();
+    let mut inputs: Vec<Input> = (0..=generator.below(7)).map(|index| numeric(&format!("usage_{index}"))).collect();
     for index in 0..generator.below(4) {
         let at = generator.below(inputs.len() + 1);
         inputs.insert(at, category(&format!("segment_{index}"), &levels[..=generator.below(levels.len())]));
@@ -142,8 +141,7 @@ pub(crate) fn random_ensemble(
 pub(crate) fn random_tree(generator: &mut Generator, width: usize, leaves: usize) -> Tree {
     let mut nodes = vec![Node::Leaf { value: generator.spread(0.8) as f32, cover: 1000.0 }];
     for _ in 1..leaves {
-        let open: Vec<usize> =
-            (0..nodes.len()).filter(|at| matches!(nodes[*at], Node::Leaf { .. })).collect();
+        let open: Vec<usize> = (0..nodes.len()).filter(|at| matches!(nodes[*at], Node::Leaf { .. })).collect();
         let at = open[generator.below(open.len())];
         let (left, right) = (nodes.len() as u32, nodes.len() as u32 + 1);
         let cover = nodes[at].cover();

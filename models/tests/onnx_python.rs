@@ -72,7 +72,8 @@ fn write_cases(folder: &Path) -> usize {
         }
     }
     let text = serde_json::to_string(&cases).expect("serialises");
-    let text = ["NaN", "Infinity", "-Infinity"].iter().fold(text, |text, word| text.replace(&format!("\"@{word}\""), word));
+    let text =
+        ["NaN", "Infinity", "-Infinity"].iter().fold(text, |text, word| text.replace(&format!("\"@{word}\""), word));
     std::fs::write(folder.join("cases.json"), text).expect("written");
     cases.len()
 }

@@ -10,6 +10,7 @@
 use std::collections::BTreeSet;
 
 use bellwether_features::label::Labels;
+use bellwether_models::{FeatureBlock, MarginModel};
 use chrono::NaiveDate;
 use sha2::{Digest, Sha256};
 
@@ -24,7 +25,7 @@ use crate::pool::OutOfTime;
 use crate::refit::Refit;
 use crate::settings::BacktestSettings;
 use crate::summary::{
-    BACKTEST_FORMAT, BacktestSummary, CalibrationSource, DateMetrics, LearnerRefit, LearnerSummary, RefitSummary,
+    BACKTEST_FORMAT, BacktestSummary, CalibrationRecord, CalibrationSource, DateMetrics, LearnerRefit, LearnerSummary, RefitSummary,
     TargetSummary, Warning,
 };
 
@@ -177,14 +178,9 @@ impl<'a> TargetBacktest<'a> {
     fn refit(&mut self, fold: &Fold, warm_up: bool) -> Result<(), TrainError> {
         let refit = Refit::new(self.dataset, self.labels, fold, self.settings.seed);
         let test = refit.encoder().block(self.dataset, fold.test());
-        let base_rate = refit.training().positives() as f64 / fold.training().len() as f64;
         let judged_before = self.run.rows.len();
         if !warm_up {
-            self.run.rows.extend_from_slice(fold.test());
-            self.run.refit.extend(fold.test().iter().map(|_| fold.refit()));
-            self.run.null_probabilities.extend(fold.test().iter().map(|_| base_rate));
-            let label = |row: &u32| self.labels.values[*row as usize] == Some(true);
-            self.run.labels.extend(fold.test().iter().map(label));
+            self.expect_predictions_of(fold, refit.training().positives());
         }
         let mut learners = Vec::with_capacity(self.run.predictions.len());
         for index in 0..self.run.predictions.len() {
@@ -198,29 +194,30 @@ impl<'a> TargetBacktest<'a> {
                 Err(source) => return Err(refit.learn_error(source)),
             };
             let predictions = &mut self.run.predictions[index];
-            let (calibration, record) = if warm_up {
-                (calibrate::identity(), None)
+            let calibration = if warm_up {
+                predict_for_calibration(&refit, margin, &test, fold, predictions)?;
+                None
             } else {
-                let (calibration, record) = refit.calibration(learner, &predictions.out_of_time)?;
-                (calibration, Some(record))
+                Some(predict(&refit, margin, &test, fold, predictions)?)
             };
-            let model = refit.model(learner, margin, calibration)?;
-            let scores = model.scorer.score(&test).map_err(|cause| refit.model_error(learner, cause))?;
-            predictions.out_of_time.add(fold.test(), &scores.margin);
-            if !warm_up {
-                predictions.margin.extend(scores.margin);
-                predictions.probability.extend(scores.probability);
-                predictions.low.extend(scores.low);
-                predictions.high.extend(scores.high);
-            }
-            let metrics = if warm_up { None } else { Some(self.measure(index, judged_before..self.run.rows.len())?) };
-            learners.push(LearnerRefit { learner, calibration: record, metrics });
+            let judged = judged_before..self.run.rows.len();
+            let metrics = if warm_up { None } else { Some(self.measure(index, judged)?) };
+            learners.push(LearnerRefit { learner, calibration, metrics });
             let (target, training_rows) = (self.run.target.as_str(), fold.training().len());
-            let event = Progress::Fitted { target, learner, refit: fold.refit(), training_rows, warm_up };
-            self.observer.notice(&event);
+            self.observer.notice(&Progress::Fitted { target, learner, refit: fold.refit(), training_rows, warm_up });
         }
         self.record(fold, warm_up, refit.training().positives(), learners);
         Ok(())
+    }
+
+    /// Adds the fold's test rows to the rows that every learner will be judged on.
+    fn expect_predictions_of(&mut self, fold: &Fold, training_positives: usize) {
+        let base_rate = training_positives as f64 / fold.training().len() as f64;
+        self.run.rows.extend_from_slice(fold.test());
+        self.run.refit.extend(fold.test().iter().map(|_| fold.refit()));
+        self.run.null_probabilities.extend(fold.test().iter().map(|_| base_rate));
+        let label = |row: &u32| self.labels.values[*row as usize] == Some(true);
+        self.run.labels.extend(fold.test().iter().map(label));
     }
 
     fn record(&mut self, fold: &Fold, warm_up: bool, training_positives: usize, learners: Vec<LearnerRefit>) {
@@ -282,6 +279,41 @@ impl<'a> TargetBacktest<'a> {
         warnings.extend(self.warnings);
         Ok((summary, self.run))
     }
+}
+
+/// Calibrates, exports and predicts; what is predicted is judged, and later calibrates others.
+fn predict(
+    refit: &Refit<'_>,
+    margin: MarginModel,
+    test: &FeatureBlock,
+    fold: &Fold,
+    predictions: &mut Predictions,
+) -> Result<CalibrationRecord, TrainError> {
+    let learner = predictions.learner;
+    let (calibration, record) = refit.calibration(learner, &predictions.out_of_time)?;
+    let model = refit.model(learner, margin, calibration)?;
+    let scores = model.scorer.score(test).map_err(|cause| refit.model_error(learner, cause))?;
+    predictions.out_of_time.add(fold.test(), &scores.margin);
+    predictions.margin.extend(scores.margin);
+    predictions.probability.extend(scores.probability);
+    predictions.low.extend(scores.low);
+    predictions.high.extend(scores.high);
+    Ok(record)
+}
+
+/// Exports and predicts margins that only calibrate later refits.
+fn predict_for_calibration(
+    refit: &Refit<'_>,
+    margin: MarginModel,
+    test: &FeatureBlock,
+    fold: &Fold,
+    predictions: &mut Predictions,
+) -> Result<(), TrainError> {
+    let learner = predictions.learner;
+    let model = refit.model(learner, margin, calibrate::identity())?;
+    let scores = model.scorer.score(test).map_err(|cause| refit.model_error(learner, cause))?;
+    predictions.out_of_time.add(fold.test(), &scores.margin);
+    Ok(())
 }
 
 /// Measures a column of probabilities on a range of the judged rows of a target.

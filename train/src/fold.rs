@@ -322,7 +322,7 @@ impl<'a> Picker<'a> {
                 break;
             }
             // Any labelled row before the first test may be predicted here: training dates are finer than test dates.
-            let test = self.rows(|_, as_of| as_of >= refit && as_of < until && matured(as_of, self.interval_days, self.dataset.data_end()));
+            let test = self.rows(|_, as_of| as_of >= refit && as_of < until);
             folds.push(Fold::new(self.dataset, self.labels, refit, until, training, test)?);
             until = refit;
             let known: Vec<u32> = self.known_test_rows(&folds, first);

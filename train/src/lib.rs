@@ -1,4 +1,9 @@
-//! Dataset, folds, learners, calibration, metrics, backtest, selection and registry.
+//! From features and labels to a model that has been judged: dataset, folds, learners, calibration, metrics, backtest,
+//! selection and registry.
+//!
+//! Start with [`mod@backtest`]; everything else is called from there. A [`Dataset`] is checked when it is made, a
+//! [`fold::Fold`] cannot hold a row that leaks, a learner returns the exported model itself, and [`mod@train`] does at the end
+//! of the data what the backtest did at every refit date. Nothing here prints, asks the clock, or exits.
 
 pub mod backtest;
 pub mod cadence;

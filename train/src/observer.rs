@@ -7,7 +7,8 @@ use crate::learner::LearnerKind;
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress<'a> {
-    /// The run is cut into this many fits; each will be followed by one [`Progress::Fitted`].
+    /// The run is cut into at most this many fits, each followed by one [`Progress::Fitted`]; a learner that cannot be
+    /// fitted at a warm-up refit is passed over.
     Planned {
         /// Number of fits.
         fits: usize,

@@ -5,13 +5,15 @@
 //! has to be promoted, and is only if it forecast better out of time than the champion. One writer at a time: a lock file
 //! that is made exclusively guards every change. The library asks no clock and no user: the caller passes them in.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use bellwether_models::bundle::{BundleContents, BundleError, write_bundle};
 use bellwether_models::head::is_plain_name;
+use bellwether_models::registry::{
+    ALIASES_FILE, Alias, Aliases, RegistryError as ReadError, VERSIONS_FOLDER, models, version_folder, versions,
+};
 use serde::Serialize;
 
 use crate::error::TrainError;
@@ -62,6 +64,10 @@ pub enum RegistryError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Bundle(BundleError),
+    /// The registry cannot be read, or does not hold what was asked for.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Read(ReadError),
     /// A file that is not what it should be. Exit code 4.
     #[error("{}: {cause}", path.display())]
     #[diagnostic(code(bellwether::registry::damaged), help("restore the file from a backup, or remove the version"))]
@@ -81,9 +87,6 @@ pub struct Actor {
     /// When, RFC 3339.
     pub when: String,
 }
-
-/// `aliases.json`: alias to version.
-pub type Aliases = BTreeMap<String, u32>;
 
 /// A version that was added.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,8 +119,8 @@ pub struct Listed {
     pub name: String,
     /// Version.
     pub version: u32,
-    /// Its aliases, sorted.
-    pub aliases: Vec<String>,
+    /// The parts that it plays.
+    pub aliases: Vec<&'static str>,
     /// Its folder.
     pub path: PathBuf,
 }
@@ -128,12 +131,8 @@ struct HistoryLine<'a> {
     who: &'a str,
     action: &'a str,
     version: u32,
-    aliases: &'a Aliases,
+    aliases: Aliases,
 }
-
-const CHAMPION: &str = "champion";
-const CHALLENGER: &str = "challenger";
-const PREVIOUS: &str = "previous";
 
 /// Adds a version under the next number. The bundle appears whole: it is written beside its place, loaded back with every
 /// check, and renamed.
@@ -142,16 +141,20 @@ const PREVIOUS: &str = "previous";
 /// [`RegistryError::Locked`], [`RegistryError::Name`], [`RegistryError::Bundle`], [`TrainError::Io`].
 pub fn add(registry: &Path, contents: &BundleContents, actor: &Actor) -> Result<Added, TrainError> {
     let model = model_folder(registry, &contents.name)?;
-    let folder = model.join("versions");
+    let folder = model.join(VERSIONS_FOLDER);
     fs::create_dir_all(&folder).map_err(|cause| TrainError::io(&folder, "create the folder", cause))?;
     let _lock = Lock::take(&model)?;
-    let mut aliases = read_aliases(&model)?;
-    let version = versions(&model)?.last().map_or(1, |last| last + 1);
+    let mut aliases = Aliases::read(&model).map_err(RegistryError::Read)?;
+    let version = versions(&model).map_err(RegistryError::Read)?.last().map_or(1, |last| last + 1);
     let path = version_folder(&model, version);
     let written = write_bundle(&path, version, contents).map_err(RegistryError::Bundle)?;
-    let became_champion = !aliases.contains_key(CHAMPION);
-    aliases.insert(if became_champion { CHAMPION } else { CHALLENGER }.to_owned(), version);
-    record(&model, actor, "add", version, &aliases)?;
+    let became_champion = aliases.champion.is_none();
+    if became_champion {
+        aliases.champion = Some(version);
+    } else {
+        aliases.challenger = Some(version);
+    }
+    record(&model, actor, "add", version, aliases)?;
     Ok(Added { version, identity: written.identity, path, became_champion })
 }
 
@@ -163,9 +166,9 @@ pub fn add(registry: &Path, contents: &BundleContents, actor: &Actor) -> Result<
 pub fn promote(registry: &Path, name: &str, version: u32, actor: &Actor) -> Result<Promoted, TrainError> {
     let model = existing_model(registry, name)?;
     let _lock = Lock::take(&model)?;
-    let mut aliases = read_aliases(&model)?;
+    let mut aliases = Aliases::read(&model).map_err(RegistryError::Read)?;
     let challenger = backtest_of(&model, version)?;
-    let previous = aliases.get(CHAMPION).copied();
+    let previous = aliases.champion;
     let mut comparisons = Vec::new();
     if let Some(champion) = previous {
         if champion == version {
@@ -176,13 +179,11 @@ pub fn promote(registry: &Path, name: &str, version: u32, actor: &Actor) -> Resu
             return Err(RegistryError::QualityGate { name: name.to_owned(), version, champion, reason }.into());
         }
         comparisons = verdict.comparisons;
-        aliases.insert(PREVIOUS.to_owned(), champion);
+        aliases.previous = Some(champion);
     }
-    aliases.insert(CHAMPION.to_owned(), version);
-    if aliases.get(CHALLENGER) == Some(&version) {
-        aliases.remove(CHALLENGER);
-    }
-    record(&model, actor, "promote", version, &aliases)?;
+    aliases.champion = Some(version);
+    aliases.challenger = aliases.challenger.filter(|challenger| *challenger != version);
+    record(&model, actor, "promote", version, aliases)?;
     Ok(Promoted { version, previous, comparisons })
 }
 
@@ -195,21 +196,19 @@ pub fn list(registry: &Path) -> Result<Vec<Listed>, TrainError> {
         return Err(RegistryError::Missing { path: registry.to_owned(), expected: "a registry".into() }.into());
     }
     let mut listed = Vec::new();
-    for name in folder_names(registry)? {
-        if is_plain_name(&name) && registry.join(&name).join("versions").is_dir() {
-            listed.extend(list_model(registry, &name)?);
-        }
+    for name in models(registry).map_err(RegistryError::Read)? {
+        listed.extend(list_model(registry, &name)?);
     }
     Ok(listed)
 }
 
 fn list_model(registry: &Path, name: &str) -> Result<Vec<Listed>, TrainError> {
     let model = existing_model(registry, name)?;
-    let aliases = read_aliases(&model)?;
-    let listed = versions(&model)?.into_iter().map(|version| Listed {
+    let aliases = Aliases::read(&model).map_err(RegistryError::Read)?;
+    let listed = versions(&model).map_err(RegistryError::Read)?.into_iter().map(|version| Listed {
         name: name.to_owned(),
         version,
-        aliases: aliases.iter().filter(|(_, of)| **of == version).map(|(alias, _)| alias.clone()).collect(),
+        aliases: aliases.of_version(version).into_iter().map(Alias::text).collect(),
         path: version_folder(&model, version),
     });
     Ok(listed.collect())
@@ -231,14 +230,13 @@ pub fn show(registry: &Path, name: &str, version: u32) -> Result<(Listed, Backte
 /// The version that a number or an alias stands for.
 ///
 /// # Errors
-/// [`RegistryError::Missing`] when neither is there.
+/// [`RegistryError::Read`] says what there is when it is not there.
 pub fn resolve(registry: &Path, name: &str, version_or_alias: &str) -> Result<u32, TrainError> {
     let model = existing_model(registry, name)?;
-    let aliases = read_aliases(&model)?;
-    let number = version_or_alias.parse::<u32>().ok().filter(|number| version_folder(&model, *number).is_dir());
+    let reference = format!("{}@{version_or_alias}", model.display());
+    let found = bellwether_models::registry::resolve(&reference).map_err(RegistryError::Read)?;
     let expected = format!("version or alias `{version_or_alias}`");
-    let found = number.or_else(|| aliases.get(version_or_alias).copied());
-    Ok(found.ok_or(RegistryError::Missing { path: model, expected })?)
+    Ok(found.version.ok_or(RegistryError::Missing { path: model, expected })?)
 }
 
 fn model_folder(registry: &Path, name: &str) -> Result<PathBuf, RegistryError> {
@@ -251,47 +249,11 @@ fn model_folder(registry: &Path, name: &str) -> Result<PathBuf, RegistryError> {
 
 fn existing_model(registry: &Path, name: &str) -> Result<PathBuf, RegistryError> {
     let model = model_folder(registry, name)?;
-    if model.join("versions").is_dir() {
+    if model.join(VERSIONS_FOLDER).is_dir() {
         Ok(model)
     } else {
         Err(RegistryError::Missing { path: registry.to_owned(), expected: format!("a model named `{name}`") })
     }
-}
-
-fn version_folder(model: &Path, version: u32) -> PathBuf {
-    model.join("versions").join(version.to_string())
-}
-
-fn folder_names(folder: &Path) -> Result<Vec<String>, TrainError> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(folder).map_err(|cause| TrainError::io(folder, "list", cause))? {
-        let entry = entry.map_err(|cause| TrainError::io(folder, "list", cause))?;
-        if entry.path().is_dir() {
-            names.extend(entry.file_name().into_string());
-        }
-    }
-    names.sort();
-    Ok(names)
-}
-
-/// Version numbers, ascending; anything else in the folder (an abandoned staging folder) is not a version.
-fn versions(model: &Path) -> Result<Vec<u32>, TrainError> {
-    let folder = model.join("versions");
-    if !folder.is_dir() {
-        return Ok(Vec::new());
-    }
-    let mut numbers: Vec<u32> = folder_names(&folder)?.iter().filter_map(|name| name.parse().ok()).collect();
-    numbers.sort_unstable();
-    Ok(numbers)
-}
-
-fn read_aliases(model: &Path) -> Result<Aliases, TrainError> {
-    let path = model.join("aliases.json");
-    if !path.exists() {
-        return Ok(Aliases::new());
-    }
-    let text = fs::read(&path).map_err(|cause| TrainError::io(&path, "read", cause))?;
-    Ok(serde_json::from_slice(&text).map_err(|cause| RegistryError::Damaged { path, cause: cause.to_string() })?)
 }
 
 fn backtest_of(model: &Path, version: u32) -> Result<BacktestSummary, TrainError> {
@@ -308,7 +270,7 @@ fn backtest_of(model: &Path, version: u32) -> Result<BacktestSummary, TrainError
 }
 
 /// History first, aliases last: what the aliases say is always in the history.
-fn record(model: &Path, actor: &Actor, action: &str, version: u32, aliases: &Aliases) -> Result<(), TrainError> {
+fn record(model: &Path, actor: &Actor, action: &str, version: u32, aliases: Aliases) -> Result<(), TrainError> {
     let path = model.join("history.jsonl");
     let line = HistoryLine { when: &actor.when, who: &actor.who, action, version, aliases };
     let mut text = serde_json::to_vec(&line).map_err(|cause| TrainError::io(&path, "write as JSON", cause))?;
@@ -316,10 +278,7 @@ fn record(model: &Path, actor: &Actor, action: &str, version: u32, aliases: &Ali
     let opened = fs::OpenOptions::new().create(true).append(true).open(&path);
     let mut file = opened.map_err(|cause| TrainError::io(&path, "open", cause))?;
     file.write_all(&text).and_then(|()| file.sync_all()).map_err(|cause| TrainError::io(&path, "append", cause))?;
-    let path = model.join("aliases.json");
-    let mut text = serde_json::to_vec_pretty(aliases).map_err(|cause| TrainError::io(&path, "write as JSON", cause))?;
-    text.push(b'\n');
-    replace_file(&path, &text)
+    replace_file(&model.join(ALIASES_FILE), aliases.to_json().as_bytes())
 }
 
 /// Held while a model changes.

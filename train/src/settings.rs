@@ -42,10 +42,9 @@ pub struct CapacityOptions {
 }
 
 /// `[backtest]` and `[capacity]`, checked.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BacktestSettings {
     /// First date whose rows are predicted.
-    #[serde(serialize_with = "crate::text::date")]
     pub first_test: NaiveDate,
     /// How often the trainer is run.
     pub refit_every: Cadence,
@@ -54,7 +53,6 @@ pub struct BacktestSettings {
     /// How often a training row is taken; never [`Cadence::Never`].
     pub train_every: Cadence,
     /// First date of training rows.
-    #[serde(serialize_with = "crate::text::optional_date")]
     pub train_from: Option<NaiveDate>,
     /// Learners, distinct, from simple to rich.
     pub learners: Vec<LearnerKind>,

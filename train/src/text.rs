@@ -1,20 +1,4 @@
-//! Dates and numbers as text, one way everywhere.
-
-use chrono::NaiveDate;
-use serde::Serializer;
-
-/// Serialises a date as `YYYY-MM-DD`.
-pub(crate) fn date<S: Serializer>(date: &NaiveDate, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&date.to_string())
-}
-
-/// Serialises an optional date as `YYYY-MM-DD` or null.
-pub(crate) fn optional_date<S: Serializer>(date: &Option<NaiveDate>, serializer: S) -> Result<S::Ok, S::Error> {
-    match date {
-        Some(date) => serializer.serialize_some(&date.to_string()),
-        None => serializer.serialize_none(),
-    }
-}
+//! Text that is safe where it lands.
 
 /// `text` with the five characters that mean something in HTML replaced.
 pub(crate) fn escape_html(text: &str) -> String {

@@ -39,7 +39,8 @@ fn yardstick() {
     std::fs::create_dir_all(&folder).unwrap();
     let bytes = (0..world.block.rows).flat_map(|row| design_row(&world, row)).flat_map(f32::to_le_bytes);
     std::fs::write(folder.join("x.f32"), bytes.collect::<Vec<u8>>()).unwrap();
-    std::fs::write(folder.join("y.u8"), world.labels.iter().map(|label| u8::from(*label)).collect::<Vec<u8>>()).unwrap();
+    std::fs::write(folder.join("y.u8"), world.labels.iter().map(|label| u8::from(*label)).collect::<Vec<u8>>())
+        .unwrap();
     let (fit, judge): (Vec<usize>, Vec<usize>) = (0..250_000).partition(|row| *row < ROWS_TO_FIT);
     let (fit, judge) = (world.select(&fit), world.select(&judge));
     let truth = log_loss(&judge.labels, &judge.truth).unwrap();

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use bellwether_features::read::write_quarantine;
+
 use crate::args::{CheckArguments, ReportFormat};
 use crate::business::Business;
 use crate::failure::Failure;
@@ -25,7 +27,7 @@ pub(crate) fn run(config: &Path, arguments: &CheckArguments, output: &Output) ->
         ReportFormat::Json => output.result(serde_json::to_string_pretty(&outcome).unwrap_or_default()),
     }
     if let Some(folder) = &arguments.quarantine {
-        let written = business.report.write_quarantine(&project.contract, folder).map_err(Failure::reading)?;
+        let written = write_quarantine(folder, &project.contract, &business.report, Some(as_of)).map_err(Failure::reading)?;
         for path in written {
             output.note(format_args!("bad rows: {}", path.display()));
         }

@@ -95,7 +95,9 @@ fn declared_features() -> Vec<Template> {
             .expect(Down, Up)
             .needs(&[Need::Advanced])
             .rule("distinct declared advanced features used in the last 90 days")
-            .number(|view, _| Some(view.uses.count_features(|trace, kind| used_90d(trace, kind, |kind| kind.advanced)))),
+            .number(|view, _| {
+                Some(view.uses.count_features(|trace, kind| used_90d(trace, kind, |kind| kind.advanced)))
+            }),
         adoption("adoption_integrations_90d", "adoption.integrations")
             .text("integrations used in the last 90 days: {value}")
             .expect(Down, Up)

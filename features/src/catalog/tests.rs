@@ -94,7 +94,8 @@ fn a_missing_table_takes_its_signals_and_changes_nothing_else() {
 
     let no_subscriptions = Availability { subscriptions: false, plans: false, ..Availability::full() };
     let left = names(&Catalogue::new(&no_subscriptions, &declared()));
-    for gone in ["mrr", "usage_events_per_seat_28d", "usage_limit_share_28d", "payments_overdue_months_of_mrr", "plan"] {
+    for gone in ["mrr", "usage_events_per_seat_28d", "usage_limit_share_28d", "payments_overdue_months_of_mrr", "plan"]
+    {
         assert!(!left.iter().any(|name| name == gone), "{gone}");
     }
     assert!(left.iter().any(|name| name == "tenure_days"));

@@ -5,8 +5,8 @@
 //! (from sign-up or first visible use, whichever is earlier) does not reach the start of the earlier window, and when the
 //! earlier window measures 0 or less.
 
-use super::template::{Need, Template, signal};
 use super::Levels;
+use super::template::{Need, Template, signal};
 use crate::engine::uses::{Ages, before, last, year_ago};
 use crate::engine::view::View;
 use crate::measure::{acceleration, median, ratio, relative_change, slope};

@@ -166,7 +166,9 @@ impl Filling {
         let (mut numbers, mut categories) = (self.numbers.into_iter(), self.categories.into_iter());
         let column = |signal: &crate::catalog::Signal| match signal.formula {
             Formula::Number(_) => Column::Numeric(numbers.next().unwrap_or_default()),
-            Formula::Category(_, levels) => Column::category(&names(facts, levels), &categories.next().unwrap_or_default()),
+            Formula::Category(_, levels) => {
+                Column::category(&names(facts, levels), &categories.next().unwrap_or_default())
+            }
         };
         let columns = catalogue.signals().iter().map(column).collect();
         let id = |account: &u32| facts.accounts[*account as usize].clone();

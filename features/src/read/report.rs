@@ -219,18 +219,24 @@ impl TableReport {
     fn judge(&self, outcome: &mut TableOutcome, age_micros: Option<i64>, as_of: Option<NaiveDate>) {
         let mut found: Vec<(Status, String)> = Vec::new();
         let (left_out, pct, limit) = (outcome.left_out, outcome.left_out_pct, self.error_if_pct);
-        let broken = outcome.rules.iter().any(|count| count.rule != Rule::KnownBeforeEvent);
-        if broken && self.on_violation == OnViolation::Error {
+        let kept: u64 = outcome.rules.iter().filter(|count| !count.left_out).map(|count| count.rows).sum();
+        let is_broken = outcome.rules.iter().any(|count| count.rule != Rule::KnownBeforeEvent);
+        if is_broken && self.on_violation == OnViolation::Error {
             found.push((Status::Error, "rows break a rule, and on_violation is \"error\"".to_owned()));
-        } else if pct > limit {
-            let text = format!("{left_out} rows left out are {pct:.2} % of those visible; error_if_pct is {limit}");
-            found.push((Status::Error, text));
-        } else if !outcome.rules.is_empty() {
-            let text = format!("rows break a rule; {left_out} left out ({pct:.2} %)");
-            found.push((Status::Warn, text));
+        }
+        if left_out > 0 {
+            let text = format!("{} rows left out, {pct:.2} % of those visible", grouped(left_out));
+            if pct > limit {
+                found.push((Status::Error, format!("{text}; error_if_pct is {limit}")));
+            } else {
+                found.push((Status::Warn, text));
+            }
+        }
+        if kept > 0 {
+            found.push((Status::Warn, format!("a rule broken {} times in rows that are kept", grouped(kept))));
         }
         if outcome.duplicates > 0 {
-            found.push((Status::Warn, format!("{} rows repeat another exactly; they count", outcome.duplicates)));
+            found.push((Status::Warn, format!("{} rows repeat another exactly; they count", grouped(outcome.duplicates))));
         }
         if let (Some(age), true) = (age_micros, self.has_time) {
             let older = |limit: Option<i64>| limit.filter(|limit| age > *limit);

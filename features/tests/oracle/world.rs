@@ -24,8 +24,8 @@ pub(crate) const CATEGORIES: [&str; 4] = ["billing", "how", "other", "why"];
 
 /// Days before a date at which windows start or end, or just do not.
 const EDGES: [i64; 34] = [
-    -120, -90, -61, -60, -30, -14, -1, 0, 1, 2, 3, 6, 7, 8, 13, 14, 15, 20, 27, 28, 29, 41, 48, 56, 62, 63, 77, 90, 91, 121,
-    181, 364, 365, 366,
+    -120, -90, -61, -60, -30, -14, -1, 0, 1, 2, 3, 6, 7, 8, 13, 14, 15, 20, 27, 28, 29, 41, 48, 56, 62, 63, 77, 90, 91,
+    121, 181, 364, 365, 366,
 ];
 const FAR_EDGES: [i64; 6] = [183, 184, 360, 392, 393, 500];
 const OFFSETS: [i64; 5] = [0, -1, 1, DAY / 2, DAY - 1];
@@ -131,7 +131,8 @@ fn account() -> impl Strategy<Value = usize> {
 /// A time near an edge of a window.
 fn time() -> impl Strategy<Value = i64> {
     let edge = prop_oneof![9 => select(&EDGES[..]), 1 => select(&FAR_EDGES[..])];
-    (select(as_of_days().to_vec()), edge, select(&OFFSETS[..])).prop_map(|(day, edge, offset)| (day - edge) * DAY + offset)
+    (select(as_of_days().to_vec()), edge, select(&OFFSETS[..]))
+        .prop_map(|(day, edge, offset)| (day - edge) * DAY + offset)
 }
 
 /// An event time and when it became known.
@@ -166,24 +167,18 @@ fn subscriptions() -> impl Strategy<Value = Vec<SubscriptionRow>> {
     let limit = option::of(select(vec![0.0, 30.0, 300.0]));
     let terms = (option::of(0..PLANS.len()), seats, option::of(any::<bool>()), option::of(time()), limit);
     let row = (account(), times(), mrr, terms, option::of(select(vec![0.0, 0.25])));
-    let row = row.prop_map(|(account, (at, known), mrr, (plan, seats, annual, renews, limit), discount)| SubscriptionRow {
-        account,
-        at,
-        known,
-        mrr,
-        plan,
-        seats,
-        annual,
-        renews,
-        limit,
-        discount,
+    let row = row.prop_map(|(account, (at, known), mrr, (plan, seats, annual, renews, limit), discount)| {
+        SubscriptionRow { account, at, known, mrr, plan, seats, annual, renews, limit, discount }
     });
     vec(row, 0..10)
 }
 
 fn nps() -> impl Strategy<Value = Vec<NpsRow>> {
     let row = (account(), times(), 0..3_u32, select(vec![0.0, 6.0, 7.0, 8.0, 9.0, 10.0]));
-    vec(row.prop_map(|(account, (at, known), respondent, score)| NpsRow { account, at, known, respondent, score }), 0..10)
+    vec(
+        row.prop_map(|(account, (at, known), respondent, score)| NpsRow { account, at, known, respondent, score }),
+        0..10,
+    )
 }
 
 fn invoices() -> impl Strategy<Value = Vec<InvoiceRow>> {
@@ -265,15 +260,25 @@ impl World {
 
     /// The same rows as facts.
     pub(crate) fn facts(&self) -> Facts {
-        let names = |texts: &[&str]| Names { names: texts.iter().map(|text| (*text).to_owned()).collect() };
+        self.facts_among(0)
+    }
+
+    /// The same rows as facts of a business that has `more` other names, which sort first.
+    pub(crate) fn facts_among(&self, more: u32) -> Facts {
+        let names = |texts: &[&str]| {
+            let others = (0..more).map(|other| format!("0-{other}"));
+            Names { names: others.chain(texts.iter().map(|text| (*text).to_owned())).collect() }
+        };
         Facts {
             accounts: (0..ACCOUNTS).map(|account| format!("a{account}")).collect(),
-            account_rows: Some(group(&self.accounts, account_fact, |row| row.known_at)),
-            usage: Some(group(&self.usage, usage_fact, |row| (row.at, row.known_at))),
-            subscriptions: Some(group(&self.subscriptions, subscription_fact, |row| (row.effective_at, row.known_at))),
-            nps: Some(group(&self.nps, nps_fact, |row| (row.at, row.known_at))),
-            invoices: Some(group(&self.invoices, invoice_fact, |row| (row.issued_at, row.known_at))),
-            tickets: Some(group(&self.tickets, ticket_fact, |row| (row.opened_at, row.known_at))),
+            account_rows: Some(group(&self.accounts, more, account_fact, |row| row.known_at)),
+            usage: Some(group(&self.usage, more, usage_fact, |row| (row.at, row.known_at))),
+            subscriptions: Some(group(&self.subscriptions, more, subscription_fact, |row| {
+                (row.effective_at, row.known_at)
+            })),
+            nps: Some(group(&self.nps, more, nps_fact, |row| (row.at, row.known_at))),
+            invoices: Some(group(&self.invoices, more, invoice_fact, |row| (row.issued_at, row.known_at))),
+            tickets: Some(group(&self.tickets, more, ticket_fact, |row| (row.opened_at, row.known_at))),
             features: names(&FEATURES),
             users: names(&USERS),
             plans: names(&PLANS),
@@ -292,15 +297,15 @@ fn code(place: usize) -> u32 {
     u32::try_from(place).unwrap()
 }
 
-fn group<R, F, K: Ord>(rows: &[R], fact: fn(&R) -> (u32, F), key: impl Fn(&F) -> K) -> Grouped<F> {
-    Grouped::new(ACCOUNTS, rows.iter().map(fact).collect(), key)
+fn group<R, F, K: Ord>(rows: &[R], more: u32, fact: fn(&R, u32) -> (u32, F), key: impl Fn(&F) -> K) -> Grouped<F> {
+    Grouped::new(ACCOUNTS, rows.iter().map(|row| fact(row, more)).collect(), key)
 }
 
-fn account_fact(row: &AccountRow) -> (u32, AccountFact) {
+fn account_fact(row: &AccountRow, more: u32) -> (u32, AccountFact) {
     let fact = AccountFact {
         known_at: Instant(row.known),
         signed_up_at: row.signed_up.map(Instant),
-        segment: row.segment.map(code),
+        segment: row.segment.map(|segment| code(segment) + more),
         industry: None,
         region: None,
         channel: None,
@@ -308,23 +313,23 @@ fn account_fact(row: &AccountRow) -> (u32, AccountFact) {
     (code(row.account), fact)
 }
 
-fn usage_fact(row: &UsageRow) -> (u32, UsageFact) {
+fn usage_fact(row: &UsageRow, more: u32) -> (u32, UsageFact) {
     let fact = UsageFact {
         at: Instant(row.at),
         known_at: Instant(row.known),
-        user: row.user.map(code),
-        feature: code(row.feature),
+        user: row.user.map(|user| code(user) + more),
+        feature: code(row.feature) + more,
         quantity: row.quantity,
     };
     (code(row.account), fact)
 }
 
-fn subscription_fact(row: &SubscriptionRow) -> (u32, SubscriptionFact) {
+fn subscription_fact(row: &SubscriptionRow, more: u32) -> (u32, SubscriptionFact) {
     let fact = SubscriptionFact {
         effective_at: Instant(row.at),
         known_at: Instant(row.known),
         mrr: row.mrr,
-        plan: row.plan.map(code),
+        plan: row.plan.map(|plan| code(plan) + more),
         seats: row.seats,
         billing_period: row.annual.map(|annual| if annual { BillingPeriod::Annual } else { BillingPeriod::Monthly }),
         renews_at: row.renews.map(Instant),
@@ -334,13 +339,13 @@ fn subscription_fact(row: &SubscriptionRow) -> (u32, SubscriptionFact) {
     (code(row.account), fact)
 }
 
-fn nps_fact(row: &NpsRow) -> (u32, NpsFact) {
+fn nps_fact(row: &NpsRow, _: u32) -> (u32, NpsFact) {
     let fact =
         NpsFact { at: Instant(row.at), known_at: Instant(row.known), respondent: row.respondent, score: row.score };
     (code(row.account), fact)
 }
 
-fn invoice_fact(row: &InvoiceRow) -> (u32, InvoiceFact) {
+fn invoice_fact(row: &InvoiceRow, _: u32) -> (u32, InvoiceFact) {
     let fact = InvoiceFact {
         invoice: row.invoice,
         issued_at: Instant(row.at),
@@ -353,13 +358,13 @@ fn invoice_fact(row: &InvoiceRow) -> (u32, InvoiceFact) {
     (code(row.account), fact)
 }
 
-fn ticket_fact(row: &TicketRow) -> (u32, TicketFact) {
+fn ticket_fact(row: &TicketRow, more: u32) -> (u32, TicketFact) {
     let fact = TicketFact {
         ticket: row.ticket,
         opened_at: Instant(row.at),
         known_at: Instant(row.known),
         resolved_at: row.resolved.map(Instant),
-        category: row.category.map(code),
+        category: row.category.map(|category| code(category) + more),
         severe: row.severe,
     };
     (code(row.account), fact)

@@ -59,7 +59,8 @@ fn in_folder(folder: &Path) -> Option<PathBuf> {
     }
     let prefix = format!("{NAME}.");
     let entries = std::fs::read_dir(folder).ok()?.filter_map(Result::ok);
-    let last = entries.map(|entry| entry.file_name()).filter(|name| name.to_string_lossy().starts_with(&prefix)).max()?;
+    let last =
+        entries.map(|entry| entry.file_name()).filter(|name| name.to_string_lossy().starts_with(&prefix)).max()?;
     existing_file(&folder.join(last))
 }
 

@@ -4,7 +4,7 @@
 //! per category input (the empty text is missing), and gives `margin`, `probability`, `low` and `high`, each a double
 //! tensor of `[N, 1]`. A session runs one batch at a time and uses the threads that the run was given.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use bellwether_models::{Bundle, DesignBlock, FeatureBlock, HeadScores, Signature};
@@ -22,8 +22,6 @@ pub(crate) struct OnnxRuntimeEngine {
     texts: Vec<Vec<String>>,
     sessions: Vec<(String, Mutex<Session>)>,
     library: String,
-    // Sessions hold it too; here so that it is clear that it outlives them.
-    _environment: Environment,
 }
 
 /// An input or output error of onnxruntime for one target.
@@ -35,10 +33,7 @@ impl OnnxRuntimeEngine {
     /// Loads the library and the model of each target.
     pub(crate) fn start(bundle: &Bundle, asked: Option<&Path>, threads: usize) -> Result<Self, InferError> {
         let path = library::find(asked)?;
-        let broken = |reason: String| InferError::OnnxRuntimeLoad { path: path.clone(), reason };
-        let builder = ort::init_from(&path).map_err(|error| broken(error.to_string()))?;
-        let environment =
-            builder.with_name("bellwether").with_telemetry(false).build().map_err(|error| broken(error.to_string()))?;
+        let environment = environment(&path)?;
         let mut sessions = Vec::new();
         for head in bundle.heads() {
             let session = open_session(&environment, bundle, &head.target, threads)?;
@@ -47,7 +42,7 @@ impl OnnxRuntimeEngine {
         let signature = bundle.signature().clone();
         let texts = signature.category_inputs().map(|(_, _, levels)| texts_of_codes(levels)).collect();
         let library = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Self { signature, texts, sessions, library, _environment: environment })
+        Ok(Self { signature, texts, sessions, library })
     }
 
     /// The block as tensors, for the inputs that a session has.
@@ -109,6 +104,24 @@ impl Engine for OnnxRuntimeEngine {
         };
         self.sessions.iter().map(run).collect()
     }
+}
+
+/// The environment of the process: onnxruntime allows one, so it is made once, and with one library.
+fn environment(path: &Path) -> Result<Environment, InferError> {
+    static LOADED: Mutex<Option<(PathBuf, Environment)>> = Mutex::new(None);
+    let broken = |reason: String| InferError::OnnxRuntimeLoad { path: path.to_path_buf(), reason };
+    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((first, environment)) = loaded.as_ref() {
+        if first == path {
+            return Ok(environment.clone());
+        }
+        return Err(broken(format!("this process has already loaded {}", first.display())));
+    }
+    let builder = ort::init_from(path).map_err(|error| broken(error.to_string()))?;
+    let environment =
+        builder.with_name("bellwether").with_telemetry(false).build().map_err(|error| broken(error.to_string()))?;
+    *loaded = Some((path.to_path_buf(), environment.clone()));
+    Ok(environment)
 }
 
 fn open_session(

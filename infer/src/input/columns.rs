@@ -45,11 +45,7 @@ impl Columns {
     /// # Errors
     /// [`InferError::MissingColumns`] with all that are missing, [`InferError::WrongTypes`] with all that are wrong,
     /// [`InferError::Definition`] with all inputs that are defined otherwise than when the model was trained.
-    pub(crate) fn find(
-        file: &FeatureFile,
-        signature: &Signature,
-        observer: &dyn Observer,
-    ) -> Result<Self, InferError> {
+    pub(crate) fn find(file: &FeatureFile, signature: &Signature, observer: &dyn Observer) -> Result<Self, InferError> {
         let (columns, extra) = match_columns(&file.path, file.schema(), signature)?;
         if extra > 0 {
             observer.warning(&Warning::ExtraColumns { count: extra });
@@ -72,14 +68,8 @@ fn match_columns(path: &Path, schema: &Schema, signature: &Signature) -> Result<
     for (root, field) in schema.fields().iter().enumerate() {
         found.entry(field.name()).or_default().push(root);
     }
-    let mut wanted: Vec<(&str, &'static str, Accepts)> = vec![(ACCOUNT_ID, "text", is_text)];
-    if found.contains_key(AS_OF) {
-        wanted.push((AS_OF, "a date", is_date));
-    }
-    wanted.extend(signature.inputs.iter().map(|input| match input.kind {
-        InputKind::Numeric => (input.name.as_str(), "a number", is_number as Accepts),
-        InputKind::Category { .. } => (input.name.as_str(), "text", is_text as Accepts),
-    }));
+    let has_date = found.contains_key(AS_OF);
+    let wanted = wanted_columns(signature, has_date);
     let (mut missing, mut wrong, mut roots) = (Vec::new(), Vec::new(), Vec::new());
     for (name, expected, accepts) in &wanted {
         match found.get(name).map(Vec::as_slice) {
@@ -103,7 +93,6 @@ fn match_columns(path: &Path, schema: &Schema, signature: &Signature) -> Result<
     let mut sorted = roots.clone();
     sorted.sort_unstable();
     let positions: Vec<usize> = roots.iter().map(|root| sorted.partition_point(|other| other < root)).collect();
-    let has_date = found.contains_key(AS_OF);
     let columns = Columns {
         account: positions[0],
         as_of: has_date.then(|| positions[1]),
@@ -111,7 +100,20 @@ fn match_columns(path: &Path, schema: &Schema, signature: &Signature) -> Result<
         row_bytes: row_bytes(signature),
         roots: sorted,
     };
-    Ok((columns, schema.fields().len() - wanted.len()))
+    Ok((columns, schema.fields().len().saturating_sub(wanted.len())))
+}
+
+/// Name, what is expected in words, and what is accepted: the key, the date if there is one, the inputs.
+fn wanted_columns(signature: &Signature, has_date: bool) -> Vec<(&str, &'static str, Accepts)> {
+    let mut wanted: Vec<(&str, &'static str, Accepts)> = vec![(ACCOUNT_ID, "text", is_text)];
+    if has_date {
+        wanted.push((AS_OF, "a date", is_date));
+    }
+    wanted.extend(signature.inputs.iter().map(|input| match input.kind {
+        InputKind::Numeric => (input.name.as_str(), "a number", is_number as Accepts),
+        InputKind::Category { .. } => (input.name.as_str(), "text", is_text as Accepts),
+    }));
+    wanted
 }
 
 /// Whether a column of this type can be read as what is wanted.
@@ -123,8 +125,7 @@ fn is_text(kind: &DataType) -> bool {
 }
 
 fn is_number(kind: &DataType) -> bool {
-    kind.is_integer()
-        || matches!(kind, DataType::Float32 | DataType::Float64 | DataType::Boolean | DataType::Null)
+    kind.is_integer() || matches!(kind, DataType::Float32 | DataType::Float64 | DataType::Boolean | DataType::Null)
 }
 
 fn is_date(kind: &DataType) -> bool {
@@ -138,11 +139,7 @@ fn row_bytes(signature: &Signature) -> u64 {
 }
 
 /// Each definition digest in the file against that of the signature.
-fn compare_definitions(
-    file: &FeatureFile,
-    signature: &Signature,
-    observer: &dyn Observer,
-) -> Result<(), InferError> {
+fn compare_definitions(file: &FeatureFile, signature: &Signature, observer: &dyn Observer) -> Result<(), InferError> {
     let Some(facts) = &file.facts else {
         observer.warning(&Warning::NoMetadata);
         return Ok(());
@@ -191,7 +188,9 @@ mod tests {
 
     fn signature() -> Signature {
         let plan = InputKind::Category { levels: vec!["a".into()] };
-        Signature { inputs: vec![input("plan", plan), input("mrr", InputKind::Numeric), input("seats", InputKind::Numeric)] }
+        Signature {
+            inputs: vec![input("plan", plan), input("mrr", InputKind::Numeric), input("seats", InputKind::Numeric)],
+        }
     }
 
     fn schema(columns: &[(&str, DataType)]) -> Schema {

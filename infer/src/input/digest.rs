@@ -70,7 +70,12 @@ pub(super) fn verify_beside(path: &Path, found: &str) -> Result<Option<String>, 
     };
     let expected = parse(&text, path).map_err(|found| InferError::DigestFile { path: digest_path.clone(), found })?;
     if expected != found {
-        return Err(InferError::InputDigest { path: path.to_path_buf(), digest_path, expected, found: found.to_owned() });
+        return Err(InferError::InputDigest {
+            path: path.to_path_buf(),
+            digest_path,
+            expected,
+            found: found.to_owned(),
+        });
     }
     Ok(None)
 }

@@ -6,6 +6,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
@@ -38,6 +39,7 @@ impl OutputFolder {
         let leftovers = remove_leftovers(&staging)?;
         fs::create_dir_all(&staging).map_err(|error| InferError::io(&staging, "create the staging folder", error))?;
         try_exchange(root, &staging)?;
+        one_device(root)?;
         Ok(Self { root: root.to_path_buf(), leftovers, _lock: lock })
     }
 
@@ -106,6 +108,20 @@ fn try_exchange(root: &Path, staging: &Path) -> Result<(), InferError> {
     }
 }
 
+/// A folder below the output folder that lies on another disk could not be renamed into.
+fn one_device(root: &Path) -> Result<(), InferError> {
+    let device = |path: &Path| fs::metadata(path).map(|status| status.dev());
+    let own = device(root).map_err(|error| InferError::io(root, "look at", error))?;
+    for folder in ["scores", "scores/v1", "runs", "quarantine"] {
+        let path = root.join(folder);
+        if device(&path).is_ok_and(|other| other != own) {
+            let file_system = format!("another one ({})", file_system_name(&path));
+            return Err(InferError::FileSystem { path, file_system });
+        }
+    }
+    Ok(())
+}
+
 /// Swaps two folders in one step of the file system.
 pub(super) fn exchange(one: &Path, other: &Path) -> Result<(), Errno> {
     renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)
@@ -154,6 +170,16 @@ mod tests {
         assert_eq!(fs::read_dir(second.staging()).unwrap().count(), 0);
         drop(second);
         assert!(!folder.path().join(STAGING).exists());
+    }
+
+    #[test]
+    fn folders_on_another_disk_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        // Where there is no second file system, there is nothing to refuse.
+        let Ok(other) = tempfile::tempdir_in("/dev/shm") else { return };
+        let two = fs::metadata(folder.path()).unwrap().dev() != fs::metadata(other.path()).unwrap().dev();
+        std::os::unix::fs::symlink(other.path(), folder.path().join("scores")).unwrap();
+        assert_eq!(matches!(OutputFolder::open(folder.path()), Err(InferError::FileSystem { .. })), two);
     }
 
     #[test]

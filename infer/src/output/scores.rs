@@ -98,7 +98,11 @@ impl ScoresWriter {
 }
 
 /// A writer of our own files.
-pub(super) fn parquet_writer(path: &Path, schema: &SchemaRef, mode: u32) -> Result<ArrowWriter<OutputFile>, InferError> {
+pub(super) fn parquet_writer(
+    path: &Path,
+    schema: &SchemaRef,
+    mode: u32,
+) -> Result<ArrowWriter<OutputFile>, InferError> {
     let level = ZstdLevel::try_new(ZSTD_LEVEL).map_err(|error| InferError::writing(path, error))?;
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))

@@ -1,7 +1,7 @@
 //! One batch: from columns of the file to rows of the scores. This is what a worker does; it knows no other batch.
 
-use arrow_array::cast::AsArray;
 use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
 use bellwether_models::policy::{Band, ResolvedPolicy, StatusReason, status};
 use bellwether_models::scores::{REASONS, ScoreBatchBuilder, ScoreRow, ScoresError, TargetScore};
 use bellwether_models::{
@@ -69,9 +69,10 @@ impl<'a> BatchScorer<'a> {
         let block = &converted.block;
         let design = DesignBlock::new(signature, block)?;
         let heads = self.engine.score(block, &design)?;
-        let ids = batch.column(self.columns.account).as_string_view_opt().ok_or_else(|| InferError::Internal {
-            reason: "account_id changed its type".to_owned(),
-        })?;
+        let ids = batch
+            .column(self.columns.account)
+            .as_string_view_opt()
+            .ok_or_else(|| InferError::Internal { reason: "account_id changed its type".to_owned() })?;
         let mut builder = ScoreBatchBuilder::new(&self.targets);
         let mut tally = Tally::new(self.bundle);
         for row in 0..block.rows {

@@ -27,7 +27,7 @@ pub(super) struct Manifest<'a> {
     pub(super) started_at: String,
     pub(super) finished_at: String,
     pub(super) tool: Tool,
-    pub(super) engine: String,
+    pub(super) engine: &'a str,
     pub(super) threads: usize,
     pub(super) batch_rows: usize,
     pub(super) reasons: ReasonChoice,
@@ -41,7 +41,7 @@ pub(super) struct Manifest<'a> {
     pub(super) infinite_values: BTreeMap<&'a str, u64>,
     pub(super) missing_tables: &'a [String],
     pub(super) table_ages_hours: BTreeMap<&'a str, f64>,
-    pub(super) drift: Vec<DriftRecord>,
+    pub(super) drift: &'a [DriftRecord],
 }
 
 /// What wrote the run.

@@ -1,8 +1,10 @@
 //! Scoring a base: from a request to a published partition.
 
 mod batch;
+mod describe;
 mod manifest;
 mod pipeline;
+mod recorder;
 mod run;
 mod stream;
 mod tally;

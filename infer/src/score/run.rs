@@ -1,25 +1,23 @@
 //! The order of a run, from the lock to the last rename.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
 
 use bellwether_models::{Bundle, scores};
 use chrono::{DateTime, Utc};
 
 use super::batch::BatchScorer;
-use super::manifest::{CHECKS, FORMAT, FileRecord, Latest, Manifest, ModelRecord, RunResults, Tool, timestamp};
+use super::describe::Finished;
+use super::recorder::Recorder;
 use super::stream::RowStream;
 use super::tally::{DriftRecord, LARGE_SHIFT, LEAST_ROWS_FOR_DRIFT, Tally};
 use super::{Counts, ScoreRequest, ScoreSummary, pipeline};
 use crate::bundle;
 use crate::engine;
 use crate::error::InferError;
-use crate::exit::ExitCode;
 use crate::input::{Columns, FeatureFile, KeyPlan, Order, Rule};
-use crate::observe::{Observer, Stage, Stop};
-use crate::output::{OutputFolder, Publication, QuarantineWriter, ScoresWriter, Staged, Written, write_json};
-use crate::warning::{Warning, WarningRecord};
+use crate::observe::{Observer, Stage};
+use crate::output::{OutputFolder, Publication, QuarantineWriter, ScoresWriter, Staged, Written};
+use crate::warning::Warning;
 
 /// Scores a base and publishes the scores, or publishes nothing.
 ///
@@ -27,7 +25,7 @@ use crate::warning::{Warning, WarningRecord};
 /// Every [`InferError`]; [`InferError::exit_code`] is what the process should exit with.
 pub fn run(request: &ScoreRequest, observer: &dyn Observer) -> Result<ScoreSummary, InferError> {
     let started_at = Utc::now();
-    let observer = Recorder { inner: observer, warnings: Mutex::default() };
+    let observer = Recorder::new(observer);
     let output = OutputFolder::open(&request.out)?;
     if output.leftovers > 0 {
         observer.warning(&Warning::Leftovers { count: output.leftovers });
@@ -41,62 +39,68 @@ pub fn run(request: &ScoreRequest, observer: &dyn Observer) -> Result<ScoreSumma
     let plan = KeyPlan::read(&file, &columns, request.as_of, &request.limits, &observer)?;
     warn_of_keys(&plan, &observer);
     let run = Run { request, bundle: &bundle, file: &file, columns: &columns, plan: &plan, observer: &observer };
-    let run_id = format!("{}-{}", started_at.format("%Y%m%dT%H%M%S%3fZ"), &file.sha256[..8]);
-    let staged = Staged::create(&output, &run_id)?;
-    let scored = run.score(engine.as_ref(), &staged)?;
-    let counts = run.counts(&scored.tally);
-    counts.check()?;
-    let drift = scored.tally.drift(&bundle);
-    run.warn_of_values(&scored.tally, &drift);
-    observer.stage(Stage::Publish);
-    let publication = Publication::of(plan.as_of, &run_id);
-    let finished =
-        Finished { run_id: &run_id, started_at, engine: engine.name(), counts, drift, scored: &scored, publication: &publication };
-    run.describe(&finished, &staged)?;
-    observer.check_stop()?;
-    publication.publish(&output, &staged)?;
-    Ok(ScoreSummary {
-        as_of: plan.as_of.to_string(),
-        model: bundle.identity(),
-        engine: finished.engine,
-        counts,
-        scores: output.root.join(&publication.scores),
-        run: output.root.join(&publication.run),
-        quarantine: scored.quarantine.as_ref().map(|_| output.root.join(&publication.quarantine)),
-        warnings: observer.records(),
-        run_id,
-    })
+    run.publish(engine.as_ref(), &output, started_at)
 }
 
 /// What a run works on.
-struct Run<'a> {
-    request: &'a ScoreRequest,
-    bundle: &'a Bundle,
-    file: &'a FeatureFile,
-    columns: &'a Columns,
-    plan: &'a KeyPlan,
-    observer: &'a Recorder<'a>,
+pub(super) struct Run<'a> {
+    pub(super) request: &'a ScoreRequest,
+    pub(super) bundle: &'a Bundle,
+    pub(super) file: &'a FeatureFile,
+    pub(super) columns: &'a Columns,
+    pub(super) plan: &'a KeyPlan,
+    pub(super) observer: &'a Recorder<'a>,
 }
 
 /// What scoring left in staging.
-struct Scored {
-    tally: Tally,
-    part: Written,
-    quarantine: Option<Written>,
-}
-
-/// What is told about a finished run.
-struct Finished<'a> {
-    run_id: &'a str,
-    started_at: DateTime<Utc>,
-    engine: String,
-    counts: Counts,
-    drift: Vec<DriftRecord>,
-    scored: &'a Scored,
-    publication: &'a Publication,
+pub(super) struct Scored {
+    pub(super) tally: Tally,
+    pub(super) part: Written,
+    pub(super) quarantine: Option<Written>,
 }
 
 impl Run<'_> {
+    /// Scores, checks the counts, describes, and publishes.
+    fn publish(
+        &self,
+        engine: &dyn engine::Engine,
+        output: &OutputFolder,
+        started_at: DateTime<Utc>,
+    ) -> Result<ScoreSummary, InferError> {
+        let run_id = format!("{}-{}", started_at.format("%Y%m%dT%H%M%S%3fZ"), &self.file.sha256[..8]);
+        let staged = Staged::create(output, &run_id)?;
+        let scored = self.score(engine, &staged)?;
+        let counts = self.counts(&scored.tally);
+        counts.check()?;
+        let drift = scored.tally.drift(self.bundle);
+        self.warn_of_values(&scored.tally, &drift);
+        self.observer.stage(Stage::Publish);
+        let (publication, engine) = (Publication::of(self.plan.as_of, &run_id), engine.name());
+        let finished = Finished {
+            run_id: &run_id,
+            started_at,
+            engine: &engine,
+            counts,
+            drift: &drift,
+            scored: &scored,
+            publication: &publication,
+        };
+        self.describe(&finished, &staged)?;
+        self.observer.check_stop()?;
+        publication.publish(output, &staged)?;
+        Ok(ScoreSummary {
+            as_of: self.plan.as_of.to_string(),
+            model: self.bundle.identity(),
+            engine,
+            counts,
+            scores: output.root.join(&publication.scores),
+            run: output.root.join(&publication.run),
+            quarantine: scored.quarantine.as_ref().map(|_| output.root.join(&publication.quarantine)),
+            warnings: self.observer.records(),
+            run_id,
+        })
+    }
+
     /// The second pass: every good row of the date is scored and written to staging.
     fn score(&self, engine: &dyn engine::Engine, staged: &Staged) -> Result<Scored, InferError> {
         self.observer.stage(Stage::Score);
@@ -149,85 +153,6 @@ impl Run<'_> {
             self.observer.warning(&Warning::Drift { inputs });
         }
     }
-
-    /// Writes manifest, results and `latest.json` into staging.
-    fn describe(&self, finished: &Finished<'_>, staged: &Staged) -> Result<(), InferError> {
-        let as_of = self.plan.as_of.to_string();
-        let (run_id, publication) = (finished.run_id, finished.publication);
-        let warnings = self.observer.records();
-        write_json(&staged.run().join("manifest.json"), &self.manifest(finished, &as_of))?;
-        let results = RunResults {
-            format: FORMAT,
-            run_id,
-            as_of: &as_of,
-            exit_code: ExitCode::Done.code(),
-            status: "success",
-            checks: &CHECKS,
-            warnings: &warnings,
-        };
-        write_json(&staged.run().join("run_results.json"), &results)?;
-        let latest = Latest {
-            format: FORMAT,
-            run_id,
-            as_of: &as_of,
-            model: self.bundle.identity(),
-            scores: publication.scores.display().to_string(),
-            manifest: publication.run.join("manifest.json").display().to_string(),
-        };
-        write_json(&staged.latest(), &latest).map(drop)
-    }
-
-    fn manifest<'b>(&'b self, finished: &'b Finished<'_>, as_of: &'b str) -> Manifest<'b> {
-        let (request, scored, counts) = (self.request, finished.scored, finished.counts);
-        let signature = self.bundle.signature();
-        let numeric = signature.numeric_inputs().map(|(_, input)| input.name.as_str());
-        let categories = signature.category_inputs().map(|(_, input, _)| input.name.as_str());
-        let facts = self.file.facts.as_ref();
-        let input = FileRecord {
-            path: self.file.path.display().to_string(),
-            bytes: self.file.bytes,
-            rows: self.file.rows,
-            sha256: self.file.sha256.clone(),
-        };
-        let part: PathBuf = finished.publication.scores.join("part-00000.parquet");
-        let mut outputs =
-            vec![FileRecord::written(&part, &scored.part, counts.scored + counts.partial + counts.not_scored)];
-        if let Some(written) = &scored.quarantine {
-            let path = finished.publication.quarantine.join("features.parquet");
-            outputs.push(FileRecord::written(&path, written, self.plan.bad.len() as u64));
-        }
-        Manifest {
-            format: FORMAT,
-            run_id: finished.run_id,
-            as_of,
-            exit_code: ExitCode::Done.code(),
-            started_at: timestamp(finished.started_at),
-            finished_at: timestamp(Utc::now()),
-            tool: Tool::this(),
-            engine: finished.engine.clone(),
-            threads: request.threads.get(),
-            batch_rows: request.batch_rows.get(),
-            reasons: request.reasons,
-            model: ModelRecord::of(self.bundle, &request.bundle),
-            inputs: vec![input],
-            outputs,
-            counts,
-            status_reasons: &scored.tally.status_reasons,
-            cut_offs: self.bundle.policy(),
-            unknown_categories: above_zero(categories, &scored.tally.unknown),
-            infinite_values: above_zero(numeric, &scored.tally.infinite),
-            missing_tables: facts.map_or(&[], |facts| &facts.missing_tables),
-            table_ages_hours: facts
-                .into_iter()
-                .flat_map(|facts| facts.table_ages_hours.iter().map(|(table, hours)| (table.as_str(), *hours)))
-                .collect(),
-            drift: finished.drift.clone(),
-        }
-    }
-}
-
-fn above_zero<'a>(names: impl Iterator<Item = &'a str>, counts: &[u64]) -> BTreeMap<&'a str, u64> {
-    names.zip(counts.iter().copied()).filter(|(_, count)| *count > 0).collect()
 }
 
 fn warn_of_keys(plan: &KeyPlan, observer: &dyn Observer) {
@@ -243,39 +168,4 @@ fn warn_of_keys(plan: &KeyPlan, observer: &dyn Observer) {
     }
     let rules: Vec<String> = by_rule.iter().map(|(rule, count)| format!("{}: {count}", rule.code())).collect();
     observer.warning(&Warning::Quarantined { rows: plan.bad.len() as u64, rules: rules.join(", ") });
-}
-
-/// Passes everything on, and remembers the warnings for `run_results.json`.
-struct Recorder<'a> {
-    inner: &'a dyn Observer,
-    warnings: Mutex<Vec<WarningRecord>>,
-}
-
-impl Recorder<'_> {
-    fn records(&self) -> Vec<WarningRecord> {
-        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn check_stop(&self) -> Result<(), InferError> {
-        self.stop().map_or(Ok(()), |stop| Err(InferError::Stopped { stop }))
-    }
-}
-
-impl Observer for Recorder<'_> {
-    fn stage(&self, stage: Stage) {
-        self.inner.stage(stage);
-    }
-
-    fn progress(&self, done: u64, total: u64) {
-        self.inner.progress(done, total);
-    }
-
-    fn warning(&self, warning: &Warning) {
-        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(WarningRecord::from(warning));
-        self.inner.warning(warning);
-    }
-
-    fn stop(&self) -> Option<Stop> {
-        self.inner.stop()
-    }
 }

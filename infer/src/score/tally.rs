@@ -81,7 +81,8 @@ impl Tally {
             let (shares, missing) = reference.shares_of(column);
             add_shares(counts, &shares, missing, block.rows);
         }
-        for ((counts, reference), codes) in self.categories.iter_mut().zip(&reference.categories).zip(&block.categories) {
+        for ((counts, reference), codes) in self.categories.iter_mut().zip(&reference.categories).zip(&block.categories)
+        {
             let (shares, missing) = reference.shares_of(codes);
             add_shares(counts, &shares, missing, block.rows);
         }
@@ -121,7 +122,10 @@ impl Tally {
         let outputs = reference.outputs.iter().map(|output| (&output.target, &output.shares, 0.0));
         let expected = numeric.chain(categories).chain(outputs);
         let counts = self.numeric.iter().chain(&self.categories).chain(&self.outputs);
-        expected.zip(counts).filter_map(|((name, shares, missing), counts)| self.record(name, shares, missing, counts)).collect()
+        expected
+            .zip(counts)
+            .filter_map(|((name, shares, missing), counts)| self.record(name, shares, missing, counts))
+            .collect()
     }
 
     fn record(&self, name: &str, shares: &[f64], missing: f64, counts: &[u64]) -> Option<DriftRecord> {

@@ -8,7 +8,8 @@ use thiserror::Error;
 use crate::ModelError;
 use crate::onnx::OnnxError;
 
-/// A bundle that is not taken. Apart from [`BundleError::Io`] and [`BundleError::Exists`], the model is refused (exit 4).
+/// A bundle that is not taken. Apart from [`BundleError::Io`] and [`BundleError::Exists`], the model is refused (exit
+/// 4).
 #[derive(Debug, Error, Diagnostic)]
 pub enum BundleError {
     /// The file system refused.
@@ -33,7 +34,9 @@ pub enum BundleError {
     #[error("bundle {}: expected {expected}, found {found}", path.display())]
     #[diagnostic(
         code(bellwether::bundle::files),
-        help("a bundle holds exactly the files that bundle.json lists; copy the whole folder again, and nothing into it")
+        help(
+            "a bundle holds exactly the files that bundle.json lists; copy the whole folder again, and nothing into it"
+        )
     )]
     Files {
         /// The bundle.

@@ -141,7 +141,8 @@ pub(crate) fn encode(signature: &Signature, targets: &[&str], golden: &Golden) -
         }
     }
     let refuse = |reason: String| BundleError::GoldenFile { reason };
-    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(|error| refuse(error.to_string()))?;
+    let batch =
+        RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(|error| refuse(error.to_string()))?;
     let properties = WriterProperties::builder().set_created_by("bellwether".to_owned()).build();
     let mut bytes = Vec::new();
     let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties))
@@ -157,7 +158,8 @@ fn tensors(scores: &HeadScores) -> [&[f64]; 4] {
 /// Reads `golden.parquet` of this signature and these targets.
 pub(crate) fn decode(signature: &Signature, targets: &[&str], bytes: Vec<u8>) -> Result<Golden, BundleError> {
     let refuse = |reason: String| BundleError::GoldenFile { reason };
-    let builder = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).map_err(|error| refuse(error.to_string()))?;
+    let builder =
+        ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).map_err(|error| refuse(error.to_string()))?;
     let rows = builder.metadata().file_metadata().num_rows();
     let rows = usize::try_from(rows).ok().filter(|rows| (1..=MAX_ROWS).contains(rows));
     let rows = rows.ok_or_else(|| refuse("expected 1 to 100,000 rows".to_owned()))?;
@@ -178,7 +180,8 @@ pub(crate) fn decode(signature: &Signature, targets: &[&str], bytes: Vec<u8>) ->
             InputKind::Category { .. } => categories.push(codes_of(&batch, position, input)?),
         }
     }
-    let block = FeatureBlock::new(signature, rows, numeric, categories).map_err(BundleError::model("golden.parquet"))?;
+    let block =
+        FeatureBlock::new(signature, rows, numeric, categories).map_err(BundleError::model("golden.parquet"))?;
     let mut outputs = (signature.inputs.len()..expected).map(|position| doubles_of(&batch, position));
     let mut scores = Vec::with_capacity(targets.len());
     for _ in targets {

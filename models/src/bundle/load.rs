@@ -38,9 +38,9 @@ struct Files {
 }
 
 impl Bundle {
-    /// Loads a bundle and checks, in this order: that `bundle.json` is the one that `bundle.sha256` names, that its format
-    /// is known, that the folder holds exactly the listed files (no link, no folder, nothing else), every digest, signature,
-    /// models, policy, reference, and that the native scorer gives the golden rows' outputs.
+    /// Loads a bundle and checks, in this order: that `bundle.json` is the one that `bundle.sha256` names, that its
+    /// format is known, that the folder holds exactly the listed files (no link, no folder, nothing else), every
+    /// digest, signature, models, policy, reference, and that the native scorer gives the golden rows' outputs.
     ///
     /// # Errors
     /// [`BundleError`] with the first rule that is broken.
@@ -65,7 +65,19 @@ impl Bundle {
         let golden = golden::decode(&signature, &targets, files.take("golden.parquet")?)?;
         check_golden(&targets, &scorers, &golden)?;
         let backtest = files.optional_json("backtest.json")?;
-        Ok(Self { manifest, digest, signature, signals, policy, heads, onnx_models, scorers, reference, golden, backtest })
+        Ok(Self {
+            manifest,
+            digest,
+            signature,
+            signals,
+            policy,
+            heads,
+            onnx_models,
+            scorers,
+            reference,
+            golden,
+            backtest,
+        })
     }
 }
 

@@ -1,8 +1,8 @@
 //! A model bundle: a folder with everything that scoring needs and nothing that could run.
 //!
 //! There is no code, no pickle, no clock time, no account and no raw row in it. A bundle is one thing: `bundle.sha256`
-//! names `bundle.json`, which names every other file, and the first twelve digits of that digest are part of the model's
-//! identity in every row that it scores. It is loaded whole or refused whole, before a single row is read.
+//! names `bundle.json`, which names every other file, and the first twelve digits of that digest are part of the
+//! model's identity in every row that it scores. It is loaded whole or refused whole, before a single row is read.
 
 mod error;
 mod golden;

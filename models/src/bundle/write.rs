@@ -57,8 +57,9 @@ pub struct WrittenBundle {
 
 /// Writes a bundle to `folder`, which must not exist or be empty.
 ///
-/// The files are written beside it, loaded again with every check of [`Bundle::load`], flushed to disk and moved into place
-/// with one rename, so that a reader sees all of it or nothing. The same contents and version give the same bytes.
+/// The files are written beside it, loaded again with every check of [`Bundle::load`], flushed to disk and moved into
+/// place with one rename, so that a reader sees all of it or nothing. The same contents and version give the same
+/// bytes.
 ///
 /// # Errors
 /// [`BundleError`] when the parts do not fit together, when a folder is in the way or when the file system refuses.
@@ -176,8 +177,8 @@ fn check(contents: &BundleContents) -> Result<(), BundleError> {
 
 /// Indented, so that people can read and compare it, with a line end.
 fn json(file: &str, value: &impl Serialize) -> Result<Vec<u8>, BundleError> {
-    let mut bytes = serde_json::to_vec_pretty(value)
-        .map_err(|source| BundleError::Json { path: PathBuf::from(file), source })?;
+    let mut bytes =
+        serde_json::to_vec_pretty(value).map_err(|source| BundleError::Json { path: PathBuf::from(file), source })?;
     bytes.push(b'\n');
     Ok(bytes)
 }

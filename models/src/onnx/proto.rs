@@ -1,7 +1,7 @@
 //! The part of ONNX's protocol buffers that our models use, by hand (field numbers from onnx.proto, IR version 8).
 //!
-//! Scalars that proto2 tracks the presence of are `Option`, so that a written 0 is present. Fields that are not listed here
-//! are dropped on reading, and the reader's comparison of bytes then refuses the file.
+//! Scalars that proto2 tracks the presence of are `Option`, so that a written 0 is present. Fields that are not listed
+//! here are dropped on reading, and the reader's comparison of bytes then refuses the file.
 
 use prost::Message;
 

@@ -298,7 +298,8 @@ impl<'a> TreeLists<'a> {
             }
             let cover = self.cover[at];
             let node = if self.is_leaf[at] {
-                let value = leaves.next().ok_or_else(|| OnnxError::form("tree operator", "a weight per leaf", "fewer"))?;
+                let value =
+                    leaves.next().ok_or_else(|| OnnxError::form("tree operator", "a weight per leaf", "fewer"))?;
                 Node::Leaf { value: *value, cover }
             } else {
                 Node::Split {

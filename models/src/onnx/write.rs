@@ -1,11 +1,11 @@
 //! From a head to an ONNX graph.
 //!
-//! Everything is 64-bit from the margin on, and linear models entirely, so that runtimes agree to the last few bits. Tree
-//! operators are 32-bit by definition; leaves that lie on an exact grid ([`crate::TreeEnsemble::with_exact_sums`]) make
-//! that a matter of no consequence.
+//! Everything is 64-bit from the margin on, and linear models entirely, so that runtimes agree to the last few bits.
+//! Tree operators are 32-bit by definition; leaves that lie on an exact grid ([`crate::TreeEnsemble::with_exact_sums`])
+//! make that a matter of no consequence.
 //!
-//! Indicators are `Equal(code, 0..=levels)` and not `OneHot`: an index out of range is all zeros by the specification, but
-//! a comparison needs no specification to be read.
+//! Indicators are `Equal(code, 0..=levels)` and not `OneHot`: an index out of range is all zeros by the specification,
+//! but a comparison needs no specification to be read.
 
 use prost::Message;
 
@@ -19,9 +19,9 @@ use crate::{
 
 /// Writes a head as a self-contained ONNX model.
 ///
-/// Inputs: `numeric`, float `[N, F]` with NaN as missing (absent when the signature has no numbers), and per category input
-/// one string tensor `[N, 1]` of its name with `""` as null. Outputs: `margin`, `probability`, `low`, `high`, double
-/// `[N, 1]`. The same head gives the same bytes.
+/// Inputs: `numeric`, float `[N, F]` with NaN as missing (absent when the signature has no numbers), and per category
+/// input one string tensor `[N, 1]` of its name with `""` as null. Outputs: `margin`, `probability`, `low`, `high`,
+/// double `[N, 1]`. The same head gives the same bytes.
 ///
 /// # Errors
 /// [`ModelError`] when the head breaks a rule or does not fit the signature.
@@ -144,7 +144,8 @@ fn add_transformed(builder: &mut GraphBuilder, model: &LinearModel, design: &str
     let columns = builder.integers("linear/column", &[columns.len()], &columns);
     let fills: Vec<f64> = terms.iter().map(|term| term.fill).collect();
     let fills = builder.doubles("linear/fill", &[1, fills.len()], &fills);
-    let gathered = builder.node_with("Gather", &[design, &columns], &inner("linear/gathered"), vec![integer("axis", 1)]);
+    let gathered =
+        builder.node_with("Gather", &[design, &columns], &inner("linear/gathered"), vec![integer("axis", 1)]);
     let missing = builder.node("IsNaN", &[&gathered], &inner("linear/missing"));
     let double = |builder: &mut GraphBuilder, from: &str, name: &str| {
         builder.node_with("Cast", &[from], &inner(name), vec![cast_to(data_type::DOUBLE)])
@@ -275,9 +276,9 @@ fn add_calibration(builder: &mut GraphBuilder, calibration: &Calibration) {
     builder.node("Max", &[&high, "probability"], "high");
 }
 
-/// A piecewise linear curve of `margin`, `sum_k y_k h_k(m)` with hat functions
-/// `h_k = clamp01((m - m_(k-1)) / (m_k - m_(k-1))) - clamp01((m - m_k) / (m_(k+1) - m_k))`, where the first term of the first
-/// hat is 1 and the second term of the last is 0. The hats add up to 1, so a curve stays between its knots.
+/// A piecewise linear curve of `margin`, `sum_k y_k h_k(m)` with hat functions `h_k = clamp01((m - m_(k-1)) / (m_k -
+/// m_(k-1))) - clamp01((m - m_k) / (m_(k+1) - m_k))`, where the first term of the first hat is 1 and the second term of
+/// the last is 0. The hats add up to 1, so a curve stays between its knots.
 fn add_curve(builder: &mut GraphBuilder, curve: &PiecewiseLinear, place: &str, output: &str) {
     let name = |part: &str| format!("{place}/{part}");
     let margins: Vec<f64> = curve.knots.iter().map(|knot| knot.margin).collect();
@@ -300,10 +301,8 @@ fn add_curve(builder: &mut GraphBuilder, curve: &PiecewiseLinear, place: &str, o
         let part = builder.node("Sub", &[&within, &from], &inner(&name("part")));
         let width = builder.node("Sub", &[&to, &from], &inner(&name("width")));
         let share = builder.node("Div", &[&part, &width], &inner(&name("share")));
-        let rising =
-            builder.node_with("Concat", &[&all, &share], &inner(&name("rising")), vec![integer("axis", 1)]);
-        let falling =
-            builder.node_with("Concat", &[&share, &none], &inner(&name("falling")), vec![integer("axis", 1)]);
+        let rising = builder.node_with("Concat", &[&all, &share], &inner(&name("rising")), vec![integer("axis", 1)]);
+        let falling = builder.node_with("Concat", &[&share, &none], &inner(&name("falling")), vec![integer("axis", 1)]);
         builder.node("Sub", &[&rising, &falling], &inner(&name("hats")))
     };
     builder.node("MatMul", &[&hats, &heights], output);

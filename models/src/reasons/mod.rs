@@ -1,9 +1,9 @@
 //! Why a probability is what it is: exact contributions per input, and the sentences made of them.
 //!
-//! The margin is explained exactly: Shapley values for trees (see the `treeshap` module for the game that is played), and
-//! `weight * (standardised value - its training mean)` for linear models. Where a model fills missing values, the filled
-//! value is what is explained. Calibration is monotone, so the way from the base probability to the account's is shared out
-//! in proportion to the contributions to the margin:
+//! The margin is explained exactly: Shapley values for trees (see the `treeshap` module for the game that is played),
+//! and `weight * (standardised value - its training mean)` for linear models. Where a model fills missing values, the
+//! filled value is what is explained. Calibration is monotone, so the way from the base probability to the account's is
+//! shared out in proportion to the contributions to the margin:
 //!
 //! `effect_i = phi_i * (p - p0) / (m - m0)`, with the calibrator's slope where `m = m0`.
 //!
@@ -12,7 +12,7 @@
 mod text;
 mod treeshap;
 
-pub use text::{Reason, SignalBook, top_reasons};
+pub use text::{NOT_KNOWN, Reason, SignalBook, top_reasons, write_value};
 
 use crate::{Calibration, DesignBlock, Head, LinearModel, MarginModel, ModelError, Signature};
 use treeshap::ShapleyTrees;

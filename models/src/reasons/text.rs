@@ -82,8 +82,8 @@ impl SignalBook {
 
 /// The reasons that move a row's probability most, by `|effect|` descending, ties by idea; at most `limit`.
 ///
-/// Ideas without effect are not reasons. `explanation` and `block` must be of the signature that the book was made of; a
-/// row or column that is not there reads as missing.
+/// Ideas without effect are not reasons. `explanation` and `block` must be of the signature that the book was made of;
+/// a row or column that is not there reads as missing.
 #[must_use]
 pub fn top_reasons(
     book: &SignalBook,
@@ -284,24 +284,17 @@ mod tests {
             card("late", "payments.late", Unit::Days, "invoices are {value} late", Some(2.0)),
             card("idle", "usage.idle", Unit::Days, "last use: {value} ago", Some(1.0)),
         ];
-        let block = FeatureBlock::new(
-            &signature,
-            1,
-            vec![vec![-0.3], vec![0.1], vec![f32::NAN], vec![1.0]],
-            vec![vec![1]],
-        )
-        .expect("fits");
+        let block =
+            FeatureBlock::new(&signature, 1, vec![vec![-0.3], vec![0.1], vec![f32::NAN], vec![1.0]], vec![vec![1]])
+                .expect("fits");
         let book = SignalBook::new(&signature, &cards);
         let reasons = top_reasons(&book, &explained(&[0.5, -0.11, 0.4, 0.0, -0.4]), &block, 0, 5);
-        let found: Vec<(&str, &str)> = reasons.iter().map(|reason| (reason.id.as_str(), reason.text.as_str())).collect();
+        let found: Vec<(&str, &str)> =
+            reasons.iter().map(|reason| (reason.id.as_str(), reason.text.as_str())).collect();
         let events = "events in the last 28 days fell 30 % against the 28 days before";
         assert_eq!(
             found,
-            [
-                ("payments.late:?", "invoices are not known late"),
-                ("plan:=", "plan: pro"),
-                ("usage.change:-", events),
-            ]
+            [("payments.late:?", "invoices are not known late"), ("plan:=", "plan: pro"), ("usage.change:-", events),]
         );
         assert!((reasons[2].effect - 0.039).abs() < 1e-12);
         assert_eq!(top_reasons(&book, &explained(&[0.5, -0.11, 0.4, 0.0, -0.4]), &block, 0, 1).len(), 1);

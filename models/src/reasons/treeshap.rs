@@ -1,19 +1,20 @@
 //! Exact path-dependent Shapley values of a tree ensemble's margin.
 //!
-//! The game (Lundberg, Erion and Lee 2018, "Consistent individualized feature attribution for tree ensembles", Algorithm 1):
-//! a coalition knows the values of its design columns; at a split on any other column both sides are taken, in proportion
-//! to their covers. For one leaf with value `v` the game is a product over the distinct columns `j` on its path: a known
-//! column contributes `o_j`, 1 if the row passes every split of that column on the way and 0 if not, and an unknown one
-//! `z_j`, the product of its cover shares. The Shapley value of a product game is an integral over how much is known,
+//! The game (Lundberg, Erion and Lee 2018, "Consistent individualized feature attribution for tree ensembles",
+//! Algorithm 1): a coalition knows the values of its design columns; at a split on any other column both sides are
+//! taken, in proportion to their covers. For one leaf with value `v` the game is a product over the distinct columns
+//! `j` on its path: a known column contributes `o_j`, 1 if the row passes every split of that column on the way and 0
+//! if not, and an unknown one `z_j`, the product of its cover shares. The Shapley value of a product game is an
+//! integral over how much is known,
 //!
 //! `phi_j = v (o_j - z_j) integral_0^1 prod_{i != j} (t o_i + (1 - t) z_i) dt`,
 //!
-//! because `integral t^s (1-t)^(d-1-s) dt = s! (d-1-s)! / d!` is the Shapley weight of a coalition of size `s`. The integrand
-//! is a polynomial of degree `d - 1`, so Gauss-Legendre quadrature with `ceil(d / 2)` points gives it exactly, in sums of
-//! non-negative products: nothing is divided and nothing cancels.
+//! because `integral t^s (1-t)^(d-1-s) dt = s! (d-1-s)! / d!` is the Shapley weight of a coalition of size `s`. The
+//! integrand is a polynomial of degree `d - 1`, so Gauss-Legendre quadrature with `ceil(d / 2)` points gives it
+//! exactly, in sums of non-negative products: nothing is divided and nothing cancels.
 //!
-//! Players are design **columns**: two indicators of one category are two players, and the value of an input is the sum of
-//! those of its columns.
+//! Players are design **columns**: two indicators of one category are two players, and the value of an input is the sum
+//! of those of its columns.
 
 use crate::ensemble::Node;
 use crate::{Tree, TreeEnsemble};
@@ -130,7 +131,8 @@ impl ShapleyTrees {
         let row = match &self.fill {
             None => row,
             Some(fill) => {
-                filled = row.iter().zip(fill).map(|(value, fill)| if value.is_nan() { *fill } else { *value }).collect();
+                filled =
+                    row.iter().zip(fill).map(|(value, fill)| if value.is_nan() { *fill } else { *value }).collect();
                 &filled
             }
         };

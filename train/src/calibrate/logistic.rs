@@ -3,7 +3,8 @@
 //! `p = 1 / (1 + exp(-(a m + b)))`, fitted by Newton's method on smoothed targets: positives count as
 //! `(N+ + 1) / (N+ + 2)` and negatives as `1 / (N- + 2)`, so that no finite sample asks for certainty.
 //! A weak prior holds the slope near 1 where the margins themselves say nothing (a base rate has nearly one margin):
-//! its weight is that of [`PRIOR_INFORMATION`] unit of information, against thousands where margins vary.
+//! its weight is that of [`PRIOR_INFORMATION`] units of information, a standard deviation of a half, against thousands
+//! where margins vary.
 //!
 //! Source: Platt (1999), Advances in Large Margin Classifiers, 61-74; Lin, Lin & Weng (2007), Mach. Learn. 68, 267-276.
 
@@ -13,7 +14,7 @@ use super::STEEPEST_SLOPE;
 use super::bins::Bins;
 
 /// Information about the slope in the prior around 1.
-const PRIOR_INFORMATION: f64 = 1.0;
+const PRIOR_INFORMATION: f64 = 4.0;
 const MOST_STEPS: usize = 100;
 /// A logistic curve is steepest in its middle: a quarter of its slope.
 const LARGEST_SLOPE: f64 = 4.0 * STEEPEST_SLOPE;

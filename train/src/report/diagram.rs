@@ -6,59 +6,79 @@ use crate::metric::ReliabilityBin;
 
 const SIDE: f64 = 320.0;
 const MARGIN: f64 = 44.0;
+const TOP: f64 = 8.0;
 
 /// Observed rate over mean forecast, both axes to the same end, with the diagonal of perfect calibration.
 pub(super) fn reliability(bins: &[ReliabilityBin]) -> String {
     let largest = bins.iter().map(|bin| bin.mean_probability.max(bin.observed_rate)).fold(0.0, f64::max);
-    let end = axis_end(largest);
-    let x = |value: f64| MARGIN + value / end * SIDE;
-    let y = |value: f64| 8.0 + SIDE - value / end * SIDE;
-    let (width, height) = (SIDE + MARGIN + 12.0, SIDE + MARGIN + 8.0);
+    let scale = Scale { end: axis_end(largest) };
+    let (width, height) = (SIDE + MARGIN + 12.0, SIDE + MARGIN + TOP);
     let mut svg = format!(
         "<svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"Reliability diagram: observed rate over mean \
-         forecast, {} bins; the numbers are in the table below\">\n\
-         <g stroke=\"var(--line)\" fill=\"none\"><path d=\"M{MARGIN} 8V{} H{}\"/>\
-         <path stroke-dasharray=\"4 4\" d=\"M{} {} L{} {}\"/></g>\n",
-        bins.len(),
-        8.0 + SIDE,
-        MARGIN + SIDE,
-        x(0.0),
-        y(0.0),
-        x(end),
-        y(end)
+         forecast, {} bins; the numbers are in the table below\">\n",
+        bins.len()
     );
-    for part in [0.0, 0.25, 0.5, 0.75, 1.0] {
-        let value = part * end;
-        let label = percent(value);
+    scale.push_axes(&mut svg);
+    let points: Vec<(f64, f64)> =
+        bins.iter().map(|bin| (scale.x(bin.mean_probability), scale.y(bin.observed_rate))).collect();
+    let line: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+    let _ = writeln!(svg, "<polyline fill=\"none\" stroke=\"var(--accent)\" points=\"{}\"/>", line.join(" "));
+    for (bin, (x, y)) in bins.iter().zip(&points) {
         let _ = writeln!(
             svg,
-            "<g font-size=\"11\" fill=\"var(--faint)\"><text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{label}</text>\
-             <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{label}</text></g>",
-            x(value),
-            SIDE + 24.0,
-            MARGIN - 6.0,
-            y(value) + 4.0
-        );
-    }
-    let points: Vec<String> =
-        bins.iter().map(|bin| format!("{:.1},{:.1}", x(bin.mean_probability), y(bin.observed_rate))).collect();
-    let _ = writeln!(svg, "<polyline fill=\"none\" stroke=\"var(--accent)\" points=\"{}\"/>", points.join(" "));
-    for bin in bins {
-        let (cx, cy) = (x(bin.mean_probability), y(bin.observed_rate));
-        let _ = writeln!(
-            svg,
-            "<circle cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"4\" fill=\"var(--accent)\"><title>forecast {:.4}, observed {:.4}, \
+            "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\" fill=\"var(--accent)\"><title>forecast {:.4}, observed {:.4}, \
              {} rows</title></circle>",
             bin.mean_probability, bin.observed_rate, bin.rows
         );
     }
-    let _ = writeln!(
-        svg,
-        "<text x=\"{:.1}\" y=\"{:.1}\" font-size=\"12\" fill=\"var(--faint)\" text-anchor=\"middle\">mean forecast</text>\n</svg>",
-        MARGIN + SIDE / 2.0,
-        SIDE + 42.0
-    );
+    svg.push_str("</svg>\n");
     svg
+}
+
+/// From a probability to a place in the drawing.
+struct Scale {
+    /// Probability at the end of both axes.
+    end: f64,
+}
+
+impl Scale {
+    fn x(&self, value: f64) -> f64 {
+        MARGIN + value / self.end * SIDE
+    }
+
+    fn y(&self, value: f64) -> f64 {
+        TOP + SIDE - value / self.end * SIDE
+    }
+
+    fn push_axes(&self, svg: &mut String) {
+        let (left, bottom) = (self.x(0.0), self.y(0.0));
+        let (right, top) = (self.x(self.end), self.y(self.end));
+        let _ = writeln!(
+            svg,
+            "<g stroke=\"var(--line)\" fill=\"none\"><path d=\"M{left} {top}V{bottom} H{right}\"/>\
+             <path stroke-dasharray=\"4 4\" d=\"M{left} {bottom} L{right} {top}\"/></g>"
+        );
+        for part in [0.0, 0.25, 0.5, 0.75, 1.0] {
+            let value = part * self.end;
+            let label = percent(value);
+            let _ = writeln!(
+                svg,
+                "<g font-size=\"11\" fill=\"var(--faint)\"><text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{label}\
+                 </text><text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{label}</text></g>",
+                self.x(value),
+                bottom + 16.0,
+                left - 6.0,
+                self.y(value) + 4.0
+            );
+        }
+        let _ = writeln!(
+            svg,
+            "<text x=\"{:.1}\" y=\"{:.1}\" font-size=\"12\" fill=\"var(--faint)\" text-anchor=\"middle\">mean \
+             forecast</text>",
+            MARGIN + SIDE / 2.0,
+            bottom + 34.0
+        );
+    }
 }
 
 /// The smallest of 1, 2, 4, 8 % ... 100 % that holds the value.

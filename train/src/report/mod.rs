@@ -30,22 +30,7 @@ pub fn html(backtest: &Backtest) -> Result<String, TrainError> {
     for (target, run) in summary.targets.iter().zip(&backtest.runs) {
         push_target(&mut body, target, &reliability(target, run)?);
     }
-    push(
-        &mut body,
-        format_args!(
-            "<h2>How this was judged</h2>\n<p>{} rows of {} accounts, {} signals; outcomes known before {}. From {} on, \
-             every learner was refitted every {} on rows whose outcome was known by then, and predicted the rows observed \
-             until the next refit. MRR captured is at {} calls per observation date. Seed {}.</p>\n",
-            summary.rows,
-            summary.accounts,
-            summary.signals,
-            summary.data_end,
-            summary.first_test,
-            summary.refit_every,
-            summary.accounts_per_week,
-            summary.seed
-        ),
-    );
+    push_method(&mut body, summary);
     Ok(page("Bellwether backtest", &body))
 }
 
@@ -115,6 +100,31 @@ fn push_warnings(body: &mut String, summary: &BacktestSummary) {
         let (code, text) = (escape_html(&warning.code), escape_html(&warning.text));
         push(body, format_args!("<p class=\"warning\"><code>{code}</code> {text}</p>\n"));
     }
+}
+
+fn push_method(body: &mut String, summary: &BacktestSummary) {
+    let how_often = match summary.refit_every.as_str() {
+        "never" => "was fitted once on rows whose outcome was known by then, and predicted all later rows".to_owned(),
+        every => format!(
+            "was refitted every {every} on rows whose outcome was known by then, and predicted the rows observed until the \
+             next refit"
+        ),
+    };
+    push(
+        body,
+        format_args!(
+            "<h2>How this was judged</h2>\n<p>{} rows of {} accounts, {} signals; outcomes known before {}. From {} on, \
+             every learner {}. MRR captured is at {} calls per observation date. Seed {}.</p>\n",
+            summary.rows,
+            summary.accounts,
+            summary.signals,
+            summary.data_end,
+            summary.first_test,
+            escape_html(&how_often),
+            summary.accounts_per_week,
+            summary.seed
+        ),
+    );
 }
 
 fn push_target(body: &mut String, target: &TargetSummary, bins: &[ReliabilityBin]) {

@@ -1,0 +1,182 @@
+//! Small cases with their result, and the feature file.
+
+use bellwether_features::label::{Event, LabelError, Labels, OutcomeTime, TargetDefinition};
+use bellwether_features::matrix::{Column, FeatureMatrix, FeatureMetadata, MatrixError, sha256_path, table_ages_hours};
+use bellwether_features::{Facts, Spine};
+
+use crate::calendar::DAY;
+use crate::world::{AccountRow, InvoiceRow, SubscriptionRow, UsageRow, World, as_of_days};
+use crate::{compute, date, everyone};
+
+fn value(world: &World, day: i64, name: &str) -> f32 {
+    let matrix = compute(&world.facts(), &everyone(&[day]));
+    match matrix.column(name) {
+        Some(Column::Numeric(values)) => values[0],
+        other => panic!("{name}: {other:?}"),
+    }
+}
+
+fn subscription(at: i64, mrr: f64) -> SubscriptionRow {
+    SubscriptionRow {
+        account: 0,
+        at,
+        known: at,
+        mrr,
+        plan: None,
+        seats: None,
+        annual: None,
+        renews: None,
+        limit: None,
+        discount: None,
+    }
+}
+
+/// Known answer 17: due 15 days before `as_of` and paid the day after it, an invoice is 15 days overdue at `as_of`.
+#[test]
+fn an_invoice_paid_tomorrow_is_overdue_today() {
+    let day = as_of_days()[0];
+    let invoice = InvoiceRow {
+        account: 0,
+        invoice: 0,
+        at: (day - 45) * DAY,
+        known: (day - 45) * DAY,
+        due: (day - 15) * DAY,
+        paid: Some((day + 1) * DAY),
+        amount: 300.0,
+        disputed: None,
+    };
+    let mut world = World { invoices: vec![invoice], ..World::default() };
+    world.subscriptions = vec![subscription((day - 45) * DAY, 100.0)];
+    assert_eq!(value(&world, day, "payments_overdue_days"), 15.0);
+    assert_eq!(value(&world, day, "payments_overdue_amount"), 300.0);
+    assert_eq!(value(&world, day, "payments_overdue_months_of_mrr"), 3.0);
+    assert!(value(&world, day, "payments_days_late_last").is_nan());
+    // Two days later it is paid, 16 days late.
+    assert_eq!(value(&world, day + 2, "payments_overdue_days"), 0.0);
+    assert_eq!(value(&world, day + 2, "payments_days_late_last"), 16.0);
+}
+
+/// A use of yesterday's last microsecond counts, one at midnight does not; one known at midnight does not either.
+#[test]
+fn midnight_belongs_to_tomorrow() {
+    let day = as_of_days()[0];
+    let mut world = World::default();
+    for (at, known) in [(day * DAY - 1, day * DAY - 1), (day * DAY, day * DAY), (day * DAY - 1, day * DAY)] {
+        world.usage.push(UsageRow { account: 0, at, known, user: Some(0), feature: 0, quantity: 1.0 });
+    }
+    assert_eq!(value(&world, day, "usage_events_7d"), 1.0);
+    assert_eq!(value(&world, day, "usage_days_since_last"), 1.0);
+    assert_eq!(value(&world, day + 1, "usage_events_7d"), 3.0);
+}
+
+fn churn(grace_days: u32) -> TargetDefinition {
+    TargetDefinition {
+        name: "churn_90d".to_owned(),
+        event: Event::SubscriptionEnd,
+        time: OutcomeTime::Event,
+        horizon_days: 90,
+        grace_days,
+        landing_delay_days: 0,
+        text: String::new(),
+    }
+}
+
+/// A gap shorter than the grace period is no churn; one as long is.
+#[test]
+fn renewal_gaps_are_not_churn() {
+    let day = as_of_days()[0];
+    let gap = |days: i64| World {
+        subscriptions: vec![
+            subscription((day - 30) * DAY, 100.0),
+            subscription((day + 10) * DAY, 0.0),
+            subscription((day + 10 + days) * DAY, 100.0),
+        ],
+        ..World::default()
+    };
+    let label = |world: &World, known_before: i64| {
+        let labels = Labels::compute(&world.facts(), &everyone(&[day]), &churn(14), date(known_before)).unwrap();
+        labels.values[0]
+    };
+    assert_eq!(label(&gap(13), day + 104), Some(false));
+    assert_eq!(label(&gap(14), day + 104), Some(true));
+    assert_eq!(label(&gap(14), day + 103), None, "immature is absent, never negative");
+}
+
+#[test]
+fn a_target_without_its_table_is_refused() {
+    let refused = Labels::compute(&Facts::default(), &Spine::default(), &churn(0), date(as_of_days()[0]));
+    assert_eq!(refused, Err(LabelError::MissingTable { target: "churn_90d".to_owned(), table: "subscriptions" }));
+}
+
+fn small_world() -> World {
+    let day = as_of_days()[0];
+    let account =
+        |account, segment| AccountRow { account, known: i64::MIN, signed_up: Some((day - 400) * DAY), segment };
+    World {
+        accounts: vec![account(0, Some(1)), account(1, None)],
+        usage: vec![UsageRow {
+            account: 0,
+            at: day * DAY - DAY / 2,
+            known: day * DAY - DAY / 2,
+            user: None,
+            feature: 2,
+            quantity: 2.5,
+        }],
+        ..World::default()
+    }
+}
+
+#[test]
+fn a_feature_file_reads_back_as_it_was_written() {
+    let day = as_of_days()[0];
+    let facts = small_world().facts();
+    let spine = everyone(&[day]);
+    let matrix = compute(&facts, &spine);
+    let metadata = FeatureMetadata::of(&facts, &spine, &matrix, &[3], vec!["goals".to_owned()]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("features.parquet");
+    let written = matrix.write(&path, &metadata).unwrap();
+    let (read, described) = FeatureMatrix::read(&path).unwrap();
+    assert!(read.same_bits(&matrix));
+    assert_eq!(described, metadata);
+    assert_eq!((described.accounts_given, described.quarantined, written.rows), (5, 3, 2));
+    assert_eq!(described.table_ages_hours["usage"], 12.0);
+    let line = std::fs::read_to_string(sha256_path(&path)).unwrap();
+    assert_eq!(line, format!("{}  features.parquet\n", written.sha256));
+    let mut names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["features.parquet", "features.parquet.sha256"]);
+}
+
+#[test]
+fn what_is_no_feature_file_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("features.parquet");
+    assert!(matches!(FeatureMatrix::read(&path), Err(MatrixError::Io { action: "open", .. })));
+    std::fs::write(&path, "account_id,as_of\n").unwrap();
+    assert!(matches!(FeatureMatrix::read(&path), Err(MatrixError::Parquet { .. })));
+    let facts = small_world().facts();
+    let spine = everyone(&as_of_days()[..1]);
+    let matrix = compute(&facts, &spine);
+    let newer = FeatureMetadata { format: 2, ..FeatureMetadata::of(&facts, &spine, &matrix, &[], Vec::new()) };
+    matrix.write(&path, &newer).unwrap();
+    assert!(matches!(FeatureMatrix::read(&path), Err(MatrixError::Format { .. })));
+    let nowhere = folder.path().join("missing").join("features.parquet");
+    assert!(matches!(
+        matrix.write(&nowhere, &newer),
+        Err(MatrixError::Io { action: "create a temporary file beside it", .. })
+    ));
+}
+
+/// Ages are measured to the latest fact that is visible, not to the latest there is.
+#[test]
+fn table_ages_see_no_future() {
+    let day = as_of_days()[0];
+    let mut world = small_world();
+    let late = UsageRow { known: (day + 9) * DAY, at: day * DAY - 1, ..world.usage[0].clone() };
+    world.usage.push(late);
+    let ages = table_ages_hours(&world.facts(), date(day));
+    assert_eq!(ages.get("usage"), Some(&12.0));
+    assert_eq!(ages.get("accounts"), Some(&(400.0 * 24.0)));
+    assert_eq!(ages.get("nps"), None);
+}

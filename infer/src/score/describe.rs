@@ -1,0 +1,113 @@
+//! Writing down what a run did, before it is published.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use super::Counts;
+use super::manifest::{CHECKS, FORMAT, FileRecord, Latest, Manifest, ModelRecord, RunResults, Tool, timestamp};
+use super::run::{Run, Scored};
+use super::tally::DriftRecord;
+use crate::error::InferError;
+use crate::exit::ExitCode;
+use crate::output::{Publication, Staged, write_json};
+
+/// What is told about a finished run.
+pub(super) struct Finished<'a> {
+    pub(super) run_id: &'a str,
+    pub(super) started_at: DateTime<Utc>,
+    pub(super) engine: &'a str,
+    pub(super) counts: Counts,
+    pub(super) drift: &'a [DriftRecord],
+    pub(super) scored: &'a Scored,
+    pub(super) publication: &'a Publication,
+}
+
+impl Run<'_> {
+    /// Writes manifest, results and `latest.json` into staging.
+    pub(super) fn describe(&self, finished: &Finished<'_>, staged: &Staged) -> Result<(), InferError> {
+        let as_of = self.plan.as_of.to_string();
+        let (run_id, publication) = (finished.run_id, finished.publication);
+        let warnings = self.observer.records();
+        write_json(&staged.run().join("manifest.json"), &self.manifest(finished, &as_of))?;
+        let results = RunResults {
+            format: FORMAT,
+            run_id,
+            as_of: &as_of,
+            exit_code: ExitCode::Done.code(),
+            status: "success",
+            checks: &CHECKS,
+            warnings: &warnings,
+        };
+        write_json(&staged.run().join("run_results.json"), &results)?;
+        let latest = Latest {
+            format: FORMAT,
+            run_id,
+            as_of: &as_of,
+            model: self.bundle.identity(),
+            scores: publication.scores.display().to_string(),
+            manifest: publication.run.join("manifest.json").display().to_string(),
+        };
+        write_json(&staged.latest(), &latest).map(drop)
+    }
+
+    fn manifest<'b>(&'b self, finished: &'b Finished<'_>, as_of: &'b str) -> Manifest<'b> {
+        let (request, tally) = (self.request, &finished.scored.tally);
+        let signature = self.bundle.signature();
+        let numeric = signature.numeric_inputs().map(|(_, input)| input.name.as_str());
+        let categories = signature.category_inputs().map(|(_, input, _)| input.name.as_str());
+        let facts = self.file.facts.as_ref();
+        Manifest {
+            format: FORMAT,
+            run_id: finished.run_id,
+            as_of,
+            exit_code: ExitCode::Done.code(),
+            started_at: timestamp(finished.started_at),
+            finished_at: timestamp(Utc::now()),
+            tool: Tool::this(),
+            engine: finished.engine,
+            threads: request.threads.get(),
+            batch_rows: request.batch_rows.get(),
+            reasons: request.reasons,
+            model: ModelRecord::of(self.bundle, &request.bundle),
+            inputs: vec![self.input_record()],
+            outputs: self.output_records(finished),
+            counts: finished.counts,
+            status_reasons: &tally.status_reasons,
+            cut_offs: self.bundle.policy(),
+            unknown_categories: above_zero(categories, &tally.unknown),
+            infinite_values: above_zero(numeric, &tally.infinite),
+            missing_tables: facts.map_or(&[], |facts| &facts.missing_tables),
+            table_ages_hours: facts
+                .into_iter()
+                .flat_map(|facts| facts.table_ages_hours.iter().map(|(table, hours)| (table.as_str(), *hours)))
+                .collect(),
+            drift: finished.drift,
+        }
+    }
+
+    fn input_record(&self) -> FileRecord {
+        FileRecord {
+            path: self.file.path.display().to_string(),
+            bytes: self.file.bytes,
+            rows: self.file.rows,
+            sha256: self.file.sha256.clone(),
+        }
+    }
+
+    fn output_records(&self, finished: &Finished<'_>) -> Vec<FileRecord> {
+        let (counts, publication) = (finished.counts, finished.publication);
+        let rows = counts.scored + counts.partial + counts.not_scored;
+        let part = publication.scores.join("part-00000.parquet");
+        let mut records = vec![FileRecord::written(&part, &finished.scored.part, rows)];
+        if let Some(written) = &finished.scored.quarantine {
+            let path = publication.quarantine.join("features.parquet");
+            records.push(FileRecord::written(&path, written, self.plan.bad.len() as u64));
+        }
+        records
+    }
+}
+
+fn above_zero<'a>(names: impl Iterator<Item = &'a str>, counts: &[u64]) -> BTreeMap<&'a str, u64> {
+    names.zip(counts.iter().copied()).filter(|(_, count)| *count > 0).collect()
+}

@@ -1,0 +1,151 @@
+//! Calibrators against slow oracles that share no code with them, and on data whose truth is known.
+
+use bellwether_models::{Calibration, Curve, PiecewiseLinear};
+use bellwether_train::calibrate::{self, Bins, CalibrateError, MOST_BINS, pool_adjacent_violators};
+use bellwether_train::metric;
+use proptest::prelude::*;
+
+use crate::world::{Stream, sigmoid};
+
+/// Isotonic regression by its min-max formula (Robertson et al. 1988, theorem 1.4.4): quadratic, and nothing is pooled.
+fn isotonic_oracle(points: &[(f64, f64)]) -> Vec<f64> {
+    let mean = |from: usize, to: usize| {
+        let of = &points[from..=to];
+        of.iter().map(|(_, label)| label).sum::<f64>() / of.len() as f64
+    };
+    (0..points.len())
+        .map(|index| {
+            let over = |from: usize| (index..points.len()).map(|to| mean(from, to)).fold(f64::INFINITY, f64::min);
+            (0..=index).map(over).fold(f64::NEG_INFINITY, f64::max)
+        })
+        .collect()
+}
+
+/// The Venn-Abers pair by its definition.
+fn venn_abers_oracle(points: &[(f64, f64)], margin: f64) -> (f64, f64) {
+    let with = |label: f64| {
+        let mut extended = points.to_vec();
+        extended.push((margin, label));
+        extended.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let at = extended.iter().position(|point| point.0 == margin).unwrap();
+        isotonic_oracle(&extended)[at]
+    };
+    (with(0.0), with(1.0))
+}
+
+fn sample(rows: usize, seed: u64, truth: impl Fn(f64) -> f64) -> (Vec<f64>, Vec<bool>) {
+    let mut random = Stream(seed);
+    let margins: Vec<f64> = (0..rows).map(|_| -1.5 + 1.5 * random.normal()).collect();
+    let labels = margins.iter().map(|margin| random.uniform() < truth(*margin)).collect();
+    (margins, labels)
+}
+
+fn steepest(curve: &PiecewiseLinear) -> f64 {
+    let rise = |pair: &[bellwether_models::Knot]| (pair[1].probability - pair[0].probability) / (pair[1].margin - pair[0].margin);
+    curve.knots.windows(2).map(rise).fold(0.0, f64::max)
+}
+
+fn check_laws(calibration: &Calibration) {
+    assert!(calibration.validate().is_ok(), "{:?}", calibration.validate());
+    let mut last = 0.0;
+    for step in -400..400 {
+        let at = calibration.evaluate(f64::from(step) / 50.0);
+        assert!(at.probability >= last && at.low <= at.probability && at.probability <= at.high);
+        assert!(at.probability > 0.0 && at.probability < 1.0);
+        last = at.probability;
+    }
+    assert!(steepest(&calibration.low) <= 10.0 && steepest(&calibration.high) <= 10.0);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn pooling_is_isotonic_regression(labels in prop::collection::vec(any::<bool>(), 1..60)) {
+        let margins: Vec<f64> = (0..labels.len()).map(|row| row as f64).collect();
+        let bins = Bins::new(&margins, &labels, MOST_BINS).unwrap();
+        let blocks = pool_adjacent_violators(bins.bins());
+        let points: Vec<(f64, f64)> = margins.iter().zip(&labels).map(|(m, l)| (*m, f64::from(u8::from(*l)))).collect();
+        let expected = isotonic_oracle(&points);
+        let found: Vec<f64> = blocks.iter().flat_map(|block| vec![block.probability(); block.end - block.first]).collect();
+        prop_assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(&expected) {
+            prop_assert!((found - expected).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn any_outcomes_give_a_lawful_calibrator(seed in any::<u64>(), rows in 60_usize..400, scale in 0.001_f64..50.0) {
+        let (margins, labels) = sample(rows, seed, |margin| sigmoid(margin));
+        let margins: Vec<f64> = margins.iter().map(|margin| margin * scale).collect();
+        let positives = labels.iter().filter(|label| **label).count();
+        prop_assume!(positives >= calibrate::LEAST_OUTCOMES && rows - positives >= calibrate::LEAST_OUTCOMES);
+        check_laws(&calibrate::fit(&margins, &labels).unwrap());
+    }
+}
+
+#[test]
+fn the_pair_is_that_of_the_definition_where_nothing_is_steep() {
+    // Margins far apart, so that the slope bound never binds and the knots hold the pair itself.
+    let (margins, labels) = sample(50, 11, |margin| sigmoid(margin));
+    let mut margins: Vec<f64> = margins;
+    margins.sort_by(f64::total_cmp);
+    let margins: Vec<f64> = (0..margins.len()).map(|row| row as f64).collect();
+    let calibration = calibrate::fit(&margins, &labels).unwrap();
+    let points: Vec<(f64, f64)> = margins.iter().zip(&labels).map(|(m, l)| (*m, f64::from(u8::from(*l)))).collect();
+    assert_eq!(calibration.low.knots.len(), margins.len());
+    for (low, high) in calibration.low.knots.iter().zip(&calibration.high.knots) {
+        let (p0, p1) = venn_abers_oracle(&points, low.margin);
+        assert!((low.probability - p0).abs() < 1e-12, "{} at {}", low.probability, low.margin);
+        assert!((high.probability - p1).abs() < 1e-12);
+        assert!(p0 <= p1);
+    }
+}
+
+#[test]
+fn few_outcomes_give_platt_and_many_give_isotonic() {
+    let (margins, labels) = sample(1_500, 5, sigmoid);
+    let few = calibrate::fit(&margins, &labels).unwrap();
+    let Curve::Logistic { slope, intercept } = few.point else { panic!("expected a logistic curve") };
+    assert!((slope - 1.0).abs() < 0.25 && intercept.abs() < 0.3, "{slope} {intercept}");
+    check_laws(&few);
+
+    let crooked = |margin: f64| 0.05 + 0.5 * sigmoid(4.0 * (margin + 1.0));
+    let (margins, labels) = sample(20_000, 6, crooked);
+    let many = calibrate::fit(&margins, &labels).unwrap();
+    assert!(matches!(many.point, Curve::PiecewiseLinear(_)));
+    check_laws(&many);
+    let (fresh, outcomes) = sample(20_000, 7, crooked);
+    let forecasts: Vec<f64> = fresh.iter().map(|margin| many.evaluate(*margin).probability).collect();
+    let truth: Vec<f64> = fresh.iter().map(|margin| crooked(*margin)).collect();
+    let excess = metric::log_loss(&outcomes, &forecasts).unwrap() - metric::log_loss(&outcomes, &truth).unwrap();
+    assert!(excess < 0.002, "{excess}");
+    let ratio = metric::observed_over_expected(&outcomes, &forecasts).unwrap();
+    assert!((ratio - 1.0).abs() < 0.04, "{ratio}");
+}
+
+#[test]
+fn over_confident_margins_are_tamed() {
+    let (margins, labels) = sample(1_500, 8, sigmoid);
+    let loud: Vec<f64> = margins.iter().map(|margin| 3.0 * margin).collect();
+    let calibration = calibrate::fit(&loud, &labels).unwrap();
+    let Curve::Logistic { slope, .. } = calibration.point else { panic!("expected a logistic curve") };
+    assert!((slope - 1.0 / 3.0).abs() < 0.08, "{slope}");
+}
+
+#[test]
+fn margins_against_the_outcome_give_a_flat_line() {
+    let (margins, labels) = sample(1_500, 9, |margin| sigmoid(-2.0 - margin));
+    let calibration = calibrate::fit(&margins, &labels).unwrap();
+    let base = labels.iter().filter(|label| **label).count() as f64 / labels.len() as f64;
+    assert!(matches!(calibration.point, Curve::Logistic { slope: 0.0, .. }), "{:?}", calibration.point);
+    assert!((calibration.evaluate(3.0).probability - base).abs() < 0.01);
+}
+
+#[test]
+fn nothing_is_fitted_on_nothing() {
+    let refuse = |margins: &[f64], labels: &[bool]| calibrate::fit(margins, labels).unwrap_err();
+    assert!(matches!(refuse(&[0.0], &[]), CalibrateError::Length { .. }));
+    assert!(matches!(refuse(&[f64::NAN], &[true]), CalibrateError::Margin { row: 0, .. }));
+    assert!(matches!(refuse(&[0.0; 20], &[true; 20]), CalibrateError::TooFew { negatives: 0, .. }));
+}
