@@ -1,7 +1,7 @@
 //! The accounts most worth a call: those with the most MRR at risk plus expected expansion, with their reasons.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
@@ -37,23 +37,39 @@ pub(crate) struct Call {
     pub(crate) forecasts: Vec<Forecast>,
 }
 
-/// The `count` accounts with the most at stake, most first; ties by account id.
-pub(crate) fn most_worth_a_call(scores: &Path, targets: &[String], count: usize) -> Result<Vec<Call>, Failure> {
+/// The `count` accounts of a published partition with the most at stake, most first; ties by account id.
+pub(crate) fn most_worth_a_call(partition: &Path, targets: &[String], count: usize) -> Result<Vec<Call>, Failure> {
+    let mut calls = Vec::new();
+    for part in parts(partition)? {
+        for batch in batches(&part)? {
+            calls.extend((0..batch.num_rows()).filter_map(|row| call(&batch, row, targets)));
+            calls.sort_by(|a, b| b.worth.total_cmp(&a.worth).then_with(|| a.account_id.cmp(&b.account_id)));
+            calls.truncate(count);
+        }
+    }
+    Ok(calls)
+}
+
+/// The Parquet files of a partition, by name.
+fn parts(partition: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let failed = |error| Failure::io(partition, error);
+    let entries = std::fs::read_dir(partition).map_err(failed)?;
+    let paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+    let mut parts: Vec<PathBuf> =
+        paths.into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "parquet")).collect();
+    parts.sort();
+    Ok(parts)
+}
+
+fn batches(part: &Path) -> Result<Vec<RecordBatch>, Failure> {
     let unreadable = |error: &dyn std::fmt::Display| {
-        Failure::data(format!("{}: cannot be read: {error}", scores.display()), "run the scoring again")
+        Failure::data(format!("{}: cannot be read: {error}", part.display()), "run the scoring again")
     };
-    let file = File::open(scores).map_err(|error| Failure::io(scores, error))?;
+    let file = File::open(part).map_err(|error| Failure::io(part, error))?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(file)
         .and_then(ParquetRecordBatchReaderBuilder::build)
         .map_err(|error| unreadable(&error))?;
-    let mut calls = Vec::new();
-    for batch in reader {
-        let batch = batch.map_err(|error| unreadable(&error))?;
-        calls.extend((0..batch.num_rows()).filter_map(|row| call(&batch, row, targets)));
-        calls.sort_by(|a, b| b.worth.total_cmp(&a.worth).then_with(|| a.account_id.cmp(&b.account_id)));
-        calls.truncate(count);
-    }
-    Ok(calls)
+    reader.map(|batch| batch.map_err(|error| unreadable(&error))).collect()
 }
 
 fn call(batch: &RecordBatch, row: usize, targets: &[String]) -> Option<Call> {
