@@ -58,7 +58,7 @@ impl Observer for Terminal {
         }
         line.drawn = Some(Instant::now());
         line.visible = true;
-        let percent = if total == 0 { 0 } else { done.saturating_mul(100) / total };
+        let percent = done.saturating_mul(100).checked_div(total).unwrap_or(0);
         draw(&format!("\r\x1b[2K{} {percent:>3} %", stage.text()));
     }
 

@@ -60,7 +60,10 @@ fn feed<T, R>(
         }
         match in_flight.pop_front() {
             Some(result) => sink(result.recv().map_err(|_| worker_stopped())??)?,
-            None => return Ok(()),
+            None => {
+                drop(jobs);
+                return Ok(());
+            }
         }
     }
 }
