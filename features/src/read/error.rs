@@ -33,7 +33,10 @@ pub enum ReadError {
     },
     /// A file that breaks its own format: truncated, corrupted, empty.
     #[error("{}: cannot be decoded: {cause}", file.display())]
-    #[diagnostic(code(bellwether::read::undecodable), help("the file is damaged or incomplete: write or fetch it again"))]
+    #[diagnostic(
+        code(bellwether::read::undecodable),
+        help("the file is damaged or incomplete: write or fetch it again")
+    )]
     Undecodable {
         /// The file.
         file: PathBuf,
@@ -132,7 +135,9 @@ pub enum ReadError {
     #[error("the data break the contract:\n{}", reasons.join("\n"))]
     #[diagnostic(
         code(bellwether::read::gate),
-        help("`bellwether check` lists every rule; raise `error_if_pct` or set `on_violation` only if the rows may be lost")
+        help(
+            "`bellwether check` lists every rule; raise `error_if_pct` or set `on_violation` only if the rows may be lost"
+        )
     )]
     Gate {
         /// One line per reason.

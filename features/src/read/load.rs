@@ -6,6 +6,7 @@ use polars::prelude::PlHashSet;
 use rayon::prelude::*;
 
 use crate::contract::{Contract, TableContract, TableName};
+use crate::label::{Event, TargetDefinition};
 
 use super::assemble::{ReadTable, assemble};
 use super::check::{check, lost_accounts};
@@ -36,6 +37,7 @@ impl Tables {
                 continue;
             };
             let (files, rows) = read_table(table)?;
+            check_targets(contract, &rows, &files)?;
             let checked = check(&rows, accounts.as_ref());
             if name == TableName::Accounts {
                 accounts = rows.text("account_id").map(|(codes, names)| {
@@ -54,6 +56,21 @@ impl Tables {
         }
         Ok(Loaded { facts, report })
     }
+}
+
+/// A target that counts users needs to know them.
+fn check_targets(contract: &Contract, rows: &TableRows<'_>, files: &[PathBuf]) -> Result<(), ReadError> {
+    let counts_users = |target: &&TargetDefinition| matches!(target.event, Event::ActiveUsersIncrease { .. });
+    let Some(target) = contract.targets.iter().find(counts_users) else { return Ok(()) };
+    if rows.table.name != TableName::Usage || rows.has("user_id") {
+        return Ok(());
+    }
+    Err(ReadError::MissingColumns {
+        table: TableName::Usage,
+        file: files.first().cloned().unwrap_or_default(),
+        columns: vec![format!("`user_id` (the target `{}` counts active users)", target.name)],
+        hint: Some("map it in `columns`, or choose the event quantity_increase".to_owned()),
+    })
 }
 
 fn table_report(files: Vec<PathBuf>, rows: &TableRows<'_>, checked: &super::check::Checked) -> TableReport {

@@ -99,9 +99,8 @@ impl Planner<'_> {
             }
         }
         let filter_columns = self.table.filter.iter().flat_map(Expression::columns);
-        missing.extend(
-            filter_columns.filter(|name| !self.has(name)).map(|name| (format!("`{name}` (in `where`)"), name)),
-        );
+        missing
+            .extend(filter_columns.filter(|name| !self.has(name)).map(|name| (format!("`{name}` (in `where`)"), name)));
         if missing.is_empty() {
             return Ok(());
         }
@@ -150,7 +149,9 @@ impl Planner<'_> {
             column: name.to_owned(),
             expected: "text, a number, true or false, a date or a time".to_owned(),
             found: "a type that is not read".to_owned(),
-            hint: Some("write decimals as doubles, dictionaries as plain text, and no lists or structs".to_owned()),
+            hint: Some(
+                "write decimals as doubles, whole numbers with 32 or 64 bits, and no lists or structs".to_owned(),
+            ),
         })
     }
 
@@ -184,9 +185,8 @@ impl Planner<'_> {
             let kind = self.kind(name)?;
             places.push((name, self.project(name), kind));
         }
-        let place = |name: &str| {
-            places.iter().find(|(column, ..)| *column == name).map(|(_, place, kind)| (*place, *kind))
-        };
+        let place =
+            |name: &str| places.iter().find(|(column, ..)| *column == name).map(|(_, place, kind)| (*place, *kind));
         bind(expression, &place).map_err(|misfit| self.misfit(section, &misfit))
     }
 
@@ -197,7 +197,9 @@ impl Planner<'_> {
             column: section.to_owned(),
             expected: misfit.expected.clone(),
             found: misfit.found.to_owned(),
-            hint: Some("conditions are comparisons joined by `and` and `or`; text stands in 'single quotes'".to_owned()),
+            hint: Some(
+                "conditions are comparisons joined by `and` and `or`; text stands in 'single quotes'".to_owned(),
+            ),
         }
     }
 }
