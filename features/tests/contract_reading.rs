@@ -1,4 +1,5 @@
 //! Reading: what of a file arrives, and which files are refused.
+#![allow(clippy::unwrap_used)]
 
 mod contract_support;
 

@@ -1,6 +1,6 @@
 //! The three real sets through the contract. They are not part of the repository: where their folder is absent
 //! (`BELLWETHER_REAL_DATA`, else ../shared/data beside the workspace) the tests say so and pass.
-#![allow(clippy::print_stderr)]
+#![allow(clippy::print_stderr, clippy::unwrap_used)]
 
 mod contract_support;
 

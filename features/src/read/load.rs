@@ -154,12 +154,16 @@ fn check_row_count(table: &TableContract, file: &Path, rows: u64) -> Result<(), 
     Err(ReadError::TooManyRows { table: table.name, file: file.to_path_buf(), rows, limit: table.max_rows })
 }
 
-/// Rows of one file by number, with the columns that the contract reads, for the quarantine.
-pub(crate) fn rows_as_text(
-    file: &Path,
-    table: &TableContract,
-    wanted: &[u32],
-) -> Result<(Vec<String>, Vec<Vec<Option<String>>>), ReadError> {
+/// Some rows of a file as text.
+pub(crate) struct TextRows {
+    /// The file's own column names.
+    pub(crate) columns: Vec<String>,
+    /// Cells, by row, then column.
+    pub(crate) rows: Vec<Vec<Option<String>>>,
+}
+
+/// Rows of one file by number (sorted), with the columns that the contract reads, for the quarantine.
+pub(crate) fn rows_as_text(file: &Path, table: &TableContract, wanted: &[u32]) -> Result<TextRows, ReadError> {
     let mut source = Source::open(file, table)?;
     let plan = FilePlan::new(file, &source, table)?;
     let mut found: Vec<Vec<Option<String>>> = vec![vec![None; plan.projection.len()]; wanted.len()];
@@ -181,7 +185,7 @@ pub(crate) fn rows_as_text(
             }
         }
     }
-    Ok((plan.projection, found))
+    Ok(TextRows { columns: plan.projection, rows: found })
 }
 
 /// Rules whose rows are not rows, so that they have no cells to show.

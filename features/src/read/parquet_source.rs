@@ -35,7 +35,10 @@ impl ParquetSource {
             let mut metadata = reader.get_metadata()?.clone();
             Arc::make_mut(&mut metadata).key_value_metadata = None;
             reader.set_metadata(metadata.clone());
-            let groups = metadata.row_groups.iter().map(|group| group.num_rows()).collect();
+            let mut groups = Vec::with_capacity(metadata.row_groups.len());
+            for group in &metadata.row_groups {
+                groups.push(group.num_rows());
+            }
             Ok(Self { file: file.to_path_buf(), schema: reader.schema()?, metadata, groups, at: 0 })
         })
     }

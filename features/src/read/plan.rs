@@ -148,10 +148,8 @@ impl Planner<'_> {
             file: self.file.to_path_buf(),
             column: name.to_owned(),
             expected: "text, a number, true or false, a date or a time".to_owned(),
-            found: "a type that is not read".to_owned(),
-            hint: Some(
-                "write decimals as doubles, whole numbers with 32 or 64 bits, and no lists or structs".to_owned(),
-            ),
+            found: "a type that is not read",
+            hint: "write decimals as doubles, whole numbers with 32 or 64 bits, and no lists or structs",
         })
     }
 
@@ -174,8 +172,8 @@ impl Planner<'_> {
             file: self.file.to_path_buf(),
             column: name.to_owned(),
             expected: expected.to_owned(),
-            found: kind.name().to_owned(),
-            hint: Some(hint.to_owned()),
+            found: kind.name(),
+            hint,
         })
     }
 
@@ -196,10 +194,8 @@ impl Planner<'_> {
             file: self.file.to_path_buf(),
             column: section.to_owned(),
             expected: misfit.expected.clone(),
-            found: misfit.found.to_owned(),
-            hint: Some(
-                "conditions are comparisons joined by `and` and `or`; text stands in 'single quotes'".to_owned(),
-            ),
+            found: misfit.found,
+            hint: "conditions are comparisons joined by `and` and `or`; text stands in 'single quotes'",
         }
     }
 }
