@@ -5,7 +5,8 @@ mod contract_support;
 use std::path::Path;
 
 use bellwether_features::contract::{
-    ColumnSource, Contract, ContractError, FailureKind, OnViolation, Sections, TableName, explain_toml_error, read_source,
+    ColumnSource, Contract, ContractError, FailureKind, OnViolation, Sections, TableName, explain_toml_error,
+    read_source,
 };
 use bellwether_features::label::{Event, OutcomeTime};
 use bellwether_features::spine::ActiveBy;
@@ -77,7 +78,10 @@ fn the_example_resolves_into_checked_settings() {
     assert_eq!(contract.eligibility.active_by, ActiveBy::Subscription);
     assert_eq!((contract.eligibility.within_days, contract.eligibility.min_tenure_days), (90, 14));
     let churn = &contract.targets[0];
-    assert_eq!((churn.event.clone(), churn.time, churn.label_interval_days()), (Event::SubscriptionEnd, OutcomeTime::Event, 106));
+    assert_eq!(
+        (churn.event.clone(), churn.time, churn.label_interval_days()),
+        (Event::SubscriptionEnd, OutcomeTime::Event, 106)
+    );
     let expansion = &contract.targets[1];
     assert_eq!(expansion.event, Event::MrrIncrease { ratio: 1.05, min_absolute: 0.0 });
     assert_eq!((expansion.grace_days, expansion.text.as_str()), (0, "MRR rises by at least 5 % within 60 days"));
@@ -87,7 +91,8 @@ fn the_example_resolves_into_checked_settings() {
 
 #[test]
 fn defaults_are_those_of_the_description() {
-    let contract = resolve(Path::new("p"), "[tables.usage]\npath = \"u.csv\"\n[targets.c]\nevent = \"inactivity\"\n").unwrap();
+    let contract =
+        resolve(Path::new("p"), "[tables.usage]\npath = \"u.csv\"\n[targets.c]\nevent = \"inactivity\"\n").unwrap();
     assert_eq!(contract.eligibility.active_by, ActiveBy::Usage);
     assert_eq!((contract.eligibility.within_days, contract.eligibility.min_tenure_days), (90, 14));
     let target = &contract.targets[0];
@@ -159,7 +164,10 @@ fn a_project_without_tables_is_refused() {
 fn a_mistake_is_located_in_the_file() {
     let toml = "[tables.usage]\npath = \"u.csv\"\n\n[tables.usage.columns]\nat = \"ts\"\nknwon_at = \"k\"\n";
     let error = resolve(Path::new("p"), toml).unwrap_err().located(Path::new("bellwether.toml"), toml);
-    assert!(error.to_string().starts_with("bellwether.toml:6:1: `tables.usage.columns.knwon_at`: unknown canonical column"), "{error}");
+    assert!(
+        error.to_string().starts_with("bellwether.toml:6:1: `tables.usage.columns.knwon_at`: unknown canonical column"),
+        "{error}"
+    );
     assert_eq!(error.help().unwrap().to_string(), "did you mean `known_at`?");
 }
 
@@ -185,7 +193,8 @@ fn a_value_of_the_wrong_type_has_line_and_column() {
 #[test]
 fn project_files_that_are_missing_or_huge_are_refused_by_name() {
     let project = Project::new();
-    let kind = |name: &str| read_source(&project.path(name)).map_err(|error: ContractError| (error.kind(), error.to_string()));
+    let kind =
+        |name: &str| read_source(&project.path(name)).map_err(|error: ContractError| (error.kind(), error.to_string()));
     let (failure, text) = kind("none.toml").unwrap_err();
     assert_eq!(failure, FailureKind::Configuration);
     assert!(text.contains("none.toml"), "{text}");

@@ -1,4 +1,5 @@
 //! Reading: what of a file arrives, and which files are refused.
+#![allow(clippy::unwrap_used)]
 
 mod contract_support;
 
@@ -54,8 +55,22 @@ fn mapped_derived_and_filtered_columns_arrive() {
     assert_eq!(
         uses(&loaded.facts),
         [
-            ("a".into(), "click/home".into(), Some("u1".into()), instant("2024-01-02T10:00:00Z"), instant("2024-01-03T00:00:00Z"), 3.0),
-            ("b".into(), "view/docs".into(), None, instant("2024-01-01T00:00:00Z"), instant("2024-01-01T00:00:00Z"), 2.0),
+            (
+                "a".into(),
+                "click/home".into(),
+                Some("u1".into()),
+                instant("2024-01-02T10:00:00Z"),
+                instant("2024-01-03T00:00:00Z"),
+                3.0
+            ),
+            (
+                "b".into(),
+                "view/docs".into(),
+                None,
+                instant("2024-01-01T00:00:00Z"),
+                instant("2024-01-01T00:00:00Z"),
+                2.0
+            ),
         ]
     );
     let outcome = loaded.report.at(None);
@@ -162,9 +177,15 @@ fn every_type_of_a_parquet_file_finds_its_column() {
 
 #[test]
 fn units_of_time_are_told_apart() {
-    for (unit, scale) in [(TimeUnit::Milliseconds, 1_000_i64), (TimeUnit::Microseconds, 1_000_000), (TimeUnit::Nanoseconds, 1_000_000_000)] {
+    for (unit, scale) in [
+        (TimeUnit::Milliseconds, 1_000_i64),
+        (TimeUnit::Microseconds, 1_000_000),
+        (TimeUnit::Nanoseconds, 1_000_000_000),
+    ] {
         let project = Project::new();
-        let at = Column::new("at".into(), [1_704_103_200 * scale]).cast(&DataType::Datetime(unit, Some(TimeZone::UTC))).unwrap();
+        let at = Column::new("at".into(), [1_704_103_200 * scale])
+            .cast(&DataType::Datetime(unit, Some(TimeZone::UTC)))
+            .unwrap();
         let columns = vec![Column::new("account_id".into(), ["a"]), Column::new("feature".into(), ["f"]), at];
         parquet(&project, "u.parquet", columns);
         let loaded = project.loaded("[tables.usage]\npath = \"u.parquet\"\n");
@@ -216,7 +237,9 @@ fn files_that_cannot_be_tables_are_refused_with_the_reason() {
 #[test]
 fn missing_files_and_columns_are_hinted_at() {
     let project = Project::with(&[("data/usage.csv", "Account_ID,feature,Timestamp\na,f,2024-01-01\n")]);
-    let help = |toml: &str| project.load(toml).map(|_| ()).map_err(|error| (error.to_string(), error.help().unwrap().to_string()));
+    let help = |toml: &str| {
+        project.load(toml).map(|_| ()).map_err(|error| (error.to_string(), error.help().unwrap().to_string()))
+    };
     let (text, hint) = help("[tables.usage]\npath = \"data/usage.cvs\"\n").unwrap_err();
     assert!(text.contains("no file matches `data/usage.cvs`"), "{text}");
     assert_eq!(hint, "did you mean `usage.csv`?");
@@ -272,8 +295,9 @@ fn zones_mix_and_the_far_future_is_only_far() {
 
 #[test]
 fn the_order_of_rows_and_the_number_of_threads_change_nothing() {
-    let mut rows: Vec<String> =
-        (0..500).map(|row| format!("a{},f{},2024-01-{:02}T{:02}:00:00Z\n", row % 37, row % 11, row % 28 + 1, row % 24)).collect();
+    let mut rows: Vec<String> = (0..500)
+        .map(|row| format!("a{},f{},2024-01-{:02}T{:02}:00:00Z\n", row % 37, row % 11, row % 28 + 1, row % 24))
+        .collect();
     let project = Project::with(&[("u.csv", &format!("{HEADER}{}", rows.concat()))]);
     let first = project.loaded(USAGE).facts;
     rows.reverse();

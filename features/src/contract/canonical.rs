@@ -221,13 +221,5 @@ static TICKETS: &[CanonicalColumn] = &[
 ];
 
 /// Tables of the glossary that no signal reads yet.
-pub(crate) const LATER_TABLES: [&str; 8] = [
-    "subscription_items",
-    "contacts",
-    "meetings",
-    "interventions",
-    "overrides",
-    "spend",
-    "goals",
-    "firmographics",
-];
+pub(crate) const LATER_TABLES: [&str; 8] =
+    ["subscription_items", "contacts", "meetings", "interventions", "overrides", "spend", "goals", "firmographics"];

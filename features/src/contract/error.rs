@@ -181,10 +181,7 @@ pub enum Problem {
     },
     /// `${VAR}` names an environment variable that is not set.
     #[error("the environment variable `{name}` is not set")]
-    #[diagnostic(
-        code(bellwether::contract::unset_variable),
-        help("set it, or give a default: `${{{name}:-path}}`")
-    )]
+    #[diagnostic(code(bellwether::contract::unset_variable), help("set it, or give a default: `${{{name}:-path}}`"))]
     UnsetVariable {
         /// Its name.
         name: String,

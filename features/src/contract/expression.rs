@@ -14,8 +14,10 @@
 
 use super::error::{ContractError, Problem};
 
-/// Deepest nesting of parentheses and prefixes; keeps a hostile text from exhausting the stack.
+/// Deepest nesting of parentheses and prefixes, and most words and signs: they keep a hostile text from exhausting the
+/// stack, since a long chain of operators is a deep tree.
 const DEEPEST: usize = 64;
+const MOST_TOKENS: usize = 1000;
 
 /// An operator between two operands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,6 +163,14 @@ fn tokens(text: &str) -> Result<Vec<(usize, Token)>, Fault> {
             _ => symbol(&characters, &mut at)?,
         };
         found.push((start + 1, token));
+        if found.len() > MOST_TOKENS {
+            let message = format!("expected at most {MOST_TOKENS} words and signs");
+            return Err(Fault {
+                position: start + 1,
+                message,
+                hint: Some("prepare such a column beforehand".to_owned()),
+            });
+        }
     }
     found.push((characters.len() + 1, Token::End));
     Ok(found)
@@ -399,8 +409,9 @@ mod tests {
 
     #[test]
     fn faults_say_where() {
-        let deep = "(".repeat(100_000);
-        let nots = "not ".repeat(100_000) + "a";
+        let deep = "(".repeat(900);
+        let nots = "not ".repeat(900) + "a";
+        let long = "a+".repeat(100_000) + "a";
         let cases = [
             ("a ||", 5),
             ("a = 'x", 5),
@@ -413,6 +424,7 @@ mod tests {
             ("1x", 1),
             (deep.as_str(), DEEPEST + 2),
             (nots.as_str(), 4 * (DEEPEST + 1) + 1),
+            (long.as_str(), MOST_TOKENS + 1),
         ];
         for (text, position) in cases {
             let fault = parse(text).unwrap_err();

@@ -4,6 +4,20 @@
 //! days or microseconds, paths are patterns, expressions are parsed, every name is known, every default is filled in. A
 //! mistake is a [`ContractError`] that names the key; [`ContractError::located`] adds the line. Nothing after this module
 //! looks at the project file again.
+//!
+//! ```
+//! use bellwether_features::contract::{Contract, Sections};
+//! let source = "[tables.usage]\npath = \"usage.csv\"\n[targets.churn_90d]\nevent = \"inactivity\"\n";
+//! let sections: Sections = toml::from_str(source)?;
+//! let contract = Contract::resolve(std::path::Path::new("project"), sections)?;
+//! assert_eq!(contract.targets[0].horizon_days, 90);
+//!
+//! let wrong = source.replace("[targets.churn_90d]", "known_aftr = \"1d\"");
+//! let error = toml::from_str::<Sections>(&wrong).unwrap_err();
+//! let error = bellwether_features::contract::explain_toml_error("bellwether.toml".as_ref(), &wrong, &error);
+//! assert!(error.to_string().starts_with("bellwether.toml:3:1: unknown field `known_aftr`"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod canonical;
 mod digest;
@@ -32,8 +46,8 @@ pub use error::{ContractError, FailureKind, Place, Problem};
 pub use expression::{Expression, Operator};
 pub use hint::{did_you_mean, nearest};
 pub use options::{
-    ActiveByOption, CatalogueOptions, CsvOptions, EligibilityOptions, EventOption, FreshnessOptions, OnViolation, Paths,
-    ProjectOptions, Sections, TableOptions, TargetOptions, TicketKindOptions, TicketOptions, WorkflowOptions,
+    ActiveByOption, CatalogueOptions, CsvOptions, EligibilityOptions, EventOption, FreshnessOptions, OnViolation,
+    Paths, ProjectOptions, Sections, TableOptions, TargetOptions, TicketKindOptions, TicketOptions, WorkflowOptions,
 };
 pub use paths::PathPattern;
 pub use position::{LARGEST_SOURCE_BYTES, explain_toml_error, position, read_source};
@@ -114,7 +128,8 @@ impl Contract {
 }
 
 fn check_project(project: &ProjectOptions) -> Result<(), ContractError> {
-    let plain = |character: char| character.is_ascii_lowercase() || character.is_ascii_digit() || "-_".contains(character);
+    let plain =
+        |character: char| character.is_ascii_lowercase() || character.is_ascii_digit() || "-_".contains(character);
     if !project.name.is_empty() && project.name.chars().all(plain) && !project.name.starts_with('-') {
         return Ok(());
     }

@@ -103,7 +103,8 @@ mod tests {
     use super::*;
     use crate::contract::options::Sections;
 
-    const SOURCE: &str = "[project]\nname = \"acme\"\n\n[tables.usage]\npath = \"u.csv\"\nfreshness = { warn_after = \"1h\" }\n";
+    const SOURCE: &str =
+        "[project]\nname = \"acme\"\n\n[tables.usage]\npath = \"u.csv\"\nfreshness = { warn_after = \"1h\" }\n";
 
     #[test]
     fn keys_have_lines() {

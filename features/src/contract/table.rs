@@ -214,8 +214,7 @@ fn freshness(name: &str, options: &TableOptions) -> Result<(Option<i64>, Option<
 
 fn check_time(name: &str, options: &TableOptions) -> Result<(), ContractError> {
     let invalid = |part: &str, expected: &str, found: &str| {
-        let problem =
-            Problem::InvalidValue { expected: expected.to_owned(), found: format!("{found:?}"), hint: None };
+        let problem = Problem::InvalidValue { expected: expected.to_owned(), found: format!("{found:?}"), hint: None };
         ContractError::new(problem, &["tables", name, part])
     };
     if let Some(zone) = options.time_zone.as_deref()

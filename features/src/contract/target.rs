@@ -47,7 +47,9 @@ pub(super) fn resolve(
 /// Names become column names (`churn_90d_probability`), so they are plain.
 fn check_name(name: &str) -> Result<(), ContractError> {
     let plain = name.starts_with(|first: char| first.is_ascii_lowercase())
-        && name.chars().all(|character| character.is_ascii_lowercase() || character.is_ascii_digit() || character == '_');
+        && name
+            .chars()
+            .all(|character| character.is_ascii_lowercase() || character.is_ascii_digit() || character == '_');
     if plain {
         return Ok(());
     }

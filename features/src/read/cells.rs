@@ -203,9 +203,7 @@ impl<'a> Cell<'a> {
             (Self::Whole(left), Self::Whole(right)) => Some(left.cmp(right)),
             (Self::Text(left), Self::Text(right)) => Some(left.as_bytes().cmp(right.as_bytes())),
             (Self::Flag(_), _) | (_, Self::Flag(_)) => Some(self.flag()?.cmp(&other.flag()?)),
-            (Self::Time(_), _) | (_, Self::Time(_)) => {
-                Some(self.time(None).ok()??.cmp(&other.time(None).ok()??))
-            }
+            (Self::Time(_), _) | (_, Self::Time(_)) => Some(self.time(None).ok()??.cmp(&other.time(None).ok()??)),
             _ => self.number().ok()??.partial_cmp(&other.number().ok()??),
         }
     }

@@ -43,8 +43,7 @@ pub(crate) struct CsvSource {
 impl CsvSource {
     pub(crate) fn open(file: &Path, table: &TableContract, gzip: bool) -> Result<Self, ReadError> {
         let opened = BufReader::with_capacity(1 << 18, File::open(file).map_err(|cause| ReadError::io(file, &cause))?);
-        let inner: Box<dyn Read + Send> =
-            if gzip { Box::new(MultiGzDecoder::new(opened)) } else { Box::new(opened) };
+        let inner: Box<dyn Read + Send> = if gzip { Box::new(MultiGzDecoder::new(opened)) } else { Box::new(opened) };
         let reader = csv::ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)

@@ -33,7 +33,10 @@ pub enum ReadError {
     },
     /// A file that breaks its own format: truncated, corrupted, empty.
     #[error("{}: cannot be decoded: {cause}", file.display())]
-    #[diagnostic(code(bellwether::read::undecodable), help("the file is damaged or incomplete: write or fetch it again"))]
+    #[diagnostic(
+        code(bellwether::read::undecodable),
+        help("the file is damaged or incomplete: write or fetch it again")
+    )]
     Undecodable {
         /// The file.
         file: PathBuf,
@@ -81,10 +84,10 @@ pub enum ReadError {
         /// What it should be.
         expected: String,
         /// Its type in the file.
-        found: String,
+        found: &'static str,
         /// What to do.
         #[help]
-        hint: Option<String>,
+        hint: &'static str,
     },
     /// A CSV header names a column twice, and the contract uses it.
     #[error("{}: the header names {} more than once", file.display(), columns.join(", "))]
@@ -132,7 +135,9 @@ pub enum ReadError {
     #[error("the data break the contract:\n{}", reasons.join("\n"))]
     #[diagnostic(
         code(bellwether::read::gate),
-        help("`bellwether check` lists every rule; raise `error_if_pct` or set `on_violation` only if the rows may be lost")
+        help(
+            "`bellwether check` lists every rule; raise `error_if_pct` or set `on_violation` only if the rows may be lost"
+        )
     )]
     Gate {
         /// One line per reason.
@@ -166,8 +171,8 @@ impl ReadError {
         Self::Io { file: file.to_path_buf(), cause: cause.to_string(), kind }
     }
 
-    pub(crate) fn undecodable(file: &Path, cause: impl ToString) -> Self {
-        Self::Undecodable { file: file.to_path_buf(), cause: cause.to_string() }
+    pub(crate) fn undecodable(file: &Path, cause: impl Into<Cause>) -> Self {
+        Self::Undecodable { file: file.to_path_buf(), cause: cause.into().0 }
     }
 
     /// Which exit code it calls for.
@@ -190,5 +195,32 @@ impl ReadError {
             Self::TooManyRows { table, .. } => key(table, "max_rows"),
             _ => None,
         }
+    }
+}
+
+/// A decoder's words, from whatever it gives.
+pub(crate) struct Cause(String);
+
+impl From<&str> for Cause {
+    fn from(words: &str) -> Self {
+        Self(words.to_owned())
+    }
+}
+
+impl From<String> for Cause {
+    fn from(words: String) -> Self {
+        Self(words)
+    }
+}
+
+impl From<std::io::Error> for Cause {
+    fn from(error: std::io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<polars::prelude::PolarsError> for Cause {
+    fn from(error: polars::prelude::PolarsError) -> Self {
+        Self(error.to_string())
     }
 }

@@ -102,7 +102,9 @@ pub(crate) fn evaluate<'a>(bound: &'a Bound, columns: &'a [Typed], row: usize) -
         Bound::Flag(value) => Cell::Flag(*value),
         Bound::Null => Cell::Null,
         Bound::Not(operand) => evaluate(operand, columns, row).flag().map_or(Cell::Null, |value| Cell::Flag(!value)),
-        Bound::Negate(operand) => number(&evaluate(operand, columns, row)).map_or(Cell::Null, |value| Cell::Number(-value)),
+        Bound::Negate(operand) => {
+            number(&evaluate(operand, columns, row)).map_or(Cell::Null, |value| Cell::Number(-value))
+        }
         Bound::IsNull(operand) => Cell::Flag(evaluate(operand, columns, row).is_null()),
         Bound::Binary(operator, left, right) => {
             binary(*operator, evaluate(left, columns, row), evaluate(right, columns, row))
@@ -115,7 +117,8 @@ fn number(cell: &Cell<'_>) -> Option<f64> {
 }
 
 fn binary<'a>(operator: Operator, left: Cell<'a>, right: Cell<'a>) -> Cell<'a> {
-    let compared = |holds: fn(Ordering) -> bool| left.compare(&right).map_or(Cell::Null, |order| Cell::Flag(holds(order)));
+    let compared =
+        |holds: fn(Ordering) -> bool| left.compare(&right).map_or(Cell::Null, |order| Cell::Flag(holds(order)));
     let computed = |compute: fn(f64, f64) -> f64| match (number(&left), number(&right)) {
         (Some(left), Some(right)) => Cell::Number(compute(left, right)),
         _ => Cell::Null,

@@ -135,11 +135,45 @@ mod tests {
     #[test]
     fn nonsense_is_not_guessed_at() {
         for text in [
-            "", "now", "2024", "2024-13-01", "2023-02-29", "2024-1-1", "01/02/2024", "2024-01-01T25:00", "2024-01-01X12:00",
-            "2024-01-01T12", "2024-01-01T12:00:61", "2024-01-01T12:00+25:00", "2024-01-01T12:00 CET", "12024-01-01",
-            "2024-01-01T12:00:00.", "２０２４-01-01", "1704110400",
+            "",
+            "now",
+            "2024",
+            "2024-13-01",
+            "2023-02-29",
+            "2024-1-1",
+            "01/02/2024",
+            "2024-01-01T25:00",
+            "2024-01-01X12:00",
+            "2024-01-01T12",
+            "2024-01-01T12:00:61",
+            "2024-01-01T12:00+25:00",
+            "2024-01-01T12:00 CET",
+            "12024-01-01",
+            "2024-01-01T12:00:00.",
+            "２０２４-01-01",
+            "1704110400",
         ] {
             assert_eq!(seconds(text), None, "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        /// Whatever chrono writes as RFC 3339, in any zone, is read as the same instant; nothing makes it panic.
+        #[test]
+        fn agrees_with_chrono(micros in -62_167_219_200_000_000_i64..253_402_300_799_000_000, offset in -14 * 60..14 * 60_i32) {
+            let zone = chrono::FixedOffset::east_opt(offset * 60).unwrap();
+            let time = DateTime::from_timestamp_micros(micros).unwrap().with_timezone(&zone);
+            let text = time.to_rfc3339();
+            if !text.starts_with(['+', '-']) {
+                proptest::prop_assert_eq!(parse_time(&text, None), Some(Instant(micros)), "{}", text);
+            }
+            proptest::prop_assert_eq!(parse_time(&format_time(micros), None), Some(Instant(micros)));
+        }
+
+        #[test]
+        fn never_panics(text in "[0-9TZ:. +-]{0,40}|\\PC{0,40}") {
+            let _ = parse_time(&text, None);
+            let _ = parse_time(&text, Some("%d.%m.%Y"));
         }
     }
 

@@ -6,6 +6,7 @@ use polars::prelude::PlHashSet;
 use rayon::prelude::*;
 
 use crate::contract::{Contract, TableContract, TableName};
+use crate::label::{Event, TargetDefinition};
 
 use super::assemble::{ReadTable, assemble};
 use super::check::{check, lost_accounts};
@@ -36,6 +37,7 @@ impl Tables {
                 continue;
             };
             let (files, rows) = read_table(table)?;
+            check_targets(contract, &rows, &files)?;
             let checked = check(&rows, accounts.as_ref());
             if name == TableName::Accounts {
                 accounts = rows.text("account_id").map(|(codes, names)| {
@@ -54,6 +56,21 @@ impl Tables {
         }
         Ok(Loaded { facts, report })
     }
+}
+
+/// A target that counts users needs to know them.
+fn check_targets(contract: &Contract, rows: &TableRows<'_>, files: &[PathBuf]) -> Result<(), ReadError> {
+    let counts_users = |target: &&TargetDefinition| matches!(target.event, Event::ActiveUsersIncrease { .. });
+    let Some(target) = contract.targets.iter().find(counts_users) else { return Ok(()) };
+    if rows.table.name != TableName::Usage || rows.has("user_id") {
+        return Ok(());
+    }
+    Err(ReadError::MissingColumns {
+        table: TableName::Usage,
+        file: files.first().cloned().unwrap_or_default(),
+        columns: vec![format!("`user_id` (the target `{}` counts active users)", target.name)],
+        hint: Some("map it in `columns`, or choose the event quantity_increase".to_owned()),
+    })
 }
 
 fn table_report(files: Vec<PathBuf>, rows: &TableRows<'_>, checked: &super::check::Checked) -> TableReport {
@@ -137,12 +154,16 @@ fn check_row_count(table: &TableContract, file: &Path, rows: u64) -> Result<(), 
     Err(ReadError::TooManyRows { table: table.name, file: file.to_path_buf(), rows, limit: table.max_rows })
 }
 
-/// Rows of one file by number, with the columns that the contract reads, for the quarantine.
-pub(crate) fn rows_as_text(
-    file: &Path,
-    table: &TableContract,
-    wanted: &[u32],
-) -> Result<(Vec<String>, Vec<Vec<Option<String>>>), ReadError> {
+/// Some rows of a file as text.
+pub(crate) struct TextRows {
+    /// The file's own column names.
+    pub(crate) columns: Vec<String>,
+    /// Cells, by row, then column.
+    pub(crate) rows: Vec<Vec<Option<String>>>,
+}
+
+/// Rows of one file by number (sorted), with the columns that the contract reads, for the quarantine.
+pub(crate) fn rows_as_text(file: &Path, table: &TableContract, wanted: &[u32]) -> Result<TextRows, ReadError> {
     let mut source = Source::open(file, table)?;
     let plan = FilePlan::new(file, &source, table)?;
     let mut found: Vec<Vec<Option<String>>> = vec![vec![None; plan.projection.len()]; wanted.len()];
@@ -164,7 +185,7 @@ pub(crate) fn rows_as_text(
             }
         }
     }
-    Ok((plan.projection, found))
+    Ok(TextRows { columns: plan.projection, rows: found })
 }
 
 /// Rules whose rows are not rows, so that they have no cells to show.

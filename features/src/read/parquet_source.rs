@@ -1,5 +1,8 @@
 //! Parquet through polars, a slice of row groups at a time. Footers are read first, so that a file that declares more
 //! rows than the contract allows is refused before anything is decoded.
+//!
+//! The types are those of Parquet itself. What a writer adds in its own metadata (that a text was a dictionary, that an
+//! instant was in Berlin) is set aside: the values are the same, and a column of categories is read as text.
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use std::sync::Arc;
 
+use polars::io::parquet::metadata::FileMetadataRef;
 use polars::prelude::*;
 
 use super::error::ReadError;
@@ -16,6 +20,7 @@ use super::source::{BATCH_ROWS, ROW, RawBatch};
 pub(crate) struct ParquetSource {
     file: PathBuf,
     schema: Arc<ArrowSchema>,
+    metadata: FileMetadataRef,
     /// Rows of each row group.
     groups: Vec<usize>,
     /// Next row.
@@ -27,8 +32,14 @@ impl ParquetSource {
         let opened = File::open(file).map_err(|cause| ReadError::io(file, &cause))?;
         guarded(file, || {
             let mut reader = ParquetReader::new(opened);
-            let groups = reader.get_metadata()?.row_groups.iter().map(|group| group.num_rows()).collect();
-            Ok(Self { file: file.to_path_buf(), schema: reader.schema()?, groups, at: 0 })
+            let mut metadata = reader.get_metadata()?.clone();
+            Arc::make_mut(&mut metadata).key_value_metadata = None;
+            reader.set_metadata(metadata.clone());
+            let mut groups = Vec::with_capacity(metadata.row_groups.len());
+            for group in &metadata.row_groups {
+                groups.push(group.num_rows());
+            }
+            Ok(Self { file: file.to_path_buf(), schema: reader.schema()?, metadata, groups, at: 0 })
         })
     }
 
@@ -58,7 +69,7 @@ impl ParquetSource {
             return Ok(None);
         }
         let opened = File::open(&self.file).map_err(|cause| ReadError::io(&self.file, &cause))?;
-        let (start, columns) = (self.at, projection.to_vec());
+        let (start, columns, metadata) = (self.at, projection.to_vec(), self.metadata.clone());
         let last = start + length;
         let numbers: Vec<u32> = match (u32::try_from(start + 1), u32::try_from(last)) {
             (Ok(first), Ok(last)) => (first..=last).collect(),
@@ -69,8 +80,9 @@ impl ParquetSource {
             if columns.is_empty() {
                 return DataFrame::new(length, vec![numbers]);
             }
-            let reader = ParquetReader::new(opened).with_slice(Some((start, length))).with_columns(Some(columns));
-            let mut frame = reader.finish()?;
+            let mut reader = ParquetReader::new(opened);
+            reader.set_metadata(metadata);
+            let mut frame = reader.with_slice(Some((start, length))).with_columns(Some(columns)).finish()?;
             frame.with_column(numbers)?;
             Ok(frame)
         })?;

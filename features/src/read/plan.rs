@@ -99,9 +99,8 @@ impl Planner<'_> {
             }
         }
         let filter_columns = self.table.filter.iter().flat_map(Expression::columns);
-        missing.extend(
-            filter_columns.filter(|name| !self.has(name)).map(|name| (format!("`{name}` (in `where`)"), name)),
-        );
+        missing
+            .extend(filter_columns.filter(|name| !self.has(name)).map(|name| (format!("`{name}` (in `where`)"), name)));
         if missing.is_empty() {
             return Ok(());
         }
@@ -149,8 +148,8 @@ impl Planner<'_> {
             file: self.file.to_path_buf(),
             column: name.to_owned(),
             expected: "text, a number, true or false, a date or a time".to_owned(),
-            found: "a type that is not read".to_owned(),
-            hint: Some("write decimals as doubles, dictionaries as plain text, and no lists or structs".to_owned()),
+            found: "a type that is not read",
+            hint: "write decimals as doubles, whole numbers with 32 or 64 bits, and no lists or structs",
         })
     }
 
@@ -173,8 +172,8 @@ impl Planner<'_> {
             file: self.file.to_path_buf(),
             column: name.to_owned(),
             expected: expected.to_owned(),
-            found: kind.name().to_owned(),
-            hint: Some(hint.to_owned()),
+            found: kind.name(),
+            hint,
         })
     }
 
@@ -184,9 +183,8 @@ impl Planner<'_> {
             let kind = self.kind(name)?;
             places.push((name, self.project(name), kind));
         }
-        let place = |name: &str| {
-            places.iter().find(|(column, ..)| *column == name).map(|(_, place, kind)| (*place, *kind))
-        };
+        let place =
+            |name: &str| places.iter().find(|(column, ..)| *column == name).map(|(_, place, kind)| (*place, *kind));
         bind(expression, &place).map_err(|misfit| self.misfit(section, &misfit))
     }
 
@@ -196,8 +194,8 @@ impl Planner<'_> {
             file: self.file.to_path_buf(),
             column: section.to_owned(),
             expected: misfit.expected.clone(),
-            found: misfit.found.to_owned(),
-            hint: Some("conditions are comparisons joined by `and` and `or`; text stands in 'single quotes'".to_owned()),
+            found: misfit.found,
+            hint: "conditions are comparisons joined by `and` and `or`; text stands in 'single quotes'",
         }
     }
 }

@@ -56,12 +56,12 @@ fn frame(table: &TableReport, declared: &TableContract, left_out: &[&Violation])
         let mut wanted: Vec<u32> = lines.iter().filter(|line| has_cells(line.rule)).map(|line| line.row).collect();
         wanted.sort_unstable();
         wanted.dedup();
-        let (names, rows) = rows_as_text(file, declared, &wanted)?;
-        for (column, name) in names.iter().enumerate() {
+        let found = rows_as_text(file, declared, &wanted)?;
+        for (column, name) in found.columns.iter().enumerate() {
             let values = cells.entry(name.clone()).or_insert_with(|| vec![None; left_out.len()]);
             for (offset, line) in lines.iter().enumerate() {
                 if let Ok(place) = wanted.binary_search(&line.row) {
-                    values[start + offset] = rows[place][column].clone();
+                    values[start + offset] = found.rows[place][column].clone();
                 }
             }
         }

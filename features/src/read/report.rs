@@ -201,14 +201,15 @@ impl TableReport {
     fn rule_counts(&self, visible: &[&Violation]) -> Vec<RuleCount> {
         let mut counts: BTreeMap<(Rule, &str, bool), RuleCount> = BTreeMap::new();
         for violation in visible {
-            let entry = counts.entry((violation.rule, violation.column, violation.left_out)).or_insert_with(|| RuleCount {
-                rule: violation.rule,
-                column: violation.column.to_owned(),
-                rows: 0,
-                left_out: violation.left_out,
-                first_file: self.files.get(violation.file as usize).cloned().unwrap_or_default(),
-                first_row: violation.row,
-            });
+            let entry =
+                counts.entry((violation.rule, violation.column, violation.left_out)).or_insert_with(|| RuleCount {
+                    rule: violation.rule,
+                    column: violation.column.to_owned(),
+                    rows: 0,
+                    left_out: violation.left_out,
+                    first_file: self.files.get(violation.file as usize).cloned().unwrap_or_default(),
+                    first_row: violation.row,
+                });
             entry.rows += 1;
         }
         let mut counts: Vec<RuleCount> = counts.into_values().collect();
@@ -236,7 +237,10 @@ impl TableReport {
             found.push((Status::Warn, format!("a rule broken {} times in rows that are kept", grouped(kept))));
         }
         if outcome.duplicates > 0 {
-            found.push((Status::Warn, format!("{} rows repeat another exactly; they count", grouped(outcome.duplicates))));
+            found.push((
+                Status::Warn,
+                format!("{} rows repeat another exactly; they count", grouped(outcome.duplicates)),
+            ));
         }
         if let (Some(age), true) = (age_micros, self.has_time) {
             let older = |limit: Option<i64>| limit.filter(|limit| age > *limit);

@@ -112,9 +112,8 @@ pub(crate) fn convert(
         typed.push(Typed::of(batch.frame.column(name).map_err(undecodable)?).map_err(undecodable)?);
     }
     let numbers = batch.frame.column(ROW).and_then(|column| column.u32()).map_err(undecodable)?;
-    let belongs = |row: &usize| {
-        plan.filter.as_ref().is_none_or(|filter| evaluate(filter, &typed, *row).flag() == Some(true))
-    };
+    let belongs =
+        |row: &usize| plan.filter.as_ref().is_none_or(|filter| evaluate(filter, &typed, *row).flag() == Some(true));
     let kept: Vec<usize> = (0..batch.frame.height()).filter(belongs).collect();
     let mut bad_cells = Vec::new();
     let mut columns = Vec::with_capacity(table.columns.len());

@@ -82,7 +82,9 @@ impl Rule {
             Self::UnknownAccount => "the account is not in the accounts table: is that table complete?",
             Self::DueBeforeIssued => "the invoice is due before it is issued: are the two columns swapped?",
             Self::ResolvedBeforeOpened => "the ticket is resolved before it is opened: are the two columns swapped?",
-            Self::KnownBeforeEvent => "the fact is known before it happened: do the two systems' clocks or zones agree?",
+            Self::KnownBeforeEvent => {
+                "the fact is known before it happened: do the two systems' clocks or zones agree?"
+            }
         }
     }
 }

@@ -71,9 +71,7 @@ impl Source {
     pub(crate) fn columns(&self) -> Vec<(String, Option<DataType>)> {
         match self {
             Self::Parquet(source) => source.columns(),
-            Self::Csv(source) => {
-                source.header().iter().map(|name| (name.clone(), Some(DataType::String))).collect()
-            }
+            Self::Csv(source) => source.header().iter().map(|name| (name.clone(), Some(DataType::String))).collect(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! A project in a temporary folder: files written from text, a contract from TOML.
-#![allow(dead_code)]
+// A test's own preparation may unwrap, and not every test file needs all of it.
+#![allow(dead_code, clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
 
@@ -7,17 +8,17 @@ use bellwether_features::contract::{Contract, ContractError, Sections};
 use bellwether_features::read::{CheckOutcome, Loaded, ReadError, Tables};
 use chrono::NaiveDate;
 
-pub struct Project {
+pub(crate) struct Project {
     folder: tempfile::TempDir,
 }
 
 impl Project {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
     /// A project with these files.
-    pub fn with(files: &[(&str, &str)]) -> Self {
+    pub(crate) fn with(files: &[(&str, &str)]) -> Self {
         let project = Self::new();
         for (name, content) in files {
             project.write(name, content.as_bytes());
@@ -25,42 +26,42 @@ impl Project {
         project
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn write(&self, name: &str, content: &[u8]) {
+    pub(crate) fn write(&self, name: &str, content: &[u8]) {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, content).unwrap();
     }
 
-    pub fn contract(&self, toml: &str) -> Contract {
+    pub(crate) fn contract(&self, toml: &str) -> Contract {
         resolve(self.folder.path(), toml).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    pub fn load(&self, toml: &str) -> Result<Loaded, ReadError> {
+    pub(crate) fn load(&self, toml: &str) -> Result<Loaded, ReadError> {
         Tables::load(&self.contract(toml))
     }
 
     /// Loads what must load.
-    pub fn loaded(&self, toml: &str) -> Loaded {
+    pub(crate) fn loaded(&self, toml: &str) -> Loaded {
         self.load(toml).unwrap_or_else(|error| panic!("{error}"))
     }
 }
 
-pub fn resolve(base: &Path, toml: &str) -> Result<Contract, ContractError> {
+pub(crate) fn resolve(base: &Path, toml: &str) -> Result<Contract, ContractError> {
     let sections: Sections = toml::from_str(toml).unwrap_or_else(|error| panic!("{error}"));
     let lookup = |name: &str| (name == "DATA").then(|| base.to_string_lossy().into_owned());
     Contract::resolve_with(base, sections, &lookup)
 }
 
-pub fn date(text: &str) -> NaiveDate {
+pub(crate) fn date(text: &str) -> NaiveDate {
     text.parse().unwrap()
 }
 
 /// (rule code, column, rows, left out) of a table, sorted.
-pub fn rules<'a>(outcome: &'a CheckOutcome, table: &str) -> Vec<(&'static str, &'a str, u64, bool)> {
+pub(crate) fn rules<'a>(outcome: &'a CheckOutcome, table: &str) -> Vec<(&'static str, &'a str, u64, bool)> {
     let table = outcome.tables.iter().find(|found| found.table == table).unwrap();
     let mut rules: Vec<_> = table
         .rules
@@ -71,4 +72,4 @@ pub fn rules<'a>(outcome: &'a CheckOutcome, table: &str) -> Vec<(&'static str, &
     rules
 }
 
-pub const USAGE: &str = "[tables.usage]\npath = \"u.csv\"\nerror_if_pct = 100\n";
+pub(crate) const USAGE: &str = "[tables.usage]\npath = \"u.csv\"\nerror_if_pct = 100\n";
