@@ -40,10 +40,17 @@ impl Scales {
     /// Rounds one row's derivatives.
     pub(super) fn round(&self, gradient: f64, hessian: f64) -> Derivatives {
         Derivatives {
-            gradient: (gradient * self.gradient).round_ties_even() as i32,
-            hessian: (hessian * self.hessian).round_ties_even() as u32,
+            gradient: round(gradient * self.gradient) as i32,
+            hessian: round(hessian * self.hessian) as u32,
         }
     }
+}
+
+/// To the nearest integer, ties to even, for magnitudes below 2⁵¹: adding 1.5 · 2⁵² leaves no bits for the fraction. (The
+/// library's function is a call on processors without SSE 4.1, which is what we build for.)
+fn round(value: f64) -> f64 {
+    const NO_FRACTION: f64 = 6_755_399_441_055_744.0;
+    (value + NO_FRACTION) - NO_FRACTION
 }
 
 /// Sums over the rows of a bin, or of a whole node.
@@ -102,21 +109,25 @@ impl Sums {
 pub(super) type Histogram = Vec<Vec<Sums>>;
 
 /// Sums per bin over some rows, whose derivatives come in the same order.
-pub(super) fn accumulate(
-    bins: &[u8],
-    rows: &[u32],
-    derivatives: &[Derivatives],
-    bin_count: usize,
-    sums: &mut Vec<Sums>,
-) {
-    sums.clear();
-    sums.resize(256, Sums::default());
-    if let Ok(cells) = <&mut [Sums; 256]>::try_from(sums.as_mut_slice()) {
-        for (&row, &row_derivatives) in rows.iter().zip(derivatives) {
-            cells[usize::from(bins[row as usize])].add_row(row_derivatives);
+///
+/// Neighbouring rows often fall into one bin, and an addition must wait for the one before it to reach the same cell; so
+/// four tables take turns and are added up at the end.
+pub(super) fn accumulate(bins: &[u8], rows: &[u32], derivatives: &[Derivatives], bin_count: usize, sums: &mut Vec<Sums>) {
+    let mut tables = [[Sums::default(); 256]; 4];
+    let (row_groups, last_rows) = rows.as_chunks::<4>();
+    let (derivative_groups, last_derivatives) = derivatives.as_chunks::<4>();
+    for (group, values) in row_groups.iter().zip(derivative_groups) {
+        for turn in 0..4 {
+            tables[turn][usize::from(bins[group[turn] as usize])].add_row(values[turn]);
         }
     }
-    sums.truncate(bin_count);
+    for (&row, &value) in last_rows.iter().zip(last_derivatives) {
+        tables[0][usize::from(bins[row as usize])].add_row(value);
+    }
+    let [first, second, third, fourth] = &tables;
+    let total = |bin: usize| first[bin].plus(second[bin]).plus(third[bin].plus(fourth[bin]));
+    sums.clear();
+    sums.extend((0..bin_count).map(total));
 }
 
 /// Turns the sums of a parent into those of the child that `part` is not.
