@@ -6,7 +6,7 @@
 use rayon::prelude::*;
 
 use super::bins::{Feature, Source};
-use super::histogram::{Derivatives, Histogram, Sums, accumulate, subtract};
+use super::histogram::{Histogram, Sums, accumulate, subtract};
 use super::split::{Bounds, Cut, Rules, Split, child_bounds};
 
 /// Below this many (row, feature) pairs a node is not worth waking another thread.
@@ -100,7 +100,7 @@ pub(super) struct Grower<'a> {
     pub(super) max_leaves: usize,
     pub(super) rate: f64,
     pool: Vec<Histogram>,
-    gathered: Vec<Derivatives>,
+    gathered: Vec<Sums>,
 }
 
 impl<'a> Grower<'a> {
@@ -113,7 +113,7 @@ impl<'a> Grower<'a> {
     pub(super) fn grow(
         &mut self,
         rows: &mut [u32],
-        derivatives: &[Derivatives],
+        derivatives: &[Sums],
         chosen: &[usize],
         mut landed: impl FnMut(f32, &[u32]),
     ) -> GrownTree {
@@ -134,10 +134,10 @@ impl<'a> Grower<'a> {
         tree
     }
 
-    fn root(&mut self, rows: &[u32], derivatives: &[Derivatives], chosen: &[usize]) -> Open {
+    fn root(&mut self, rows: &[u32], derivatives: &[Sums], chosen: &[usize]) -> Open {
         let mut sums = Sums::default();
         for &row in rows {
-            sums.add_row(derivatives[row as usize]);
+            sums = sums.plus(derivatives[row as usize]);
         }
         let mut histogram = self.pool.pop().unwrap_or_default();
         histogram.resize(chosen.len(), Vec::new());
@@ -158,7 +158,7 @@ impl<'a> Grower<'a> {
         &mut self,
         leaf: Open,
         rows: &mut [u32],
-        derivatives: &[Derivatives],
+        derivatives: &[Sums],
         chosen: &[usize],
         last: bool,
         tree: &mut GrownTree,
@@ -205,7 +205,7 @@ impl<'a> Grower<'a> {
         large: &mut Open,
         parent: Histogram,
         rows: &[u32],
-        derivatives: &[Derivatives],
+        derivatives: &[Sums],
         chosen: &[usize],
     ) {
         small.histogram = self.pool.pop().unwrap_or_default();
@@ -233,7 +233,7 @@ impl<'a> Grower<'a> {
     }
 
     /// Brings the derivatives of a node's rows side by side.
-    fn gather(&mut self, rows: &[u32], derivatives: &[Derivatives]) {
+    fn gather(&mut self, rows: &[u32], derivatives: &[Sums]) {
         self.gathered.clear();
         self.gathered.extend(rows.iter().map(|&row| derivatives[row as usize]));
     }
