@@ -26,7 +26,8 @@ fn plain(leaves: usize) -> BoostingParameters {
 }
 
 fn fit(parameters: BoostingParameters, world: &World) -> MarginModel {
-    parameters.check().unwrap().fit(&world.rows()).unwrap()
+    let fitted = parameters.check().and_then(|learner| learner.fit(&world.rows()));
+    fitted.unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Tries every distinct value of every design column, and missing values on both sides; doubles throughout.
@@ -217,7 +218,7 @@ fn what_is_missing_tells() {
 #[test]
 fn a_weight_of_two_is_two_rows() {
     let world = small_world(150, 9);
-    let doubled = |row: &usize| row % 3 == 0;
+    let doubled = |row: &usize| row.is_multiple_of(3);
     let twice: Vec<usize> = (0..150).flat_map(|row| std::iter::repeat_n(row, 1 + usize::from(doubled(&row)))).collect();
     let even = World { weights: vec![1.0; 150], ..world.clone() };
     let weighted = World { weights: (0..150).map(|row| if doubled(&row) { 2.0 } else { 1.0 }).collect(), ..world };

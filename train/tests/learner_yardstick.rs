@@ -7,6 +7,8 @@
 //! The rows are written to `<temporary folder>/bellwether-yardstick/` as raw little-endian arrays (`x.f32` row by row,
 //! `y.u8`; the first 200,000 rows to fit, the last 50,000 to judge), so that other tools can be run on the same rows.
 
+#![allow(clippy::print_stdout, reason = "a measurement is read from the terminal")]
+
 mod learner_world;
 
 use std::time::Instant;
@@ -19,7 +21,7 @@ const ROWS_TO_FIT: usize = 200_000;
 
 fn fit_and_judge(name: &str, learner: &dyn Learner, fit: &World, judge: &World) {
     let start = Instant::now();
-    let model = learner.fit(&fit.rows()).unwrap();
+    let model = learner.fit(&fit.rows()).unwrap_or_else(|error| panic!("{error}"));
     let seconds = start.elapsed().as_secs_f64();
     let forecast = probabilities(&model, judge);
     let trees = match &model {
@@ -27,7 +29,7 @@ fn fit_and_judge(name: &str, learner: &dyn Learner, fit: &World, judge: &World) 
         bellwether_models::MarginModel::Linear(_) => 0,
     };
     let loss = log_loss(&judge.labels, &forecast).unwrap_or(f64::NAN);
-    let auc = roc_auc(&judge.labels, &forecast).unwrap();
+    let auc = roc_auc(&judge.labels, &forecast).unwrap_or(f64::NAN);
     println!("{name:36} {seconds:7.2} s  AUC {auc:.5}  log loss {loss:.5}  trees {trees}");
 }
 

@@ -114,7 +114,7 @@ impl Learner for Logistic {
             None => self.choose(rows, &columns)?,
         };
         let line = self.fit_line(rows, &columns, &used, inverse_penalty)?;
-        Ok(MarginModel::Linear(export(rows, &columns, &used, line)))
+        Ok(MarginModel::Linear(export(rows, &columns, &used, &line)))
     }
 }
 
@@ -195,7 +195,7 @@ impl Line {
 }
 
 /// The line as the scorer runs it; the intercept moves from the rows' base rate to the weighted one.
-fn export(rows: &TrainingRows<'_>, columns: &[Column<'_>], used: &[u32], line: Line) -> LinearModel {
+fn export(rows: &TrainingRows<'_>, columns: &[Column<'_>], used: &[u32], line: &Line) -> LinearModel {
     let (mut count, mut weight) = ([0.0_f64; 2], [0.0_f64; 2]);
     for &row in used {
         count[usize::from(rows.labels[row as usize])] += 1.0;

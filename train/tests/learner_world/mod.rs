@@ -9,20 +9,20 @@ use bellwether_train::learner::TrainingRows;
 
 /// Owned training rows.
 #[derive(Debug, Clone)]
-pub struct World {
-    pub signature: Signature,
-    pub signals: Vec<SignalDefinition>,
-    pub block: FeatureBlock,
-    pub labels: Vec<bool>,
-    pub weights: Vec<f64>,
-    pub accounts: Vec<u32>,
-    pub as_of_days: Vec<i32>,
-    pub truth: Vec<f64>,
-    pub target: String,
+pub(crate) struct World {
+    pub(crate) signature: Signature,
+    pub(crate) signals: Vec<SignalDefinition>,
+    pub(crate) block: FeatureBlock,
+    pub(crate) labels: Vec<bool>,
+    pub(crate) weights: Vec<f64>,
+    pub(crate) accounts: Vec<u32>,
+    pub(crate) as_of_days: Vec<i32>,
+    pub(crate) truth: Vec<f64>,
+    pub(crate) target: String,
 }
 
 impl World {
-    pub fn rows(&self) -> TrainingRows<'_> {
+    pub(crate) fn rows(&self) -> TrainingRows<'_> {
         TrainingRows {
             signature: &self.signature,
             signals: &self.signals,
@@ -37,7 +37,7 @@ impl World {
     }
 
     /// Rows of given numeric columns; every row is an account of its own, dates ascend in 20 steps of 30 days.
-    pub fn of_numbers(columns: Vec<Vec<f32>>, labels: Vec<bool>) -> Self {
+    pub(crate) fn of_numbers(columns: Vec<Vec<f32>>, labels: Vec<bool>) -> Self {
         let rows = labels.len();
         let names: Vec<String> = (0..columns.len()).map(|column| format!("signal_{column}")).collect();
         Self {
@@ -54,7 +54,7 @@ impl World {
     }
 
     /// Adds a category after the numbers.
-    pub fn with_category(mut self, name: &str, levels: &[&str], codes: Vec<u32>) -> Self {
+    pub(crate) fn with_category(mut self, name: &str, levels: &[&str], codes: Vec<u32>) -> Self {
         let levels = levels.iter().map(|level| (*level).to_owned()).collect();
         self.signature.inputs.push(input(name, InputKind::Category { levels }));
         self.signals.push(signal(name, Direction::Unknown));
@@ -63,7 +63,7 @@ impl World {
     }
 
     /// The rows of these indices, in their order.
-    pub fn select(&self, rows: &[usize]) -> Self {
+    pub(crate) fn select(&self, rows: &[usize]) -> Self {
         let block = FeatureBlock {
             rows: rows.len(),
             numeric: self.block.numeric.iter().map(|column| pick(column, rows)).collect(),
@@ -85,11 +85,11 @@ fn pick<T: Copy>(values: &[T], rows: &[usize]) -> Vec<T> {
     rows.iter().map(|&row| values[row]).collect()
 }
 
-pub fn input(name: &str, kind: InputKind) -> Input {
+pub(crate) fn input(name: &str, kind: InputKind) -> Input {
     Input { name: name.to_owned(), kind, unit: "count".to_owned(), nullable: true, definition: String::new() }
 }
 
-pub fn signal(name: &str, churn: Direction) -> SignalDefinition {
+pub(crate) fn signal(name: &str, churn: Direction) -> SignalDefinition {
     SignalDefinition {
         name: name.to_owned(),
         family: Family::Usage,
@@ -106,10 +106,10 @@ pub fn signal(name: &str, churn: Direction) -> SignalDefinition {
 }
 
 /// A stream of numbers, SplitMix64: the worlds are the same whatever version of rand is in use.
-pub struct Stream(pub u64);
+pub(crate) struct Stream(pub(crate) u64);
 
 impl Stream {
-    pub fn uniform(&mut self) -> f64 {
+    pub(crate) fn uniform(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut state = self.0;
         state = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -117,7 +117,7 @@ impl Stream {
         ((state ^ (state >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    pub fn normal(&mut self) -> f64 {
+    pub(crate) fn normal(&mut self) -> f64 {
         let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
         radius * (std::f64::consts::TAU * self.uniform()).cos()
     }
@@ -125,7 +125,7 @@ impl Stream {
 
 /// Signals of many shapes (normal, heavy-tailed counts, shares, missing values that mean something, pure noise) and a truth
 /// with thresholds, interactions and a category, at a base rate near 7 %.
-pub fn crooked_world(rows: usize, columns: usize, seed: u64) -> World {
+pub(crate) fn crooked_world(rows: usize, columns: usize, seed: u64) -> World {
     assert!(columns >= 8);
     let mut stream = Stream(seed);
     let mut numeric: Vec<Vec<f32>> = vec![Vec::with_capacity(rows); columns];
@@ -166,7 +166,7 @@ fn crooked_truth(row: &[f32], code: u32) -> f64 {
 }
 
 /// The margin of one row, written from the model types' documentation alone.
-pub fn margin(model: &MarginModel, world: &World, row: usize) -> f64 {
+pub(crate) fn margin(model: &MarginModel, world: &World, row: usize) -> f64 {
     let design = design_row(world, row);
     match model {
         MarginModel::Linear(linear) => linear_margin(linear, &design),
@@ -174,16 +174,16 @@ pub fn margin(model: &MarginModel, world: &World, row: usize) -> f64 {
     }
 }
 
-pub fn probabilities(model: &MarginModel, world: &World) -> Vec<f64> {
+pub(crate) fn probabilities(model: &MarginModel, world: &World) -> Vec<f64> {
     (0..world.block.rows).map(|row| 1.0 / (1.0 + (-margin(model, world, row)).exp())).collect()
 }
 
-pub fn design_row(world: &World, row: usize) -> Vec<f32> {
+pub(crate) fn design_row(world: &World, row: usize) -> Vec<f32> {
     let mut design: Vec<f32> = world.block.numeric.iter().map(|column| column[row]).collect();
     let mut categories = world.block.categories.iter();
     for input in &world.signature.inputs {
         if let InputKind::Category { levels } = &input.kind {
-            let code = categories.next().unwrap()[row] as usize;
+            let code = categories.next().map_or(0, |codes| codes[row] as usize);
             design.extend((0..=levels.len()).map(|level| if level == code { 1.0 } else { 0.0 }));
         }
     }
@@ -220,7 +220,7 @@ fn trees_margin(model: &TreeEnsemble, design: &[f32]) -> f64 {
     sum
 }
 
-pub fn leaf_of(tree: &Tree, value: &dyn Fn(usize) -> f32) -> usize {
+pub(crate) fn leaf_of(tree: &Tree, value: &dyn Fn(usize) -> f32) -> usize {
     let mut at = 0;
     loop {
         match tree.nodes[at] {
@@ -234,14 +234,14 @@ pub fn leaf_of(tree: &Tree, value: &dyn Fn(usize) -> f32) -> usize {
     }
 }
 
-pub fn trees(model: &MarginModel) -> &TreeEnsemble {
+pub(crate) fn trees(model: &MarginModel) -> &TreeEnsemble {
     match model {
         MarginModel::Trees(trees) => trees,
         MarginModel::Linear(_) => panic!("expected trees"),
     }
 }
 
-pub fn linear(model: &MarginModel) -> &LinearModel {
+pub(crate) fn linear(model: &MarginModel) -> &LinearModel {
     match model {
         MarginModel::Linear(linear) => linear,
         MarginModel::Trees(_) => panic!("expected a linear model"),

@@ -6,11 +6,14 @@
 use rayon::prelude::*;
 
 use super::bins::{Feature, Source};
-use super::histogram::{Derivatives, Histogram, Sums, accumulate, subtract};
+use super::histogram::{Histogram, Sums, accumulate, subtract};
 use super::split::{Bounds, Cut, Rules, Split, child_bounds};
 
 /// Below this many (row, feature) pairs a node is not worth waking another thread.
 const SEQUENTIAL_WORK: usize = 40_000;
+
+/// Rows that one unit of work parts into left and right.
+const PART_CHUNK: usize = 16_384;
 
 /// Which bins of a feature go left, as one bit each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +100,7 @@ pub(super) struct Grower<'a> {
     pub(super) max_leaves: usize,
     pub(super) rate: f64,
     pool: Vec<Histogram>,
-    gathered: Vec<Derivatives>,
+    gathered: Vec<Sums>,
 }
 
 impl<'a> Grower<'a> {
@@ -110,7 +113,7 @@ impl<'a> Grower<'a> {
     pub(super) fn grow(
         &mut self,
         rows: &mut [u32],
-        derivatives: &[Derivatives],
+        derivatives: &[Sums],
         chosen: &[usize],
         mut landed: impl FnMut(f32, &[u32]),
     ) -> GrownTree {
@@ -131,10 +134,10 @@ impl<'a> Grower<'a> {
         tree
     }
 
-    fn root(&mut self, rows: &[u32], derivatives: &[Derivatives], chosen: &[usize]) -> Open {
+    fn root(&mut self, rows: &[u32], derivatives: &[Sums], chosen: &[usize]) -> Open {
         let mut sums = Sums::default();
         for &row in rows {
-            sums.add_row(derivatives[row as usize]);
+            sums = sums.plus(derivatives[row as usize]);
         }
         let mut histogram = self.pool.pop().unwrap_or_default();
         histogram.resize(chosen.len(), Vec::new());
@@ -155,7 +158,7 @@ impl<'a> Grower<'a> {
         &mut self,
         leaf: Open,
         rows: &mut [u32],
-        derivatives: &[Derivatives],
+        derivatives: &[Sums],
         chosen: &[usize],
         last: bool,
         tree: &mut GrownTree,
@@ -202,7 +205,7 @@ impl<'a> Grower<'a> {
         large: &mut Open,
         parent: Histogram,
         rows: &[u32],
-        derivatives: &[Derivatives],
+        derivatives: &[Sums],
         chosen: &[usize],
     ) {
         small.histogram = self.pool.pop().unwrap_or_default();
@@ -230,7 +233,7 @@ impl<'a> Grower<'a> {
     }
 
     /// Brings the derivatives of a node's rows side by side.
-    fn gather(&mut self, rows: &[u32], derivatives: &[Derivatives]) {
+    fn gather(&mut self, rows: &[u32], derivatives: &[Sums]) {
         self.gathered.clear();
         self.gathered.extend(rows.iter().map(|&row| derivatives[row as usize]));
     }
@@ -256,19 +259,39 @@ fn most_gainful(open: &[Open]) -> Option<usize> {
     best.map(|(index, _)| index)
 }
 
-/// Rows that go left first, in the order they had; returns their number.
-fn part(rows: &mut [u32], goes_left: impl Fn(u32) -> bool) -> usize {
-    let mut right = Vec::with_capacity(rows.len());
-    let mut left_count = 0;
-    for index in 0..rows.len() {
-        let row = rows[index];
-        if goes_left(row) {
-            rows[left_count] = row;
-            left_count += 1;
-        } else {
-            right.push(row);
+/// Rows that go left first, both sides in the order they had; returns the number on the left.
+///
+/// Chunks are parted on their own and put together in order, so threads do not change the result.
+fn part(rows: &mut [u32], goes_left: impl Fn(u32) -> bool + Sync) -> usize {
+    let part_chunk = |chunk: &[u32]| -> (Vec<u32>, Vec<u32>) {
+        let (mut left, mut right) = (vec![0; chunk.len()], vec![0; chunk.len()]);
+        let (mut left_count, mut right_count) = (0, 0);
+        // Both sides are written and one is counted: no branch to guess wrong.
+        for &row in chunk {
+            left[left_count] = row;
+            right[right_count] = row;
+            let goes_left = goes_left(row);
+            left_count += usize::from(goes_left);
+            right_count += usize::from(!goes_left);
         }
+        left.truncate(left_count);
+        right.truncate(right_count);
+        (left, right)
+    };
+    let parts: Vec<(Vec<u32>, Vec<u32>)> = if rows.len() <= PART_CHUNK {
+        vec![part_chunk(rows)]
+    } else {
+        rows.par_chunks(PART_CHUNK).map(part_chunk).collect()
+    };
+    let mut at = 0;
+    let mut put = |side: &[u32]| {
+        rows[at..at + side.len()].copy_from_slice(side);
+        at += side.len();
+        at
+    };
+    let left_count = parts.iter().map(|(left, _)| put(left)).last().unwrap_or(0);
+    for (_, right) in &parts {
+        put(right);
     }
-    rows[left_count..].copy_from_slice(&right);
     left_count
 }

@@ -8,13 +8,6 @@
 /// Bits of the Hessian sum within a word.
 const HESSIAN_BITS: u32 = 40;
 
-/// One row's derivatives of the weighted log loss, rounded.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Derivatives {
-    gradient: i32,
-    hessian: u32,
-}
-
 /// What one unit of the rounded derivatives stands for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Scales {
@@ -37,86 +30,86 @@ impl Scales {
         Self { gradient: power_below(30_f64.exp2() / greatest), hessian: of_sum.min(of_row) }
     }
 
-    /// Rounds one row's derivatives.
-    pub(super) fn round(&self, gradient: f64, hessian: f64) -> Derivatives {
-        Derivatives {
-            gradient: (gradient * self.gradient).round_ties_even() as i32,
-            hessian: (hessian * self.hessian).round_ties_even() as u32,
-        }
+    /// The rounded derivatives of one row, as the sums over that row alone.
+    pub(super) fn of_row(&self, gradient: f64, hessian: f64) -> Sums {
+        let gradient = round(gradient * self.gradient) as i64;
+        let hessian = round(hessian * self.hessian) as u64;
+        Sums([gradient.cast_unsigned(), (1 << HESSIAN_BITS) | hessian])
     }
 }
 
-/// Sums over the rows of a bin, or of a whole node.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Sums {
-    gradient: i64,
-    count_and_hessian: u64,
+/// To the nearest integer, ties to even, for magnitudes below 2⁵¹: adding 1.5 · 2⁵² leaves no bits for the fraction. (The
+/// library's function is a call on processors without SSE 4.1, which is what we build for.)
+fn round(value: f64) -> f64 {
+    const NO_FRACTION: f64 = 6_755_399_441_055_744.0;
+    (value + NO_FRACTION) - NO_FRACTION
 }
+
+/// Sums over the rows of a bin, of a whole node, or of one row.
+///
+/// The first word is the gradient (two's complement), the second the count and the Hessian. Both are added at once;
+/// wrapping keeps overflow checks out of the innermost loop, and [`Scales::new`] excludes overflow.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[repr(align(16))]
+pub(super) struct Sums([u64; 2]);
 
 impl Sums {
-    /// Adds one row. Wrapping keeps overflow checks out of the innermost loop; [`Scales::new`] excludes overflow.
-    #[inline]
-    pub(super) fn add_row(&mut self, row: Derivatives) {
-        self.gradient = self.gradient.wrapping_add(i64::from(row.gradient));
-        self.count_and_hessian = self.count_and_hessian.wrapping_add((1 << HESSIAN_BITS) | u64::from(row.hessian));
-    }
-
     /// Both together.
     #[inline]
     pub(super) fn plus(self, other: Self) -> Self {
-        Self {
-            gradient: self.gradient.wrapping_add(other.gradient),
-            count_and_hessian: self.count_and_hessian.wrapping_add(other.count_and_hessian),
-        }
+        Self([self.0[0].wrapping_add(other.0[0]), self.0[1].wrapping_add(other.0[1])])
     }
 
     /// The rest, where `other` is a part.
     #[inline]
     pub(super) fn minus(self, other: Self) -> Self {
-        Self {
-            gradient: self.gradient.wrapping_sub(other.gradient),
-            count_and_hessian: self.count_and_hessian.wrapping_sub(other.count_and_hessian),
-        }
+        Self([self.0[0].wrapping_sub(other.0[0]), self.0[1].wrapping_sub(other.0[1])])
     }
 
     /// Number of rows.
     #[inline]
     pub(super) fn count(self) -> usize {
-        (self.count_and_hessian >> HESSIAN_BITS) as usize
+        (self.0[1] >> HESSIAN_BITS) as usize
     }
 
     /// Sum of the gradients.
     #[inline]
     pub(super) fn gradient(self, scales: Scales) -> f64 {
-        self.gradient as f64 / scales.gradient
+        self.0[0].cast_signed() as f64 / scales.gradient
     }
 
     /// Sum of the Hessians.
     #[inline]
     pub(super) fn hessian(self, scales: Scales) -> f64 {
-        (self.count_and_hessian & ((1 << HESSIAN_BITS) - 1)) as f64 / scales.hessian
+        (self.0[1] & ((1 << HESSIAN_BITS) - 1)) as f64 / scales.hessian
     }
 }
 
 /// Sums per bin, one vector per feature of the tree.
 pub(super) type Histogram = Vec<Vec<Sums>>;
 
-/// Sums per bin over some rows, whose derivatives come in the same order.
-pub(super) fn accumulate(
-    bins: &[u8],
-    rows: &[u32],
-    derivatives: &[Derivatives],
-    bin_count: usize,
-    sums: &mut Vec<Sums>,
-) {
-    sums.clear();
-    sums.resize(256, Sums::default());
-    if let Ok(cells) = <&mut [Sums; 256]>::try_from(sums.as_mut_slice()) {
-        for (&row, &row_derivatives) in rows.iter().zip(derivatives) {
-            cells[usize::from(bins[row as usize])].add_row(row_derivatives);
+/// Sums per bin over some rows, whose own sums come in the same order.
+///
+/// Neighbouring rows often fall into one bin, and an addition must wait for the one before it to reach the same cell; so
+/// four tables take turns and are added up at the end.
+pub(super) fn accumulate(bins: &[u8], rows: &[u32], of_rows: &[Sums], bin_count: usize, sums: &mut Vec<Sums>) {
+    let mut tables = [[Sums::default(); 256]; 4];
+    let (row_groups, last_rows) = rows.as_chunks::<4>();
+    let (value_groups, last_values) = of_rows.as_chunks::<4>();
+    for (group, values) in row_groups.iter().zip(value_groups) {
+        for turn in 0..4 {
+            let cell = &mut tables[turn][usize::from(bins[group[turn] as usize])];
+            *cell = cell.plus(values[turn]);
         }
     }
-    sums.truncate(bin_count);
+    for (&row, &value) in last_rows.iter().zip(last_values) {
+        let cell = &mut tables[0][usize::from(bins[row as usize])];
+        *cell = cell.plus(value);
+    }
+    let [first, second, third, fourth] = &tables;
+    let total = |bin: usize| first[bin].plus(second[bin]).plus(third[bin].plus(fourth[bin]));
+    sums.clear();
+    sums.extend((0..bin_count).map(total));
 }
 
 /// Turns the sums of a parent into those of the child that `part` is not.
@@ -135,14 +128,14 @@ mod tests {
         let rows: Vec<u32> = (0..1_000).collect();
         let bins: Vec<u8> = rows.iter().map(|row| (row * 7 % 256) as u8).collect();
         let scales = Scales::new(rows.iter().map(|row| 1.0 + f64::from(*row)));
-        let all: Vec<Derivatives> = rows
+        let all: Vec<Sums> = rows
             .iter()
-            .map(|row| scales.round((f64::from(*row) * 0.37).sin() * 900.0, f64::from(*row % 9) / 40.0))
+            .map(|row| scales.of_row((f64::from(*row) * 0.37).sin() * 900.0, f64::from(*row % 9) / 40.0))
             .collect();
         let sums_of = |part: &[u32]| {
-            let derivatives: Vec<Derivatives> = part.iter().map(|row| all[*row as usize]).collect();
+            let of_rows: Vec<Sums> = part.iter().map(|row| all[*row as usize]).collect();
             let mut sums = Vec::new();
-            accumulate(&bins, part, &derivatives, 256, &mut sums);
+            accumulate(&bins, part, &of_rows, 256, &mut sums);
             sums
         };
         let mut whole = sums_of(&rows);
@@ -155,9 +148,9 @@ mod tests {
         let rows = 1 << 20;
         let scales = Scales::new(std::iter::repeat_n(1e6, rows));
         let mut sums = Sums::default();
-        let greatest = scales.round(-1e6, 0.25e6);
+        let greatest = scales.of_row(-1e6, 0.25e6);
         for _ in 0..rows {
-            sums.add_row(greatest);
+            sums = sums.plus(greatest);
         }
         assert_eq!(sums.count(), rows);
         assert!((sums.gradient(scales) / (-1e6 * rows as f64) - 1.0).abs() < 1e-6);

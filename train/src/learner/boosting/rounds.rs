@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::bins::Feature;
 use super::grow::{Grower, GrownNode, GrownTree};
-use super::histogram::{Derivatives, Scales};
+use super::histogram::{Scales, Sums};
 use super::parameters::BoostingParameters;
 use super::split::Rules;
 use crate::learner::TrainingRows;
@@ -62,7 +62,7 @@ impl Run<'_> {
         };
         let mut grower = Grower::new(self.features, rules, parameters.max_leaves, parameters.rate);
         let mut margins = vec![self.base; self.rows.block.rows];
-        let mut derivatives = vec![Derivatives::default(); self.rows.block.rows];
+        let mut derivatives = vec![Sums::default(); self.rows.block.rows];
         for round in 0..rounds {
             self.differentiate(&margins, scales, &mut derivatives);
             let (mut drawn, rest) = self.draw_rows(fit, round);
@@ -80,14 +80,14 @@ impl Run<'_> {
     }
 
     /// First and second derivative of every row's weighted log loss.
-    fn differentiate(&self, margins: &[f32], scales: Scales, derivatives: &mut [Derivatives]) {
-        let work = |(row, derivative): (usize, &mut Derivatives)| {
+    fn differentiate(&self, margins: &[f32], scales: Scales, derivatives: &mut [Sums]) {
+        let work = |(row, derivative): (usize, &mut Sums)| {
             let p = 1.0 / (1.0 + (-f64::from(margins[row])).exp());
             let weight = self.rows.weights[row];
             let residual = p - f64::from(u8::from(self.rows.labels[row]));
-            *derivative = scales.round(weight * residual, weight * p * (1.0 - p));
+            *derivative = scales.of_row(weight * residual, weight * p * (1.0 - p));
         };
-        derivatives.par_iter_mut().enumerate().with_min_len(CHUNK).for_each(|pair| work(pair));
+        derivatives.par_iter_mut().enumerate().with_min_len(CHUNK).for_each(work);
     }
 
     /// The rows that a tree is grown on, and the others; both ascending.
