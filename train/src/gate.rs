@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::summary::{BacktestSummary, TargetSummary};
 
 /// No target may be worse by more than this share of the champion's value.
-pub const MOST_LOSS_OF_ONE_TARGET: f64 = 0.01;
+pub(crate) const MOST_LOSS_OF_ONE_TARGET: f64 = 0.01;
 
 /// Champion and challenger on one target.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -7,15 +7,15 @@ use bellwether_train::settings::{BacktestOptions, BacktestSettings, CapacityOpti
 use bellwether_train::{Dataset, Observer, Progress};
 use chrono::{Days, Months, NaiveDate};
 
-pub fn date(text: &str) -> NaiveDate {
+pub(crate) fn date(text: &str) -> NaiveDate {
     text.parse().unwrap()
 }
 
 /// SplitMix64 (Steele et al. 2014).
-pub struct Stream(pub u64);
+pub(crate) struct Stream(pub(crate) u64);
 
 impl Stream {
-    pub fn uniform(&mut self) -> f64 {
+    pub(crate) fn uniform(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -23,16 +23,16 @@ impl Stream {
         ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    pub fn normal(&mut self) -> f64 {
+    pub(crate) fn normal(&mut self) -> f64 {
         (0..12).map(|_| self.uniform()).sum::<f64>() - 6.0
     }
 }
 
-pub fn sigmoid(margin: f64) -> f64 {
+pub(crate) fn sigmoid(margin: f64) -> f64 {
     1.0 / (1.0 + (-margin).exp())
 }
 
-pub fn target(name: &str, horizon_days: u32, grace_days: u32) -> TargetDefinition {
+pub(crate) fn target(name: &str, horizon_days: u32, grace_days: u32) -> TargetDefinition {
     TargetDefinition {
         name: name.to_owned(),
         event: Event::SubscriptionEnd,
@@ -62,13 +62,13 @@ fn signal(name: &str, unit: Unit, churn: Direction) -> SignalDefinition {
 
 /// How large, and how long.
 #[derive(Clone, Copy)]
-pub struct Size {
-    pub accounts: usize,
-    pub months: u32,
+pub(crate) struct Size {
+    pub(crate) accounts: usize,
+    pub(crate) months: u32,
 }
 
 /// The features, and the true probabilities of churn and expansion per row.
-pub fn matrix(size: Size, seed: u64) -> (FeatureMatrix, Vec<[f64; 2]>) {
+pub(crate) fn matrix(size: Size, seed: u64) -> (FeatureMatrix, Vec<[f64; 2]>) {
     let start = date("2022-01-01");
     let mut random = Stream(seed);
     let bases: Vec<(f64, f64, f64)> =
@@ -111,7 +111,7 @@ pub fn matrix(size: Size, seed: u64) -> (FeatureMatrix, Vec<[f64; 2]>) {
 }
 
 /// Labels drawn from `truth`, absent where the interval has not ended by `data_end`.
-pub fn labels(target: TargetDefinition, as_of: &[NaiveDate], truth: impl Iterator<Item = f64>, data_end: NaiveDate, seed: u64) -> Labels {
+pub(crate) fn labels(target: TargetDefinition, as_of: &[NaiveDate], truth: impl Iterator<Item = f64>, data_end: NaiveDate, seed: u64) -> Labels {
     let mut random = Stream(seed);
     let interval = Days::new(u64::from(target.label_interval_days()));
     let mut values = Vec::new();
@@ -124,7 +124,7 @@ pub fn labels(target: TargetDefinition, as_of: &[NaiveDate], truth: impl Iterato
 }
 
 /// Both targets.
-pub fn dataset(size: Size, seed: u64) -> (Dataset, Vec<[f64; 2]>) {
+pub(crate) fn dataset(size: Size, seed: u64) -> (Dataset, Vec<[f64; 2]>) {
     let (matrix, truth) = matrix(size, seed);
     let data_end = date("2022-01-01").checked_add_months(Months::new(size.months)).unwrap();
     let churn = labels(target("churn_90d", 90, 14), &matrix.as_of, truth.iter().map(|p| p[0]), data_end, seed + 1);
@@ -132,7 +132,7 @@ pub fn dataset(size: Size, seed: u64) -> (Dataset, Vec<[f64; 2]>) {
     (Dataset::new(matrix, vec![churn, expansion]).unwrap(), truth)
 }
 
-pub fn settings(first_test: &str, refit_every: &str, learners: &[&str]) -> BacktestSettings {
+pub(crate) fn settings(first_test: &str, refit_every: &str, learners: &[&str]) -> BacktestSettings {
     let options = BacktestOptions {
         first_test: Some(first_test.to_owned()),
         refit_every: Some(refit_every.to_owned()),
@@ -144,9 +144,9 @@ pub fn settings(first_test: &str, refit_every: &str, learners: &[&str]) -> Backt
 
 /// Counts what it is told.
 #[derive(Default)]
-pub struct Counter {
-    pub planned: std::cell::Cell<usize>,
-    pub fitted: std::cell::Cell<usize>,
+pub(crate) struct Counter {
+    pub(crate) planned: std::cell::Cell<usize>,
+    pub(crate) fitted: std::cell::Cell<usize>,
 }
 
 impl Observer for Counter {
