@@ -182,6 +182,7 @@ impl<'a> TargetBacktest<'a> {
         if !warm_up {
             self.expect_predictions_of(fold, refit.training().positives());
         }
+        self.leave_out_unusable(&refit)?;
         let mut learners = Vec::with_capacity(self.run.predictions.len());
         for index in 0..self.run.predictions.len() {
             let learner = self.run.predictions[index].learner;
@@ -207,6 +208,23 @@ impl<'a> TargetBacktest<'a> {
             self.observer.notice(&Progress::Fitted { target, learner, refit: fold.refit(), training_rows, warm_up });
         }
         self.record(fold, warm_up, refit.training().positives(), learners);
+        Ok(())
+    }
+
+    /// Before the first refit, leaves out the health score where the business has none of its signals: it is a yardstick
+    /// that is in use elsewhere, and its absence must not keep the others from being judged.
+    fn leave_out_unusable(&mut self, refit: &Refit<'_>) -> Result<(), TrainError> {
+        let is_score = |one: &Predictions| one.learner == LearnerKind::HealthScore;
+        if !self.refits.is_empty() || !self.run.predictions.iter().any(is_score) {
+            return Ok(());
+        }
+        if let Err(source @ LearnError::Failed { .. }) = refit.margin(LearnerKind::HealthScore) {
+            if self.run.predictions.len() == 1 {
+                return Err(refit.learn_error(source));
+            }
+            self.warnings.push(Warning::learner_left_out(&self.run.target, &source));
+            self.run.predictions.retain(|one| !is_score(one));
+        }
         Ok(())
     }
 

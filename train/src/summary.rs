@@ -5,7 +5,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use crate::evaluate::MetricSet;
-use crate::learner::LearnerKind;
+use crate::learner::{LearnError, LearnerKind};
 
 /// Version of `backtest.json`.
 pub const BACKTEST_FORMAT: u32 = 1;
@@ -148,6 +148,11 @@ impl Warning {
         let text = format!("{target}: {learner} could not be fitted at the warm-up refit of {refit}: too few outcomes. \
              Its calibrator has fewer rows than those of other learners.");
         Self { code: "warm_up_too_few".into(), text }
+    }
+
+    pub(crate) fn learner_left_out(target: &str, cause: &LearnError) -> Self {
+        let text = format!("{target}: {cause}; it is left out of the comparison.");
+        Self { code: "learner_left_out".into(), text }
     }
 
     pub(crate) fn thinned(target: &str, rows: usize) -> Self {

@@ -7,11 +7,14 @@ use proptest::prelude::*;
 
 use crate::world::{Stream, sigmoid};
 
-/// Isotonic regression by its min-max formula (Robertson et al. 1988, theorem 1.4.4): quadratic, and nothing is pooled.
-fn isotonic_oracle(points: &[(f64, f64)]) -> Vec<f64> {
+/// A margin, the sum of its labels and the number of its rows.
+type Point = (f64, f64, f64);
+
+/// Isotonic regression by its min-max formula (Robertson et al. 1988, theorem 1.4.4): cubic, and nothing is pooled.
+fn isotonic_oracle(points: &[Point]) -> Vec<f64> {
     let mean = |from: usize, to: usize| {
         let of = &points[from..=to];
-        of.iter().map(|(_, label)| label).sum::<f64>() / of.len() as f64
+        of.iter().map(|point| point.1).sum::<f64>() / of.iter().map(|point| point.2).sum::<f64>()
     };
     (0..points.len())
         .map(|index| {
@@ -21,16 +24,19 @@ fn isotonic_oracle(points: &[(f64, f64)]) -> Vec<f64> {
         .collect()
 }
 
-/// The Venn-Abers pair by its definition.
-fn venn_abers_oracle(points: &[(f64, f64)], margin: f64) -> (f64, f64) {
+/// The Venn-Abers pair at the margin of a point by its definition: one more row there, without and with the outcome.
+fn venn_abers_oracle(points: &[Point], at: usize) -> (f64, f64) {
     let with = |label: f64| {
         let mut extended = points.to_vec();
-        extended.push((margin, label));
-        extended.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let at = extended.iter().position(|point| point.0 == margin).unwrap();
+        extended[at].1 += label;
+        extended[at].2 += 1.0;
         isotonic_oracle(&extended)[at]
     };
     (with(0.0), with(1.0))
+}
+
+fn points(margins: &[f64], labels: &[bool]) -> Vec<Point> {
+    margins.iter().zip(labels).map(|(margin, label)| (*margin, f64::from(u8::from(*label)), 1.0)).collect()
 }
 
 fn sample(rows: usize, seed: u64, truth: impl Fn(f64) -> f64) -> (Vec<f64>, Vec<bool>) {
@@ -65,8 +71,7 @@ proptest! {
         let margins: Vec<f64> = (0..labels.len()).map(|row| row as f64).collect();
         let bins = Bins::new(&margins, &labels, MOST_BINS).unwrap();
         let blocks = pool_adjacent_violators(bins.bins());
-        let points: Vec<(f64, f64)> = margins.iter().zip(&labels).map(|(m, l)| (*m, f64::from(u8::from(*l)))).collect();
-        let expected = isotonic_oracle(&points);
+        let expected = isotonic_oracle(&points(&margins, &labels));
         let found: Vec<f64> = blocks.iter().flat_map(|block| vec![block.probability(); block.end - block.first]).collect();
         prop_assert_eq!(found.len(), expected.len());
         for (found, expected) in found.iter().zip(&expected) {
@@ -87,17 +92,15 @@ proptest! {
 #[test]
 fn the_pair_is_that_of_the_definition_where_nothing_is_steep() {
     // Margins far apart, so that the slope bound never binds and the knots hold the pair itself.
-    let (margins, labels) = sample(50, 11, |margin| sigmoid(margin));
-    let mut margins: Vec<f64> = margins;
-    margins.sort_by(f64::total_cmp);
-    let margins: Vec<f64> = (0..margins.len()).map(|row| row as f64).collect();
+    let (_, labels) = sample(50, 11, sigmoid);
+    let margins: Vec<f64> = (0..labels.len()).map(|row| row as f64).collect();
     let calibration = calibrate::fit(&margins, &labels).unwrap();
-    let points: Vec<(f64, f64)> = margins.iter().zip(&labels).map(|(m, l)| (*m, f64::from(u8::from(*l)))).collect();
+    let points = points(&margins, &labels);
     assert_eq!(calibration.low.knots.len(), margins.len());
-    for (low, high) in calibration.low.knots.iter().zip(&calibration.high.knots) {
-        let (p0, p1) = venn_abers_oracle(&points, low.margin);
-        assert!((low.probability - p0).abs() < 1e-12, "{} at {}", low.probability, low.margin);
-        assert!((high.probability - p1).abs() < 1e-12);
+    for (at, (low, high)) in calibration.low.knots.iter().zip(&calibration.high.knots).enumerate() {
+        let (p0, p1) = venn_abers_oracle(&points, at);
+        assert!((low.probability - p0).abs() < 1e-12, "{} against {p0} at {}", low.probability, low.margin);
+        assert!((high.probability - p1).abs() < 1e-12, "{} against {p1} at {}", high.probability, high.margin);
         assert!(p0 <= p1);
     }
 }

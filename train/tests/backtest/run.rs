@@ -79,6 +79,21 @@ fn too_little_history_is_calibrated_by_account_and_says_so() {
 }
 
 #[test]
+fn a_health_score_without_its_signals_is_left_out_loudly() {
+    let (_, _, judged) = run(Size { accounts: 120, months: 26 }, &["base_rate", "health_score"]);
+    let learners = |target: usize| judged.summary.targets[target].learners.iter().map(|one| one.learner).collect::<Vec<_>>();
+    // The world has one signal of the risk table and none of the growth table.
+    assert_eq!(learners(0), [LearnerKind::BaseRate, LearnerKind::HealthScore]);
+    assert_eq!(learners(1), [LearnerKind::BaseRate]);
+    let left_out: Vec<_> = judged.summary.warnings.iter().filter(|one| one.code == "learner_left_out").collect();
+    assert!(left_out.len() == 1 && left_out[0].text.starts_with("expansion_60d"), "{left_out:?}");
+
+    let (data, _) = dataset(Size { accounts: 120, months: 26 }, 21);
+    let alone = backtest(&data, &settings("2023-07-01", "quarter", &["health_score"]), &Silent);
+    assert!(matches!(alone, Err(TrainError::Learn { .. })));
+}
+
+#[test]
 fn a_bundle_holds_what_won_and_no_account() {
     let (data, _, backtest) = run(SIZE, &["base_rate", "logistic"]);
     let settings = settings("2023-07-01", "quarter", &["base_rate", "logistic"]);
