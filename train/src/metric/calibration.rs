@@ -317,5 +317,6 @@ fn wilson(rate: f64, count: f64) -> (f64, f64) {
     let spread = z * z / count;
     let center = (rate + spread / 2.0) / (1.0 + spread);
     let half = z / (1.0 + spread) * (rate * (1.0 - rate) / count + spread / (4.0 * count)).sqrt();
-    ((center - half).max(0.0), (center + half).min(1.0))
+    // Rounding must not push the rate itself out of its interval.
+    ((center - half).clamp(0.0, rate), (center + half).clamp(rate, 1.0))
 }
