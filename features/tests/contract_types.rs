@@ -56,7 +56,9 @@ fn text_is_text_however_it_is_stored() {
 fn instants_are_utc_whatever_zone_the_writer_names() {
     let micros = 1_704_103_200_000_000;
     for zone in ["UTC", "+02:00", "Europe/Berlin", "Not/AZone"] {
-        let loaded = load("at", &(Arc::new(TimestampMicrosecondArray::from(vec![micros]).with_timezone(zone)) as ArrayRef)).unwrap();
+        let loaded =
+            load("at", &(Arc::new(TimestampMicrosecondArray::from(vec![micros]).with_timezone(zone)) as ArrayRef))
+                .unwrap();
         assert_eq!(loaded.facts.usage.unwrap().rows[0].at, Instant(micros), "{zone}");
     }
     let loaded = load("at", &(Arc::new(Date32Array::from(vec![1])) as ArrayRef)).unwrap();

@@ -25,8 +25,8 @@ use crate::pool::OutOfTime;
 use crate::refit::Refit;
 use crate::settings::BacktestSettings;
 use crate::summary::{
-    BACKTEST_FORMAT, BacktestSummary, CalibrationRecord, CalibrationSource, DateMetrics, LearnerRefit, LearnerSummary, RefitSummary,
-    TargetSummary, Warning,
+    BACKTEST_FORMAT, BacktestSummary, CalibrationRecord, CalibrationSource, DateMetrics, LearnerRefit, LearnerSummary,
+    RefitSummary, TargetSummary, Warning,
 };
 
 /// Predictions of one learner for all test rows of one target, in the order of [`TargetRun::rows`].
@@ -283,7 +283,8 @@ impl<'a> TargetBacktest<'a> {
             let metrics = self.measure(index, 0..self.run.rows.len())?;
             learners.push(LearnerSummary { learner: predictions.learner, metrics, by_date });
         }
-        let date = |row: Option<&u32>| row.map(|row| self.dataset.as_of()[*row as usize].to_string()).unwrap_or_default();
+        let date =
+            |row: Option<&u32>| row.map(|row| self.dataset.as_of()[*row as usize].to_string()).unwrap_or_default();
         let summary = TargetSummary {
             definition: self.labels.target.clone(),
             test_from: date(self.run.rows.first()),

@@ -52,7 +52,8 @@ fn front_matter(name: &str, targets: &[CardTarget<'_>]) -> String {
                 quoted(&target.summary.definition.name)
             ),
         );
-        let measures = [("log_loss", Some(best.log_loss)), ("brier_score", Some(best.brier)), ("roc_auc", best.roc_auc)];
+        let measures =
+            [("log_loss", Some(best.log_loss)), ("brier_score", Some(best.brier)), ("roc_auc", best.roc_auc)];
         for (measure, value) in measures {
             if let Some(value) = value {
                 add(&mut text, format_args!("    - type: {measure}\n      value: {value:.5}\n"));
@@ -92,7 +93,9 @@ fn add_data(card: &mut String, backtest: &Backtest, targets: &[CardTarget<'_>]) 
 }
 
 fn add_metrics(card: &mut String, targets: &[CardTarget<'_>]) {
-    card.push_str("## Metrics\n\nOut of time: each row was predicted by a model that knew nothing from its date on.\n\n");
+    card.push_str(
+        "## Metrics\n\nOut of time: each row was predicted by a model that knew nothing from its date on.\n\n",
+    );
     card.push_str(
         "| target | learner | log loss | base rate's log loss | ROC AUC | average precision | Brier | lift at 10 % | \
          MRR captured |\n|---|---|---|---|---|---|---|---|---|\n",

@@ -42,7 +42,9 @@ pub enum DatasetError {
         targets: usize,
     },
     /// Rows not sorted, or one of them twice.
-    #[error("row {row}: expected rows sorted by (as_of, account_id) without repetition, found {as_of} again or earlier")]
+    #[error(
+        "row {row}: expected rows sorted by (as_of, account_id) without repetition, found {as_of} again or earlier"
+    )]
     #[diagnostic(code(bellwether::dataset::order), help("features and labels must come from one spine"))]
     Order {
         /// First row out of order.
@@ -71,8 +73,13 @@ pub enum DatasetError {
         found: NaiveDate,
     },
     /// A label that cannot be known yet.
-    #[error("{target}, row {row} of {as_of}: expected no label before its interval of {interval_days} days ends, found one at {data_end}")]
-    #[diagnostic(code(bellwether::dataset::immature), help("an immature label is absent, never 0: build labels with features' label module"))]
+    #[error(
+        "{target}, row {row} of {as_of}: expected no label before its interval of {interval_days} days ends, found one at {data_end}"
+    )]
+    #[diagnostic(
+        code(bellwether::dataset::immature),
+        help("an immature label is absent, never 0: build labels with features' label module")
+    )]
     Immature {
         /// Target.
         target: String,
@@ -87,7 +94,10 @@ pub enum DatasetError {
     },
     /// A code without a level.
     #[error("{signal}, row {row}: expected a code below {levels}, found {code}")]
-    #[diagnostic(code(bellwether::dataset::code), help("this is a bug in the feature engine: please report the signal"))]
+    #[diagnostic(
+        code(bellwether::dataset::code),
+        help("this is a bug in the feature engine: please report the signal")
+    )]
     Code {
         /// Signal.
         signal: String,
@@ -118,7 +128,8 @@ impl Dataset {
     /// label whose interval has not ended, or no rows at all.
     pub fn new(matrix: FeatureMatrix, labels: Vec<Labels>) -> Result<Self, DatasetError> {
         let rows = matrix.account_ids.len();
-        let Some(data_end) = labels.first().map(|one| one.known_before).filter(|_| rows > 0 && !matrix.columns.is_empty())
+        let Some(data_end) =
+            labels.first().map(|one| one.known_before).filter(|_| rows > 0 && !matrix.columns.is_empty())
         else {
             return Err(DatasetError::Empty { rows, signals: matrix.columns.len(), targets: labels.len() });
         };

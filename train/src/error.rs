@@ -57,7 +57,10 @@ pub enum TrainError {
     },
     /// The model could not be written, read back or run.
     #[error("{target}, {learner}: the exported model: {cause}")]
-    #[diagnostic(code(bellwether::train::model), help("this is a bug in the export: please report the learner and target"))]
+    #[diagnostic(
+        code(bellwether::train::model),
+        help("this is a bug in the export: please report the learner and target")
+    )]
     Model {
         /// Target.
         target: String,

@@ -99,7 +99,8 @@ fn defined<T>(result: Result<T, MetricError>) -> Result<Option<T>, MetricError> 
 /// MRR found over all dates, over the MRR of all positive rows.
 fn mrr_captured(judged: &Judged<'_>) -> Result<Option<f64>, MetricError> {
     let Some(mrr) = judged.mrr else { return Ok(None) };
-    let amounts: Vec<f64> = mrr.iter().map(|amount| if amount.is_finite() { f64::from(amount.max(0.0)) } else { 0.0 }).collect();
+    let amounts: Vec<f64> =
+        mrr.iter().map(|amount| if amount.is_finite() { f64::from(amount.max(0.0)) } else { 0.0 }).collect();
     let (mut found, mut total) = (0.0, 0.0);
     for range in groups(judged.as_of_days) {
         let (labels, amounts) = (&judged.labels[range.clone()], &amounts[range.clone()]);

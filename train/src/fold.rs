@@ -20,7 +20,9 @@ use crate::settings::BacktestSettings;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum FoldError {
     /// A training label that was not known at the refit.
-    #[error("refit {refit}: expected training rows with as_of + {interval_days} days <= {refit}, found row {row} of {as_of}")]
+    #[error(
+        "refit {refit}: expected training rows with as_of + {interval_days} days <= {refit}, found row {row} of {as_of}"
+    )]
     Purge {
         /// Refit.
         refit: NaiveDate,
@@ -66,7 +68,9 @@ pub enum FoldError {
         row: u32,
     },
     /// No row to learn from.
-    #[error("refit {refit}: expected training rows whose label interval of {interval_days} days ends by {refit}, found none")]
+    #[error(
+        "refit {refit}: expected training rows whose label interval of {interval_days} days ends by {refit}, found none"
+    )]
     EmptyTraining {
         /// Refit.
         refit: NaiveDate,
@@ -74,7 +78,9 @@ pub enum FoldError {
         interval_days: u32,
     },
     /// No row to judge on, at any refit.
-    #[error("expected test rows from {first_test} whose label interval of {interval_days} days ends by {data_end}, found none")]
+    #[error(
+        "expected test rows from {first_test} whose label interval of {interval_days} days ends by {data_end}, found none"
+    )]
     EmptyTest {
         /// First test date.
         first_test: NaiveDate,
@@ -286,14 +292,15 @@ impl<'a> Picker<'a> {
 
     fn rows(&self, keep: impl Fn(usize, NaiveDate) -> bool) -> Vec<u32> {
         let labelled = self.labels.values.iter().zip(self.dataset.as_of()).enumerate();
-        labelled.filter(|(row, (label, as_of))| label.is_some() && keep(*row, **as_of)).map(|(row, _)| row as u32).collect()
+        labelled
+            .filter(|(row, (label, as_of))| label.is_some() && keep(*row, **as_of))
+            .map(|(row, _)| row as u32)
+            .collect()
     }
 
     fn all_training_rows(&self, refit: NaiveDate) -> Vec<u32> {
         let from = self.settings.train_from.unwrap_or(NaiveDate::MIN);
-        self.rows(|row, as_of| {
-            self.on_training_grid[row] && as_of >= from && matured(as_of, self.interval_days, refit)
-        })
+        self.rows(|row, as_of| self.on_training_grid[row] && as_of >= from && matured(as_of, self.interval_days, refit))
     }
 
     /// All rows, or, beyond the most that may be used, those of a share of the accounts.
@@ -312,7 +319,8 @@ impl<'a> Picker<'a> {
     /// Steps back from the first test until enough outcomes are predicted, or history does not allow one more.
     fn warm_up(&self) -> Result<Vec<Fold>, FoldError> {
         let first = self.settings.first_test;
-        let cadence = if self.settings.refit_every == Cadence::Never { Cadence::Quarter } else { self.settings.refit_every };
+        let cadence =
+            if self.settings.refit_every == Cadence::Never { Cadence::Quarter } else { self.settings.refit_every };
         let mut folds = Vec::new();
         let mut until = first;
         for step in 1..=MOST_WARM_UPS {

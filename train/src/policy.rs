@@ -136,7 +136,9 @@ fn bands(dataset: &Dataset, backtest: &Backtest) -> BTreeMap<String, BandCutoffs
         let high_share = called.clamp(HIGH_SHARE, MOST_HIGH_SHARE);
         let mut sorted = predictions.probability.clone();
         sorted.sort_by(|a, b| b.total_cmp(a));
-        let (Some(high), Some(medium)) = (highest(&sorted, high_share), highest(&sorted, MEDIUM_SHARE)) else { continue };
+        let (Some(high), Some(medium)) = (highest(&sorted, high_share), highest(&sorted, MEDIUM_SHARE)) else {
+            continue;
+        };
         bands.insert(run.target.clone(), BandCutoffs { medium, high });
     }
     bands
@@ -150,8 +152,12 @@ fn highest(descending: &[f64], share: f64) -> Option<f64> {
 
 /// Mean relative uplift of the rows that expanded, over the targets that know it.
 fn mean_uplift(dataset: &Dataset) -> Option<f64> {
-    let known: Vec<f64> =
-        dataset.labels().iter().flat_map(|labels| labels.uplift.iter().flatten()).map(|uplift| f64::from(*uplift)).collect();
+    let known: Vec<f64> = dataset
+        .labels()
+        .iter()
+        .flat_map(|labels| labels.uplift.iter().flatten())
+        .map(|uplift| f64::from(*uplift))
+        .collect();
     (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
 }
 

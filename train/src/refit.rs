@@ -82,7 +82,10 @@ impl<'a> Refit<'a> {
 
     fn margin_of(&self, learner: LearnerKind, rows: &EncodedRows) -> Result<MarginModel, LearnError> {
         let signals = self.dataset.signals();
-        learner.learner().fit(&rows.training_rows(&self.encoder, signals, &self.labels.target.name, self.seed))
+        let fitted =
+            learner.learner().fit(&rows.training_rows(&self.encoder, signals, &self.labels.target.name, self.seed));
+        // Any runtime may add the leaves up in any order: the sum is the same bits.
+        fitted.map(MarginModel::with_exact_sums)
     }
 
     /// Fits the calibrator of this refit on what earlier refits predicted out of time and is known by now; where that is
@@ -128,7 +131,8 @@ impl<'a> Refit<'a> {
         };
         let mut predicted = CalibrationRows::default();
         for fold in 0..ACCOUNT_FOLDS {
-            let (held_out, rest): (Vec<u32>, Vec<u32>) = self.fold.training().iter().partition(|row| fold_of(row) == fold);
+            let (held_out, rest): (Vec<u32>, Vec<u32>) =
+                self.fold.training().iter().partition(|row| fold_of(row) == fold);
             if held_out.is_empty() {
                 continue;
             }
@@ -155,7 +159,8 @@ impl<'a> Refit<'a> {
     ) -> Result<FittedModel, TrainError> {
         let head = Head { target: self.target().to_owned(), margin, calibration };
         let signature = self.encoder.signature();
-        let onnx = bellwether_models::onnx::write(signature, &head).map_err(|cause| self.model_error(learner, cause))?;
+        let onnx =
+            bellwether_models::onnx::write(signature, &head).map_err(|cause| self.model_error(learner, cause))?;
         let head = bellwether_models::onnx::read(&onnx, signature).map_err(|cause| self.model_error(learner, cause))?;
         let scorer = Scorer::new(signature, &head).map_err(|cause| self.model_error(learner, cause))?;
         Ok(FittedModel { head, onnx, scorer })
@@ -170,7 +175,11 @@ impl<'a> Refit<'a> {
     }
 
     pub(crate) fn model_error(&self, learner: LearnerKind, cause: impl ToString) -> TrainError {
-        TrainError::Model { target: self.target().to_owned(), learner: learner.name().to_owned(), cause: cause.to_string() }
+        TrainError::Model {
+            target: self.target().to_owned(),
+            learner: learner.name().to_owned(),
+            cause: cause.to_string(),
+        }
     }
 
     /// Date of the refit.

@@ -26,7 +26,10 @@ use crate::summary::BacktestSummary;
 pub enum RegistryError {
     /// The challenger is not better. Exit code 6.
     #[error("{name}/{version}: expected a challenger that forecasts better than champion {champion}: {reason}")]
-    #[diagnostic(code(bellwether::registry::quality_gate), help("the champion stays; train again when there is more history"))]
+    #[diagnostic(
+        code(bellwether::registry::quality_gate),
+        help("the champion stays; train again when there is more history")
+    )]
     QualityGate {
         /// Model.
         name: String,
@@ -39,7 +42,10 @@ pub enum RegistryError {
     },
     /// Another writer is at work. Exit code 75.
     #[error("{}: expected no other writer, found a lock", path.display())]
-    #[diagnostic(code(bellwether::registry::locked), help("wait for the other command; if none is running, remove the lock file"))]
+    #[diagnostic(
+        code(bellwether::registry::locked),
+        help("wait for the other command; if none is running, remove the lock file")
+    )]
     Locked {
         /// Lock file.
         path: PathBuf,
@@ -240,11 +246,7 @@ pub fn resolve(registry: &Path, name: &str, version_or_alias: &str) -> Result<u3
 }
 
 fn model_folder(registry: &Path, name: &str) -> Result<PathBuf, RegistryError> {
-    if is_plain_name(name) {
-        Ok(registry.join(name))
-    } else {
-        Err(RegistryError::Name { found: name.to_owned() })
-    }
+    if is_plain_name(name) { Ok(registry.join(name)) } else { Err(RegistryError::Name { found: name.to_owned() }) }
 }
 
 fn existing_model(registry: &Path, name: &str) -> Result<PathBuf, RegistryError> {
@@ -262,10 +264,8 @@ fn backtest_of(model: &Path, version: u32) -> Result<BacktestSummary, TrainError
         return Err(RegistryError::Missing { path: folder, expected: format!("version {version}") }.into());
     }
     let path = folder.join("backtest.json");
-    let text = fs::read(&path).map_err(|_| RegistryError::Missing {
-        path: path.clone(),
-        expected: "a backtest to compare with".into(),
-    })?;
+    let text = fs::read(&path)
+        .map_err(|_| RegistryError::Missing { path: path.clone(), expected: "a backtest to compare with".into() })?;
     Ok(serde_json::from_slice(&text).map_err(|cause| RegistryError::Damaged { path, cause: cause.to_string() })?)
 }
 
@@ -291,7 +291,9 @@ impl Lock {
         let path = model.join(".lock");
         match fs::OpenOptions::new().write(true).create_new(true).open(&path) {
             Ok(_) => Ok(Self { path }),
-            Err(cause) if cause.kind() == std::io::ErrorKind::AlreadyExists => Err(RegistryError::Locked { path }.into()),
+            Err(cause) if cause.kind() == std::io::ErrorKind::AlreadyExists => {
+                Err(RegistryError::Locked { path }.into())
+            }
             Err(cause) => Err(TrainError::io(&path, "lock", cause)),
         }
     }

@@ -264,7 +264,8 @@ mod tests {
 
     #[test]
     fn observation_dates_hold_both_grids() {
-        let written = BacktestOptions { score_every: Some("quarter".into()), train_every: Some("month".into()), ..options() };
+        let written =
+            BacktestOptions { score_every: Some("quarter".into()), train_every: Some("month".into()), ..options() };
         let settings = written.resolve(&CapacityOptions::default()).unwrap();
         let day = |text: &str| text.parse::<NaiveDate>().unwrap();
         let dates = settings.observation_dates(day("2023-11-15"), day("2024-04-20"));

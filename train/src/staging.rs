@@ -51,7 +51,8 @@ impl Staging {
         if old.exists() {
             fs::remove_dir_all(&old).map_err(|cause| TrainError::io(&old, "remove an abandoned folder", cause))?;
         }
-        fs::rename(&self.place, &old).map_err(|cause| TrainError::io(&self.place, "move the old folder away", cause))?;
+        fs::rename(&self.place, &old)
+            .map_err(|cause| TrainError::io(&self.place, "move the old folder away", cause))?;
         self.rename()?;
         fs::remove_dir_all(&old).map_err(|cause| TrainError::io(&old, "remove the old folder", cause))
     }

@@ -133,20 +133,26 @@ pub struct Warning {
 
 impl Warning {
     pub(crate) fn refit_without_rows(target: &str, refit: NaiveDate) -> Self {
-        let text = format!("{target}: no row is observed between the refit of {refit} and the next; it was not run. \
-             Choose refit_every no finer than score_every.");
+        let text = format!(
+            "{target}: no row is observed between the refit of {refit} and the next; it was not run. \
+             Choose refit_every no finer than score_every."
+        );
         Self { code: "refit_without_rows".into(), text }
     }
 
     pub(crate) fn calibrated_by_account(target: &str, refit: NaiveDate) -> Self {
-        let text = format!("{target}, refit {refit}: too few outcomes were predicted out of time before it, so probabilities \
-             are calibrated on held-out accounts of the training rows. Choose a later first_test or give more history.");
+        let text = format!(
+            "{target}, refit {refit}: too few outcomes were predicted out of time before it, so probabilities \
+             are calibrated on held-out accounts of the training rows. Choose a later first_test or give more history."
+        );
         Self { code: "calibrated_by_account".into(), text }
     }
 
     pub(crate) fn warm_up_too_few(target: &str, learner: LearnerKind, refit: NaiveDate) -> Self {
-        let text = format!("{target}: {learner} could not be fitted at the warm-up refit of {refit}: too few outcomes. \
-             Its calibrator has fewer rows than those of other learners.");
+        let text = format!(
+            "{target}: {learner} could not be fitted at the warm-up refit of {refit}: too few outcomes. \
+             Its calibrator has fewer rows than those of other learners."
+        );
         Self { code: "warm_up_too_few".into(), text }
     }
 
@@ -156,8 +162,10 @@ impl Warning {
     }
 
     pub(crate) fn thinned(target: &str, rows: usize) -> Self {
-        let text = format!("{target}: at most {rows} training rows were used per refit (backtest.max_training_rows); whole \
-             accounts were left out.");
+        let text = format!(
+            "{target}: at most {rows} training rows were used per refit (backtest.max_training_rows); whole \
+             accounts were left out."
+        );
         Self { code: "training_rows_thinned".into(), text }
     }
 }

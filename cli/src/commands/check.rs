@@ -27,7 +27,8 @@ pub(crate) fn run(config: &Path, arguments: &CheckArguments, output: &Output) ->
         ReportFormat::Json => output.result(serde_json::to_string_pretty(&outcome).unwrap_or_default()),
     }
     if let Some(folder) = &arguments.quarantine {
-        let written = write_quarantine(folder, &project.contract, &business.report, Some(as_of)).map_err(Failure::reading)?;
+        let written =
+            write_quarantine(folder, &project.contract, &business.report, Some(as_of)).map_err(Failure::reading)?;
         for path in written {
             output.note(format_args!("bad rows: {}", path.display()));
         }

@@ -37,11 +37,14 @@ impl Bins {
         }
         let mut pairs: Vec<(f64, bool)> = margins.iter().copied().zip(labels.iter().copied()).collect();
         pairs.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        let distinct = join(pairs.iter().map(|(margin, label)| Bin {
-            margin: *margin,
-            rows: 1.0,
-            positives: f64::from(u8::from(*label)),
-        }), |last, next| last.margin == next.margin);
+        let distinct = join(
+            pairs.iter().map(|(margin, label)| Bin {
+                margin: *margin,
+                rows: 1.0,
+                positives: f64::from(u8::from(*label)),
+            }),
+            |last, next| last.margin == next.margin,
+        );
         if distinct.len() <= most {
             return Ok(Self { bins: distinct });
         }

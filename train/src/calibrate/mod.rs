@@ -49,7 +49,9 @@ pub enum CalibrateError {
         margin: String,
     },
     /// Too little to learn from.
-    #[error("expected at least {expected} rows of each outcome to calibrate with, found {positives} positive and {negatives} negative")]
+    #[error(
+        "expected at least {expected} rows of each outcome to calibrate with, found {positives} positive and {negatives} negative"
+    )]
     #[diagnostic(code(bellwether::calibrate::too_few), help("give a longer history"))]
     TooFew {
         /// Least number of each.

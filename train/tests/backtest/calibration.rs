@@ -47,7 +47,9 @@ fn sample(rows: usize, seed: u64, truth: impl Fn(f64) -> f64) -> (Vec<f64>, Vec<
 }
 
 fn steepest(curve: &PiecewiseLinear) -> f64 {
-    let rise = |pair: &[bellwether_models::Knot]| (pair[1].probability - pair[0].probability) / (pair[1].margin - pair[0].margin);
+    let rise = |pair: &[bellwether_models::Knot]| {
+        (pair[1].probability - pair[0].probability) / (pair[1].margin - pair[0].margin)
+    };
     curve.knots.windows(2).map(rise).fold(0.0, f64::max)
 }
 

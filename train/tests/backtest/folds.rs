@@ -14,8 +14,13 @@ const SMALL: Size = Size { accounts: 12, months: 30 };
 
 fn small(horizon_days: u32, grace_days: u32) -> Dataset {
     let (matrix, truth) = matrix(SMALL, 3);
-    let labels =
-        labels(target("churn", horizon_days, grace_days), &matrix.as_of, truth.iter().map(|p| p[0]), date("2024-07-01"), 5);
+    let labels = labels(
+        target("churn", horizon_days, grace_days),
+        &matrix.as_of,
+        truth.iter().map(|p| p[0]),
+        date("2024-07-01"),
+        5,
+    );
     Dataset::new(matrix, vec![labels]).unwrap()
 }
 
@@ -120,7 +125,8 @@ fn immature_labels_are_never_used() {
     let mut pool = OutOfTime::default();
     pool.add(&rows, &vec![0.0; rows.len()]);
     let known = pool.known_at(date("2023-07-01"), &data, labels);
-    let expected = rows.iter().filter(|row| data.as_of()[**row as usize] + Days::new(104) <= date("2023-07-01")).count();
+    let expected =
+        rows.iter().filter(|row| data.as_of()[**row as usize] + Days::new(104) <= date("2023-07-01")).count();
     assert_eq!(known.labels.len(), expected);
 
     // A label that cannot be known yet is refused with the whole dataset.
@@ -134,19 +140,28 @@ fn immature_labels_are_never_used() {
 
 #[test]
 fn unequal_lengths_and_unsorted_rows_are_refused() {
-    let make = |change: &dyn Fn(&mut bellwether_features::matrix::FeatureMatrix, &mut bellwether_features::label::Labels)| {
-        let (mut matrix, truth) = matrix(SMALL, 3);
-        let as_of = matrix.as_of.clone();
-        let mut labels =
-            crate::world::labels(target("churn", 90, 14), &as_of, truth.iter().map(|p| p[0]), date("2024-07-01"), 5);
-        change(&mut matrix, &mut labels);
-        Dataset::new(matrix, vec![labels])
-    };
+    let make =
+        |change: &dyn Fn(&mut bellwether_features::matrix::FeatureMatrix, &mut bellwether_features::label::Labels)| {
+            let (mut matrix, truth) = matrix(SMALL, 3);
+            let as_of = matrix.as_of.clone();
+            let mut labels = crate::world::labels(
+                target("churn", 90, 14),
+                &as_of,
+                truth.iter().map(|p| p[0]),
+                date("2024-07-01"),
+                5,
+            );
+            change(&mut matrix, &mut labels);
+            Dataset::new(matrix, vec![labels])
+        };
     assert!(make(&|_, _| {}).is_ok());
     assert!(matches!(make(&|_, labels| labels.values.truncate(1)), Err(DatasetError::Length { .. })));
     assert!(matches!(make(&|matrix, _| matrix.columns.truncate(1)), Err(DatasetError::Length { .. })));
     assert!(matches!(make(&|matrix, _| matrix.account_ids.swap(0, 1)), Err(DatasetError::Order { row: 1, .. })));
-    assert!(matches!(make(&|matrix, _| matrix.signals[1].name = "mrr".to_owned()), Err(DatasetError::Duplicate { .. })));
+    assert!(matches!(
+        make(&|matrix, _| matrix.signals[1].name = "mrr".to_owned()),
+        Err(DatasetError::Duplicate { .. })
+    ));
 }
 
 #[test]
@@ -158,8 +173,10 @@ fn thinning_takes_whole_accounts() {
     let cut = RollingOrigin::new(&data, labels, &settings).unwrap();
     assert!(cut.thinned);
     let fold = cut.judged.last().unwrap();
-    let accounts: std::collections::BTreeSet<u32> = fold.training().iter().map(|row| data.accounts()[*row as usize]).collect();
-    let dates: std::collections::BTreeSet<i32> = fold.training().iter().map(|row| data.as_of_days()[*row as usize]).collect();
+    let accounts: std::collections::BTreeSet<u32> =
+        fold.training().iter().map(|row| data.accounts()[*row as usize]).collect();
+    let dates: std::collections::BTreeSet<i32> =
+        fold.training().iter().map(|row| data.as_of_days()[*row as usize]).collect();
     assert_eq!(fold.training().len(), accounts.len() * dates.len());
     assert!(fold.training().len() < 1_500);
 }

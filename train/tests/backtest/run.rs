@@ -81,7 +81,8 @@ fn too_little_history_is_calibrated_by_account_and_says_so() {
 #[test]
 fn a_health_score_without_its_signals_is_left_out_loudly() {
     let (_, _, judged) = run(Size { accounts: 120, months: 26 }, &["base_rate", "health_score"]);
-    let learners = |target: usize| judged.summary.targets[target].learners.iter().map(|one| one.learner).collect::<Vec<_>>();
+    let learners =
+        |target: usize| judged.summary.targets[target].learners.iter().map(|one| one.learner).collect::<Vec<_>>();
     // The world has one signal of the risk table and none of the growth table.
     assert_eq!(learners(0), [LearnerKind::BaseRate, LearnerKind::HealthScore]);
     assert_eq!(learners(1), [LearnerKind::BaseRate]);
@@ -113,7 +114,16 @@ fn a_bundle_holds_what_won_and_no_account() {
     assert_eq!(policy.roles.mrr.as_deref(), Some("mrr"));
     assert_eq!((policy.roles.satisfaction.as_deref(), policy.satisfaction_high), (None, None));
     assert!(policy.bands["churn_90d"].high > policy.bands["churn_90d"].medium);
-    for file in ["bundle.json", "signature.json", "signals.json", "policy.json", "reference.json", "backtest.json", "MODEL_CARD.md", "report.html"] {
+    for file in [
+        "bundle.json",
+        "signature.json",
+        "signals.json",
+        "policy.json",
+        "reference.json",
+        "backtest.json",
+        "MODEL_CARD.md",
+        "report.html",
+    ] {
         let text = std::fs::read_to_string(path.join(file)).unwrap();
         assert!(!text.contains("account-0") && !text.contains("secret"), "{file}");
     }
@@ -135,7 +145,8 @@ fn a_backtest_of_other_data_is_refused() {
 fn all_bytes(threads: usize) -> Vec<(String, Vec<u8>)> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     pool.install(|| {
-        let (data, _, backtest) = run(Size { accounts: 120, months: 26 }, &["base_rate", "health_score", "logistic", "boosting"]);
+        let (data, _, backtest) =
+            run(Size { accounts: 120, months: 26 }, &["base_rate", "health_score", "logistic", "boosting"]);
         let settings = settings("2023-07-01", "quarter", &["base_rate", "health_score", "logistic", "boosting"]);
         let trained = train(&data, &settings, &backtest, "acme", &Silent).unwrap();
         let folder = tempfile::tempdir().unwrap();

@@ -100,7 +100,8 @@ pub(crate) fn matrix(size: Size, seed: u64) -> (FeatureMatrix, Vec<[f64; 2]>) {
         }
     }
     let names = ["mrr", "strain", "reach", "usage_events_28d", "usage_days_since_last", "noise"];
-    let directions = [Direction::Unknown, Direction::Up, Direction::Unknown, Direction::Down, Direction::Up, Direction::Unknown];
+    let directions =
+        [Direction::Unknown, Direction::Up, Direction::Unknown, Direction::Down, Direction::Up, Direction::Unknown];
     let mut signals: Vec<SignalDefinition> =
         names.iter().zip(directions).map(|(name, direction)| signal(name, Unit::Count, direction)).collect();
     signals.push(signal("plan", Unit::Category, Direction::Unknown));
@@ -111,7 +112,13 @@ pub(crate) fn matrix(size: Size, seed: u64) -> (FeatureMatrix, Vec<[f64; 2]>) {
 }
 
 /// Labels drawn from `truth`, absent where the interval has not ended by `data_end`.
-pub(crate) fn labels(target: TargetDefinition, as_of: &[NaiveDate], truth: impl Iterator<Item = f64>, data_end: NaiveDate, seed: u64) -> Labels {
+pub(crate) fn labels(
+    target: TargetDefinition,
+    as_of: &[NaiveDate],
+    truth: impl Iterator<Item = f64>,
+    data_end: NaiveDate,
+    seed: u64,
+) -> Labels {
     let mut random = Stream(seed);
     let interval = Days::new(u64::from(target.label_interval_days()));
     let mut values = Vec::new();
@@ -128,7 +135,8 @@ pub(crate) fn dataset(size: Size, seed: u64) -> (Dataset, Vec<[f64; 2]>) {
     let (matrix, truth) = matrix(size, seed);
     let data_end = date("2022-01-01").checked_add_months(Months::new(size.months)).unwrap();
     let churn = labels(target("churn_90d", 90, 14), &matrix.as_of, truth.iter().map(|p| p[0]), data_end, seed + 1);
-    let expansion = labels(target("expansion_60d", 60, 0), &matrix.as_of, truth.iter().map(|p| p[1]), data_end, seed + 2);
+    let expansion =
+        labels(target("expansion_60d", 60, 0), &matrix.as_of, truth.iter().map(|p| p[1]), data_end, seed + 2);
     (Dataset::new(matrix, vec![churn, expansion]).unwrap(), truth)
 }
 
