@@ -98,7 +98,7 @@ impl Checker<'_, '_> {
         for (row, column, rule) in &self.rows.bad_cells {
             bad.insert((*row, *column));
             let canonical = table.columns[*column].canonical;
-            let unusable = self.rows.is_null(canonical.name, *row);
+            let unusable = self.rows.is_null(*column, *row);
             let needed = canonical.required || canonical.name == "known_at";
             self.record(*row, *rule, canonical.name, self.is_strict() || (unusable && needed));
         }
@@ -113,7 +113,7 @@ impl Checker<'_, '_> {
             for row in 0..self.rows.len() {
                 // A file without `known_at` has it filled in; only a cell without a value is left without one.
                 let filled = is_known_at && self.rows.known_at[row] != NO_TIME;
-                if !filled && self.rows.is_null(canonical.name, row) && !bad.contains(&(row, index)) {
+                if !filled && self.rows.is_null(index, row) && !bad.contains(&(row, index)) {
                     self.record(row, broken, canonical.name, true);
                 }
             }

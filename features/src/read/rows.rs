@@ -210,6 +210,8 @@ pub(crate) struct TableRows<'a> {
     pub(crate) table: &'a TableContract,
     /// One per column rule; only those that some file has.
     columns: Vec<Option<Values>>,
+    /// Which of them is the event time.
+    event: Option<usize>,
     /// First row of each file's stretch, and the file.
     stretches: Vec<(usize, u32)>,
     numbers: Vec<u32>,
@@ -228,6 +230,7 @@ impl<'a> TableRows<'a> {
         Self {
             table,
             columns: table.columns.iter().map(|_| None).collect(),
+            event: table.columns.iter().position(|rule| rule.canonical.name == table.name.event_time()),
             stretches: Vec::new(),
             numbers: Vec::new(),
             bad_cells: Vec::new(),
@@ -279,9 +282,9 @@ impl<'a> TableRows<'a> {
         self.column(name).is_some()
     }
 
-    /// Whether the column is there and the row has no value in it.
-    pub(crate) fn is_null(&self, name: &str, row: usize) -> bool {
-        self.column(name).is_none_or(|values| values.is_null(row))
+    /// Whether a row has no value in a column, by the column rule's index.
+    pub(crate) fn is_null(&self, column: usize, row: usize) -> bool {
+        self.columns[column].as_ref().is_none_or(|values| values.is_null(row))
     }
 
     /// Codes and names of a text column.
@@ -308,7 +311,10 @@ impl<'a> TableRows<'a> {
 
     /// Event time of a row.
     pub(crate) fn event(&self, row: usize) -> i64 {
-        self.time(self.table.name.event_time()).map_or(NO_TIME, |times| times[row])
+        match self.event.and_then(|column| self.columns[column].as_ref()) {
+            Some(Values::Time(times)) => times[row],
+            _ => NO_TIME,
+        }
     }
 
     /// Fills in when each row became known: the column, else the event time and the declared delay, else always.
