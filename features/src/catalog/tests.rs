@@ -125,7 +125,9 @@ fn a_declared_list_is_part_of_the_digest_and_its_order_is_not() {
         let features = features.iter().map(|name| (*name).to_owned()).collect();
         let catalogue = Catalogue::new(&Availability::full(), &CatalogueSettings { features, ..declared() });
         let mut definitions = catalogue.definitions().into_iter();
-        definitions.find(|definition| definition.name == "adoption_catalogue_share_90d").map(|found| found.digest())
+        definitions
+            .find(|definition| definition.name == "adoption_catalogue_share_90d")
+            .map(|found| SignalDefinition::digest(&found))
     };
     assert_eq!(digest(&["board", "chat"]), digest(&["chat", "board", "chat"]));
     assert_ne!(digest(&["board", "chat"]), digest(&["board,chat"]));

@@ -23,13 +23,13 @@ pub(crate) const SEGMENTS: [&str; 2] = ["large", "small"];
 pub(crate) const CATEGORIES: [&str; 4] = ["billing", "how", "other", "why"];
 
 /// Days before a date at which windows start or end, or just do not.
-const EDGES: [i64; 34] = [
+static EDGES: &[i64] = &[
     -120, -90, -61, -60, -30, -14, -1, 0, 1, 2, 3, 6, 7, 8, 13, 14, 15, 20, 27, 28, 29, 41, 48, 56, 62, 63, 77, 90, 91,
     121, 181, 364, 365, 366,
 ];
-const FAR_EDGES: [i64; 6] = [183, 184, 360, 392, 393, 500];
-const OFFSETS: [i64; 5] = [0, -1, 1, DAY / 2, DAY - 1];
-const DELAYS: [i64; 7] = [0, 0, 0, 1, DAY, 20 * DAY, 100 * DAY];
+static FAR_EDGES: &[i64] = &[183, 184, 360, 392, 393, 500];
+static OFFSETS: &[i64] = &[0, -1, 1, DAY / 2, DAY - 1];
+static DELAYS: &[i64] = &[0, 0, 0, 1, DAY, 20 * DAY, 100 * DAY];
 
 /// The observation dates: a leap day, a month-end after it, and a year later.
 pub(crate) fn as_of_days() -> [i64; 3] {
@@ -130,14 +130,13 @@ fn account() -> impl Strategy<Value = usize> {
 
 /// A time near an edge of a window.
 fn time() -> impl Strategy<Value = i64> {
-    let edge = prop_oneof![9 => select(&EDGES[..]), 1 => select(&FAR_EDGES[..])];
-    (select(as_of_days().to_vec()), edge, select(&OFFSETS[..]))
-        .prop_map(|(day, edge, offset)| (day - edge) * DAY + offset)
+    let edge = prop_oneof![9 => select(EDGES), 1 => select(FAR_EDGES)];
+    (select(as_of_days().to_vec()), edge, select(OFFSETS)).prop_map(|(day, edge, offset)| (day - edge) * DAY + offset)
 }
 
 /// An event time and when it became known.
 fn times() -> impl Strategy<Value = (i64, i64)> {
-    let late = (time(), select(&DELAYS[..])).prop_map(|(at, delay)| (at, at + delay));
+    let late = (time(), select(DELAYS)).prop_map(|(at, delay)| (at, at + delay));
     prop_oneof![6 => late, 1 => (time(), time())]
 }
 
@@ -221,7 +220,7 @@ prop_compose! {
         nps in nps(),
         invoices in invoices(),
         tickets in tickets(),
-        again in vec((0..1000_usize, select(&DELAYS[..]), any::<bool>()), 0..8),
+        again in vec((0..1000_usize, select(DELAYS), any::<bool>()), 0..8),
     ) -> World {
         let mut world = World { accounts, usage, subscriptions, nps, invoices, tickets };
         for (place, delay, changed) in again {
