@@ -178,7 +178,8 @@ fn values_are_in_range() {
     assert!(issued.iter().zip(invoices.integers("paid_at")).all(|(issued, paid)| paid.is_none_or(|at| *issued < at)));
     // Seats have a heavy tail: the top hundredth of accounts is far above the median.
     let table = business.table("subscriptions");
-    let seats = by_account(&table, "effective_at", table.integers("seats").into_iter().map(|seats| seats.unwrap() as f64));
+    let seats =
+        by_account(&table, "effective_at", table.integers("seats").into_iter().map(|seats| seats.unwrap() as f64));
     let mut seats: Vec<f64> = seats.values().map(|rows| rows[rows.len() - 1].1).collect();
     seats.sort_by(f64::total_cmp);
     let (median, top) = (seats[seats.len() / 2], seats[seats.len() * 99 / 100]);
