@@ -100,7 +100,7 @@ impl Simulation {
     /// `data/usage/part-*.parquet` and, where asked for, `truth/probabilities.parquet`. Replaces the files of an earlier
     /// simulation there, at the end and only if all went well; touches nothing else.
     ///
-    /// Rows of a table are sorted by account, then by event time.
+    /// Rows of a table are in the order of the accounts; usage, subscriptions and invoices of an account by event time.
     ///
     /// # Errors
     /// [`SimulateError::File`] and [`SimulateError::Parquet`] when the disk says no; [`SimulateError::Stopped`] when the
