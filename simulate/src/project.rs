@@ -122,6 +122,7 @@ complaint = {complaint}
 [backtest]
 first_test = "{first_test}"
 refit_every = "quarter"
+train_every = "quarter"                # an account's rows of two adjacent months say nearly the same
 score_every = "month"
 
 [capacity]

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use bellwether_features::label::Labels;
 use bellwether_models::{FeatureBlock, MarginModel};
 use chrono::NaiveDate;
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::calibrate;
@@ -183,10 +184,12 @@ impl<'a> TargetBacktest<'a> {
             self.expect_predictions_of(fold, refit.training().positives());
         }
         self.leave_out_unusable(&refit)?;
-        let mut learners = Vec::with_capacity(self.run.predictions.len());
-        for index in 0..self.run.predictions.len() {
-            let learner = self.run.predictions[index].learner;
-            let margin = match refit.margin(learner) {
+        // Side by side, since some learners run on one thread only; taken in their fixed order.
+        let kinds: Vec<LearnerKind> = self.run.predictions.iter().map(|one| one.learner).collect();
+        let margins: Vec<_> = kinds.par_iter().map(|learner| refit.margin(*learner)).collect();
+        let mut learners = Vec::with_capacity(kinds.len());
+        for (index, (learner, margin)) in kinds.into_iter().zip(margins).enumerate() {
+            let margin = match margin {
                 Ok(margin) => margin,
                 Err(LearnError::TooFew { .. }) if warm_up => {
                     self.warnings.push(Warning::warm_up_too_few(&self.run.target, learner, fold.refit()));

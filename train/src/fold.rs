@@ -313,7 +313,8 @@ impl<'a> Picker<'a> {
     }
 
     fn test_rows(&self, refit: NaiveDate, until: NaiveDate) -> Vec<u32> {
-        self.rows(|row, as_of| self.on_test_grid[row] && as_of >= refit && as_of < until)
+        let last = self.settings.last_test.unwrap_or(NaiveDate::MAX);
+        self.rows(|row, as_of| self.on_test_grid[row] && as_of >= refit && as_of < until && as_of <= last)
     }
 
     /// Steps back from the first test until enough outcomes are predicted, or history does not allow one more.

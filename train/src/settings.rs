@@ -15,6 +15,8 @@ use crate::learner::LearnerKind;
 pub struct BacktestOptions {
     /// First date whose rows are predicted, `YYYY-MM-DD`; everything before it is history to learn from. Required.
     pub first_test: Option<String>,
+    /// Last date whose rows are predicted, `YYYY-MM-DD`. Default: the last that is mature.
+    pub last_test: Option<String>,
     /// How often the trainer is really run: `month`, `quarter`, `half-year`, `year`, or `never` for one fixed split.
     /// Default `quarter`.
     pub refit_every: Option<String>,
@@ -46,6 +48,8 @@ pub struct CapacityOptions {
 pub struct BacktestSettings {
     /// First date whose rows are predicted.
     pub first_test: NaiveDate,
+    /// Last date whose rows are predicted, where it was given.
+    pub last_test: Option<NaiveDate>,
     /// How often the trainer is run.
     pub refit_every: Cadence,
     /// How often rows are predicted; never [`Cadence::Never`].
@@ -99,8 +103,18 @@ impl BacktestOptions {
                 hint: "training rows lie before the first test; leave train_from out to use all history".into(),
             });
         }
+        let last_test = self.last_test.as_deref().map(|text| date("backtest.last_test", text)).transpose()?;
+        if let Some(last) = last_test.filter(|last| *last < first_test) {
+            return Err(SettingsError {
+                key: "backtest.last_test",
+                expected: format!("a date from backtest.first_test = {first_test} on"),
+                found: last.to_string(),
+                hint: "leave last_test out to predict up to the last mature date".into(),
+            });
+        }
         Ok(BacktestSettings {
             first_test,
+            last_test,
             refit_every: cadence("backtest.refit_every", self.refit_every.as_deref(), Cadence::Quarter)?,
             score_every,
             train_every: every("backtest.train_every", self.train_every.as_deref(), score_every)?,
@@ -247,11 +261,12 @@ mod tests {
     #[test]
     fn each_mistake_names_its_key() {
         let capacity = CapacityOptions::default();
-        let cases: [(&str, BacktestOptions); 6] = [
+        let cases: [(&str, BacktestOptions); 7] = [
             ("backtest.first_test", BacktestOptions::default()),
             ("backtest.first_test", BacktestOptions { first_test: Some("1/2/24".into()), ..options() }),
             ("backtest.refit_every", BacktestOptions { refit_every: Some("weekly".into()), ..options() }),
             ("backtest.score_every", BacktestOptions { score_every: Some("never".into()), ..options() }),
+            ("backtest.last_test", BacktestOptions { last_test: Some("2023-12-31".into()), ..options() }),
             ("backtest.train_from", BacktestOptions { train_from: Some("2024-01-01".into()), ..options() }),
             ("backtest.learners", BacktestOptions { learners: Some(vec!["xgboost".into()]), ..options() }),
         ];

@@ -61,6 +61,9 @@ pub(super) fn write(
                     "`bellwether check` says what was read; [eligibility] says who counts",
                 ));
             }
+            if let Some(folder) = path.parent() {
+                std::fs::create_dir_all(folder).map_err(|error| Failure::io(folder, error))?;
+            }
             features.matrix.write(path, &features.metadata).map_err(Failure::matrix)?;
             Ok(features)
         },

@@ -64,7 +64,7 @@ fn features() -> Vec<Template> {
             .rule("-sum p ln p, p the share of each feature in the uses of the last 90 days; null without a use")
             .number(|view, _| {
                 let shares = shares(view.uses.features.iter().map(|(trace, _)| trace))?;
-                Some(shares.iter().filter(|share| **share > 0.0).map(|share| -share * share.ln()).sum())
+                Some(shares.iter().filter(|share| **share > 0.0).map(|share| share * share.recip().ln()).sum())
             }),
         adoption("adoption_top_feature_share_90d", "adoption.concentration")
             .unit(Unit::Share)
@@ -188,5 +188,8 @@ fn first_value() -> Vec<Template> {
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
 fn shares<'a>(traces: impl Iterator<Item = &'a Trace> + Clone) -> Option<Vec<f64>> {
     let total: u64 = traces.clone().map(|trace| trace.uses_90d).sum();
+    if total == 0 {
+        return None;
+    }
     traces.map(|trace| ratio(trace.uses_90d as f64, total as f64)).collect()
 }

@@ -81,7 +81,12 @@ fn line_and_column(source: &str, offset: usize) -> (usize, usize) {
 #[must_use]
 pub fn explain_toml_error(file: &Path, source: &str, error: &toml::de::Error) -> ContractError {
     let (line, column) = line_and_column(source, error.span().map_or(0, |span| span.start));
-    let message = error.message().trim().to_owned();
+    let mut message = error.message().trim().to_owned();
+    if message.starts_with("invalid type") || message.starts_with("invalid value") {
+        // The parser names the type but not the key, which stands before the `=` of that line.
+        let key = source.lines().nth(line - 1).and_then(|text| text.split_once('=')).map(|(key, _)| key.trim());
+        message = key.map_or(message.clone(), |key| format!("{key}: {message}"));
+    }
     let problem = Problem::Syntax { hint: hint_of(&message), message };
     let place = Some(Place { file: file.to_path_buf(), line, column });
     ContractError { problem: Box::new(problem), key: Vec::new(), place }
@@ -118,6 +123,11 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_named_with_its_line_and_the_nearest_valid_one() {
+        let wrong_type = "[project]\nname = 3\n";
+        let error = toml::from_str::<Sections>(wrong_type).unwrap_err();
+        let explained = explain_toml_error(Path::new("bellwether.toml"), wrong_type, &error);
+        assert!(explained.to_string().contains("bellwether.toml:2:8: name: invalid type"), "{explained}");
+
         let source = "[tables.usage]\npath = \"u.csv\"\ncolums = {}\n";
         let error = toml::from_str::<Sections>(source).unwrap_err();
         let explained = explain_toml_error(Path::new("bellwether.toml"), source, &error);
