@@ -72,7 +72,7 @@ pub enum Warning {
         inputs: usize,
     },
     /// The base has moved away from the training base.
-    #[error("{} inputs have drifted from the training base: {}", inputs.len(), inputs.join(", "))]
+    #[error("{} inputs have drifted from the training base, among them {}", inputs.len(), inputs.iter().take(5).cloned().collect::<Vec<_>>().join(", "))]
     #[diagnostic(
         code(bellwether::infer::drift),
         help("compare the bins in the manifest with the bundle's reference; consider a new model")

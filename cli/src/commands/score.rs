@@ -75,9 +75,8 @@ impl Observer for Bar<'_> {
     }
 
     fn warning(&self, warning: &Warning) {
-        for line in bellwether_infer::diagnostic::warning_lines(warning) {
-            self.output.warn(line);
-        }
+        let hint = miette::Diagnostic::help(warning).map(|help| format!(" ({help})")).unwrap_or_default();
+        self.output.warn(format_args!("{warning}{hint}"));
     }
 
     fn stop(&self) -> Option<Stop> {

@@ -65,6 +65,8 @@ pub(crate) fn bind(
 /// Text may be read as a number or as true and false, because a CSV file has nothing else.
 const CONDITION: &[Kind] = &[Kind::Flag, Kind::Text, Kind::Null];
 const ARITHMETIC: &[Kind] = &[Kind::Number, Kind::Text, Kind::Null];
+/// A condition times a number keeps the number or makes it 0: `amount * (unit = 'cents') / 100`.
+const FACTOR: &[Kind] = &[Kind::Number, Kind::Text, Kind::Flag, Kind::Null];
 const ANYTHING: &[Kind] = &[Kind::Flag, Kind::Text, Kind::Number, Kind::Time, Kind::Null];
 
 /// Checks that an expression of this kind can be a condition.
@@ -87,7 +89,7 @@ fn signature(operator: Operator) -> (&'static [Kind], &'static str, Kind) {
         Operator::Join => (ANYTHING, "`||`", Kind::Text),
         Operator::Add => (ARITHMETIC, "`+`", Kind::Number),
         Operator::Subtract => (ARITHMETIC, "`-`", Kind::Number),
-        Operator::Multiply => (ARITHMETIC, "`*`", Kind::Number),
+        Operator::Multiply => (FACTOR, "`*`", Kind::Number),
         Operator::Divide => (ARITHMETIC, "`/`", Kind::Number),
         _ => (ANYTHING, "a comparison", Kind::Flag),
     }
