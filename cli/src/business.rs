@@ -1,6 +1,7 @@
 //! A business, read: its contract, its facts, and the one plan that computes features for training and for the night.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use bellwether_features::catalog::{Availability, Catalogue};
 use bellwether_features::contract::Contract;
@@ -8,7 +9,7 @@ use bellwether_features::engine::FeaturePlan;
 use bellwether_features::facts::{Facts, Grouped};
 use bellwether_features::label::Labels;
 use bellwether_features::matrix::{FeatureMatrix, FeatureMetadata};
-use bellwether_features::read::{CheckReport, Tables};
+use bellwether_features::read::{CheckReport, Tables, write_quarantine};
 use bellwether_features::spine::Spine;
 use bellwether_features::time::Instant;
 use bellwether_train::dataset::Dataset;
@@ -85,6 +86,32 @@ impl<'a> Business<'a> {
     /// Stops when the data break the contract at `as_of`: too many bad rows, or too old.
     pub(crate) fn gate(&self, as_of: NaiveDate) -> Result<(), Failure> {
         self.report.at(Some(as_of)).gate().map_err(Failure::reading)
+    }
+
+    /// A line per table with rows that were left out of `as_of`.
+    pub(crate) fn left_out(&self, as_of: NaiveDate) -> Vec<String> {
+        let outcome = self.report.at(Some(as_of));
+        let tables = outcome.tables.iter().filter(|table| table.left_out > 0);
+        tables
+            .map(|table| {
+                format!(
+                    "{}: {} of {} rows break the contract and are left out; `bellwether check --quarantine DIR` writes them",
+                    table.table, table.left_out, table.rows
+                )
+            })
+            .collect()
+    }
+
+    /// Whether `path` is one of the files that were read.
+    pub(crate) fn reads(&self, path: &Path) -> bool {
+        let Ok(path) = path.canonicalize() else { return false };
+        let mut files = self.report.tables.iter().flat_map(|table| &table.files);
+        files.any(|file| file.canonicalize().is_ok_and(|file| file == path))
+    }
+
+    /// Writes the rows that were left out of `as_of` into `folder`.
+    pub(crate) fn quarantine(&self, folder: &Path, as_of: NaiveDate) -> Result<Vec<PathBuf>, Failure> {
+        write_quarantine(folder, self.contract, &self.report, Some(as_of)).map_err(Failure::reading)
     }
 
     /// Features of the given dates.

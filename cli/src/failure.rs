@@ -22,6 +22,18 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
+    /// A panic: always a bug of ours.
+    pub(crate) fn bug(payload: &(dyn std::any::Any + Send)) -> Self {
+        let said = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let said = said.or_else(|| payload.downcast_ref::<String>().cloned());
+        let found = Found {
+            code: "bellwether::bug",
+            message: format!("an internal bug stopped the work: {}", said.as_deref().unwrap_or("no reason given")),
+            hint: "nothing half-written is left under a final name; please report the command and this line".to_owned(),
+        };
+        Self::new(ExitCode::InternalBug, found)
+    }
+
     /// A library's error under its exit code.
     pub(crate) fn new(exit: ExitCode, error: impl Diagnostic + Send + Sync + 'static) -> Self {
         Self { exit, diagnostic: Box::new(error) }
@@ -77,6 +89,7 @@ impl Failure {
             TrainError::Registry(RegistryError::QualityGate { .. }) => ExitCode::QualityGate,
             TrainError::Registry(RegistryError::Locked { .. }) => ExitCode::Transient,
             TrainError::Registry(RegistryError::Missing { .. } | RegistryError::Name { .. }) => ExitCode::Usage,
+            TrainError::Registry(RegistryError::Bundle(_)) if is_unknown_reference(&error) => ExitCode::Usage,
             TrainError::Registry(_) => ExitCode::ModelRefused,
             TrainError::Io { .. } => ExitCode::Transient,
             TrainError::Model { .. } | TrainError::Mismatch { .. } => ExitCode::InternalBug,
@@ -89,6 +102,12 @@ impl Failure {
     pub(crate) fn io(path: &std::path::Path, source: std::io::Error) -> Self {
         Self::new(ExitCode::of_io(&source), Files { path: path.display().to_string(), source })
     }
+}
+
+/// A name, version or alias that is not there is wrong usage, not a broken model.
+fn is_unknown_reference(error: &TrainError) -> bool {
+    let code = error.code().map(|code| code.to_string()).unwrap_or_default();
+    ["unset_alias", "unknown_version", "unknown_model", "unknown_alias"].iter().any(|name| code.ends_with(name))
 }
 
 fn exit_of(kind: FailureKind) -> ExitCode {

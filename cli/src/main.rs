@@ -16,6 +16,7 @@ use bellwether_infer::logging;
 use clap::Parser;
 
 use crate::args::Arguments;
+use crate::failure::Failure;
 use crate::output::Output;
 
 fn main() -> ProcessExit {
@@ -31,8 +32,18 @@ fn main() -> ProcessExit {
     let common = &arguments.common;
     logging::start(common.log_format(), common.quiet, common.color());
     let output = Output::new(common);
-    match commands::run(&arguments, &output) {
-        Ok(()) => ExitCode::Done.into(),
+    // A library that panics on a damaged file is caught where it is called; its own words would only confuse.
+    std::panic::set_hook(Box::new(|_| {}));
+    let work = std::panic::AssertUnwindSafe(|| commands::run(&arguments, &output));
+    match std::panic::catch_unwind(work).unwrap_or_else(|payload| Err(Failure::bug(payload.as_ref()))) {
+        Ok(()) => match output.lost() {
+            None => ExitCode::Done.into(),
+            Some(error) => {
+                let failure = Failure::io(std::path::Path::new("stdout"), error);
+                logging::error(common.log_format(), failure.diagnostic.as_ref());
+                failure.exit.into()
+            }
+        },
         Err(failure) => {
             logging::error(common.log_format(), failure.diagnostic.as_ref());
             failure.exit.into()

@@ -20,19 +20,35 @@ pub(crate) struct Output {
     json: bool,
     bars: bool,
     current: Mutex<Option<ProgressBar>>,
+    lost: Mutex<Option<std::io::Error>>,
 }
 
 impl Output {
     /// Bars on a terminal only, unless `--progress` says otherwise.
     pub(crate) fn new(arguments: &Common) -> Self {
         let json = arguments.log_format() == LogFormat::Json;
-        Self { quiet: arguments.quiet, json, bars: arguments.progress() && !json, current: Mutex::new(None) }
+        Self {
+            quiet: arguments.quiet,
+            json,
+            bars: arguments.progress() && !json,
+            current: Mutex::new(None),
+            lost: Mutex::new(None),
+        }
     }
 
     /// A line of the result.
     pub(crate) fn result(&self, line: impl Display) {
-        // A reader that has gone away (`| head`) is no reason to stop the work.
-        let _ = writeln!(std::io::stdout().lock(), "{line}");
+        if let Err(error) = writeln!(std::io::stdout().lock(), "{line}") {
+            // A reader that has gone away (`| head`) is no failure; a result that cannot be written is one.
+            if error.kind() != std::io::ErrorKind::BrokenPipe {
+                *self.lost.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error);
+            }
+        }
+    }
+
+    /// Why a line of the result could not be written, if one could not.
+    pub(crate) fn lost(&self) -> Option<std::io::Error> {
+        self.lost.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
     }
 
     /// A line about the work.
@@ -47,8 +63,11 @@ impl Output {
         self.above_bar(&line.to_string());
     }
 
-    /// A warning: said even when quiet.
+    /// A warning.
     pub(crate) fn warn(&self, line: impl Display) {
+        if self.quiet {
+            return;
+        }
         if self.json {
             tracing::warn!(message = %line);
         } else {

@@ -88,6 +88,11 @@ impl Project {
         Ok(Self { path: path.to_owned(), source, backtest: file.backtest, capacity: file.capacity, contract })
     }
 
+    /// Checks `[backtest]` and `[capacity]` where they are written, so that `check` finds every mistake of the file.
+    pub(crate) fn check_backtest(&self) -> Result<(), Failure> {
+        if self.backtest == BacktestOptions::default() { Ok(()) } else { self.backtest_settings(None).map(drop) }
+    }
+
     /// How the learners are judged; `learners` given on the command line win over the file's.
     pub(crate) fn backtest_settings(&self, learners: Option<&[String]>) -> Result<BacktestSettings, Failure> {
         let mut options = self.backtest.clone();

@@ -40,6 +40,11 @@ pub(crate) fn refuse_edited(folder: &Path) -> Result<(), Failure> {
     }
 }
 
+/// Whether `folder` holds an untouched project file whose text has `mark` in it.
+pub(crate) fn is_untouched_with(folder: &Path, mark: &str) -> bool {
+    fs::read_to_string(folder.join(FILE_NAME)).is_ok_and(|text| is_untouched(&text) && text.contains(mark))
+}
+
 fn marked(text: &str) -> String {
     format!("{MARK}{}\n{text}", digest(text))
 }

@@ -1,4 +1,5 @@
 //! The notebook of notebooks-data/, executed against the exports that stand beside it; and those exports, made again.
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 mod common;
 

@@ -1,5 +1,6 @@
 //! Real data through the ready configurations of docs/examples. Needs the real data sets; says loudly when they are
 //! absent.
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 mod common;
 

@@ -15,7 +15,7 @@ use crate::score::ReasonChoice;
 /// Options of every verb.
 #[derive(Debug, Args)]
 pub struct Common {
-    /// The project file; scoring alone only checks that it can be read: all that it needs is in the bundle
+    /// The project file [default: bellwether.toml]; bellwether-infer only checks that it can be read
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// How log lines on stderr look

@@ -181,6 +181,16 @@ pub enum InferError {
         /// Most that are set aside.
         limit: u64,
     },
+    /// No account of the base got a probability.
+    #[error("expected at least one scored account, found {not_scored} that could not be scored; nothing was published")]
+    #[diagnostic(
+        code(bellwether::infer::nothing_scored),
+        help("the inputs are stale or far outside the training base: check the features, or train again")
+    )]
+    NothingScored {
+        /// Accounts without a probability.
+        not_scored: u64,
+    },
     /// The counts do not add up.
     #[error("expected {given} accounts, found {accounted} ({detail}); nothing was published")]
     #[diagnostic(
@@ -330,7 +340,8 @@ impl InferError {
             | Self::NoDate { .. }
             | Self::DateNotFound { .. }
             | Self::TooManyBadRows { .. }
-            | Self::Identity { .. } => ExitCode::DataContract,
+            | Self::Identity { .. }
+            | Self::NothingScored { .. } => ExitCode::DataContract,
             // A file that a bundle should have and has not is the bundle's fault, not the disk's.
             Self::Bundle(bellwether_models::BundleError::Io { source, .. })
                 if source.kind() != io::ErrorKind::NotFound =>

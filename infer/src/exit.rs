@@ -95,6 +95,9 @@ impl ExitCode {
             io::ErrorKind::PermissionDenied
             | io::ErrorKind::ReadOnlyFilesystem
             | io::ErrorKind::NotADirectory
+            | io::ErrorKind::IsADirectory
+            | io::ErrorKind::AlreadyExists
+            | io::ErrorKind::NotFound
             | io::ErrorKind::InvalidFilename => Self::Usage,
             _ => Self::Transient,
         }

@@ -175,9 +175,9 @@ impl ScoreBatchBuilder {
         }
         let account = &row.account;
         let levels = [
-            account.health.map(|health| health.text()),
-            account.value_tier.map(|tier| tier.text()),
-            account.service_level.map(|level| level.text()),
+            account.health.map(super::level::Health::text),
+            account.value_tier.map(super::level::ValueTier::text),
+            account.service_level.map(super::level::ServiceLevel::text),
         ];
         for (builder, level) in self.levels.iter_mut().zip(levels) {
             builder.append_option(level);

@@ -1,5 +1,6 @@
 //! The tables hang together, signals lead revenue, and the truth is true: everything is computed here from the files, by
 //! the definitions of the labels, and shares no code with the simulator.
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! One seed, one business: whatever the threads, the memory, the size, and whether the truth was asked for.
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 mod support;
 

@@ -40,6 +40,10 @@ pub(super) fn dataset(
     known_as_of: Option<chrono::NaiveDate>,
     output: &Output,
 ) -> Result<Dataset, Failure> {
+    let until = known_as_of.map_or_else(|| business.known_until(), Ok)?;
+    for line in business.left_out(until) {
+        output.warn(line);
+    }
     output.step(
         "features",
         || business.dataset(settings, known_as_of),

@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use bellwether_features::read::write_quarantine;
-
 use crate::args::{CheckArguments, ReportFormat};
 use crate::business::Business;
 use crate::failure::Failure;
@@ -12,6 +10,7 @@ use crate::project::Project;
 
 pub(crate) fn run(config: &Path, arguments: &CheckArguments, output: &Output) -> Result<(), Failure> {
     let project = Project::load(config)?;
+    project.check_backtest()?;
     let business = output.step("read", || Business::read(&project.contract), Business::summary)?;
     let as_of = match arguments.as_of {
         Some(date) => date,
@@ -27,9 +26,7 @@ pub(crate) fn run(config: &Path, arguments: &CheckArguments, output: &Output) ->
         ReportFormat::Json => output.result(serde_json::to_string_pretty(&outcome).unwrap_or_default()),
     }
     if let Some(folder) = &arguments.quarantine {
-        let written =
-            write_quarantine(folder, &project.contract, &business.report, Some(as_of)).map_err(Failure::reading)?;
-        for path in written {
+        for path in business.quarantine(folder, as_of)? {
             output.note(format_args!("bad rows: {}", path.display()));
         }
     }

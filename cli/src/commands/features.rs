@@ -48,8 +48,12 @@ pub(super) fn write(
     path: &Path,
     output: &Output,
 ) -> Result<Features, Failure> {
+    refuse_precious(business, path)?;
     if let Some(last) = dates.last() {
         business.gate(*last)?;
+        for line in business.left_out(*last) {
+            output.warn(line);
+        }
     }
     output.step(
         "features",
@@ -76,6 +80,22 @@ pub(super) fn write(
             )
         },
     )
+}
+
+/// A feature file replaces an earlier one, but never an input table, a device or a link.
+fn refuse_precious(business: &Business<'_>, path: &Path) -> Result<(), Failure> {
+    let Ok(there) = std::fs::symlink_metadata(path) else { return Ok(()) };
+    let found = if !there.is_file() {
+        "something that is no file"
+    } else if business.reads(path) {
+        "one of the project's own tables"
+    } else {
+        return Ok(());
+    };
+    Err(Failure::configuration(
+        format!("{}: expected a new file or an earlier feature file, found {found}", path.display()),
+        "give another path with --out",
+    ))
 }
 
 fn days(dates: &[NaiveDate]) -> String {

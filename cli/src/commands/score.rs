@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 use bellwether_infer::engine::EngineChoice;
+use bellwether_infer::exit::ExitCode;
 use bellwether_infer::limits::Limits;
 use bellwether_infer::observe::{Observer, Stage, Stop};
 use bellwether_infer::score::{self, DEFAULT_BATCH_ROWS, ReasonChoice, ScoreRequest, ScoreSummary};
@@ -20,12 +21,20 @@ use crate::project::Project;
 
 pub(crate) fn run(config: &Path, arguments: &ScoreArguments, output: &Output) -> Result<(), Failure> {
     let project = Project::load(config)?;
+    // Before any work: a bundle that is not there is found at once.
+    bellwether_models::registry::resolve(&arguments.bundle).map_err(|error| Failure::new(ExitCode::Usage, error))?;
     let input = arguments.out.join("features").join(format!("as_of={}", arguments.as_of)).join("features.parquet");
     let summary = with_threads(arguments.threads, || {
         let business = output.step("read", || Business::read(&project.contract), Business::summary)?;
         super::features::write(&business, &[arguments.as_of], &input, output)?;
         let engine = arguments.engine.choice();
-        publish(&arguments.bundle, &input, arguments.as_of, &arguments.out, engine, output)
+        let summary = publish(&arguments.bundle, &input, arguments.as_of, &arguments.out, engine, output)?;
+        let day = format!("as_of={}", arguments.as_of);
+        let folder = arguments.out.join("quarantine").join(day).join(&summary.run_id);
+        for path in business.quarantine(&folder, arguments.as_of)? {
+            output.note(format_args!("bad rows: {}", path.display()));
+        }
+        Ok(summary)
     })?;
     output.result(summary.text());
     Ok(())

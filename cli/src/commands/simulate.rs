@@ -26,6 +26,7 @@ pub(super) fn write(
 ) -> Result<Summary, Failure> {
     let simulation = checked(business, truth)?;
     project_file::refuse_edited(folder)?;
+    refuse_foreign_tables(folder)?;
     let summary = output.step(
         "simulate",
         || simulation.run(folder, &Bar(output)).map_err(|error| Failure::new(exit_code(&error), error)),
@@ -41,6 +42,19 @@ pub(super) fn write(
     )?;
     project_file::write(folder, &simulation.project_toml())?;
     Ok(summary)
+}
+
+/// Tables that no simulation wrote are somebody's own, and are never replaced or mixed with simulated ones.
+fn refuse_foreign_tables(folder: &Path) -> Result<(), Failure> {
+    let data = folder.join("data");
+    let holds_something = std::fs::read_dir(&data).is_ok_and(|mut entries| entries.next().is_some());
+    if !holds_something || project_file::is_untouched_with(folder, "# A simulated subscription business") {
+        return Ok(());
+    }
+    Err(Failure::configuration(
+        format!("{}: expected no tables, or those of an earlier simulation, found others", data.display()),
+        "give another folder with --out",
+    ))
 }
 
 fn checked(business: &BusinessArguments, truth: bool) -> Result<Simulation, Failure> {

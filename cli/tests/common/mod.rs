@@ -10,7 +10,7 @@ use arrow_array::types::Float64Type;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 /// Runs `bellwether` in `folder`.
-pub fn bellwether(folder: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn bellwether(folder: &Path, arguments: &[&str]) -> Output {
     assert_cmd::Command::new(assert_cmd::cargo::cargo_bin!("bellwether"))
         .current_dir(folder)
         .args(arguments)
@@ -19,14 +19,14 @@ pub fn bellwether(folder: &Path, arguments: &[&str]) -> Output {
 }
 
 /// Runs `bellwether` and expects exit code 0.
-pub fn succeed(folder: &Path, arguments: &[&str]) -> String {
+pub(crate) fn succeed(folder: &Path, arguments: &[&str]) -> String {
     let output = bellwether(folder, arguments);
     assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
     text(&output.stdout)
 }
 
 /// Runs `bellwether`, expects the given exit code, and returns what it said on stderr.
-pub fn fail(folder: &Path, arguments: &[&str], code: i32) -> String {
+pub(crate) fn fail(folder: &Path, arguments: &[&str], code: i32) -> String {
     let output = bellwether(folder, arguments);
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
@@ -35,18 +35,18 @@ pub fn fail(folder: &Path, arguments: &[&str], code: i32) -> String {
 }
 
 /// The lean scorer, built beside `bellwether` by the same workspace build.
-pub fn infer_binary() -> PathBuf {
+pub(crate) fn infer_binary() -> PathBuf {
     let path = assert_cmd::cargo::cargo_bin!("bellwether").with_file_name("bellwether-infer");
     assert!(path.is_file(), "{}: build the workspace first (cargo build --release --workspace)", path.display());
     path
 }
 
-pub fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// Every file below `folder`, relative and sorted, with its bytes.
-pub fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+pub(crate) fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     let mut open = vec![folder.to_owned()];
     while let Some(next) = open.pop() {
@@ -64,18 +64,18 @@ pub fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 /// All rows of a Parquet file.
-pub fn read_parquet(path: &Path) -> Vec<RecordBatch> {
+pub(crate) fn read_parquet(path: &Path) -> Vec<RecordBatch> {
     let file = std::fs::File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap().map(Result::unwrap).collect()
 }
 
 /// A float column, whole.
-pub fn floats(batches: &[RecordBatch], name: &str) -> Vec<Option<f64>> {
+pub(crate) fn floats(batches: &[RecordBatch], name: &str) -> Vec<Option<f64>> {
     batches.iter().flat_map(|batch| batch.column_by_name(name).unwrap().as_primitive::<Float64Type>().iter()).collect()
 }
 
 /// A text column, whole.
-pub fn texts(batches: &[RecordBatch], name: &str) -> Vec<Option<String>> {
+pub(crate) fn texts(batches: &[RecordBatch], name: &str) -> Vec<Option<String>> {
     let column = |batch: &RecordBatch| -> Vec<Option<String>> {
         let column = batch.column_by_name(name).unwrap().as_string::<i32>();
         column.iter().map(|value| value.map(str::to_owned)).collect()
@@ -84,12 +84,12 @@ pub fn texts(batches: &[RecordBatch], name: &str) -> Vec<Option<String>> {
 }
 
 /// The only part file of a published partition.
-pub fn part(out: &Path, as_of: &str) -> PathBuf {
+pub(crate) fn part(out: &Path, as_of: &str) -> PathBuf {
     out.join("scores").join("v1").join(format!("as_of={as_of}")).join("part-00000.parquet")
 }
 
 /// The folder of real data sets, or `None` after saying loudly what is skipped.
-pub fn real_data(test: &str) -> Option<PathBuf> {
+pub(crate) fn real_data(test: &str) -> Option<PathBuf> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned();
     let folder =
         std::env::var_os("BELLWETHER_REAL_DATA").map_or_else(|| workspace.join("../shared/data"), PathBuf::from);
@@ -101,7 +101,7 @@ pub fn real_data(test: &str) -> Option<PathBuf> {
 }
 
 /// The Python of the tests' virtual environment, or `None` after saying loudly what is skipped.
-pub fn python(test: &str) -> Option<PathBuf> {
+pub(crate) fn python(test: &str) -> Option<PathBuf> {
     let python = std::env::var_os("BELLWETHER_PYTHON").map(PathBuf::from).filter(|path| path.is_file());
     if python.is_none() {
         skipped(test, "Python with python/requirements.txt, at BELLWETHER_PYTHON (./test installs it)");

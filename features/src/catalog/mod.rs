@@ -128,7 +128,8 @@ impl Signal {
 /// Narrows to the column's float; what is not finite is null.
 #[expect(clippy::cast_possible_truncation, reason = "columns are 32-bit by contract; out of range is null")]
 fn to_column(value: f64) -> f32 {
-    let narrow = value as f32;
+    // An empty sum is -0.0; a column has one zero.
+    let narrow = value as f32 + 0.0;
     if narrow.is_finite() { narrow } else { f32::NAN }
 }
 

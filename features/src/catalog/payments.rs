@@ -141,7 +141,7 @@ fn overdue<'v>(view: &'v View<'_>) -> impl Iterator<Item = &'v InvoiceFact> {
 }
 
 fn is_late(view: &View<'_>, invoice: &InvoiceFact) -> bool {
-    let settled = view.come(invoice.paid_at).map_or(view.as_of.day(), |at| at.day());
+    let settled = view.come(invoice.paid_at).map_or(view.as_of.day(), super::super::time::Instant::day);
     late_by(invoice, settled) > 0
 }
 

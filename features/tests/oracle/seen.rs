@@ -17,13 +17,13 @@ pub(crate) struct Seen<'w> {
 
 /// The rows that happened before `happened` and were known before `known`, by event time, knowledge time, place in the
 /// table; of rows with one key only that which was known last (among equals: the last of that order).
-pub(crate) fn holding<'w, R, K: PartialEq>(
-    rows: &'w [R],
+pub(crate) fn holding<R, K: PartialEq>(
+    rows: &[R],
     times: fn(&R) -> (i64, i64),
     key: fn(&R) -> K,
     happened: i64,
     known: i64,
-) -> Vec<&'w R> {
+) -> Vec<&R> {
     let mut visible: Vec<(i64, i64, usize, &R)> = Vec::new();
     for (place, row) in rows.iter().enumerate() {
         let (at, known_at) = times(row);
@@ -56,7 +56,7 @@ impl<'w> Seen<'w> {
                 row = Some(candidate);
             }
         }
-        let usage = holding(&world.usage, |row| (row.at, row.known), |row| std::ptr::from_ref(row), now, now);
+        let usage = holding(&world.usage, |row| (row.at, row.known), std::ptr::from_ref, now, now);
         let nps = holding(&world.nps, |row| (row.at, row.known), |row| (row.account, row.respondent, row.at), now, now);
         let invoices = holding(&world.invoices, |row| (row.at, row.known), |row| row.invoice, now, now);
         let tickets = holding(&world.tickets, |row| (row.at, row.known), |row| row.ticket, now, now);

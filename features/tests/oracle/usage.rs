@@ -105,7 +105,7 @@ fn weekly(seen: &Seen<'_>, weeks: i64) -> Vec<f64> {
 fn middle(mut values: Vec<f64>) -> f64 {
     values.sort_by(|a, b| a.partial_cmp(b).unwrap());
     let half = values.len() / 2;
-    if values.len() % 2 == 0 { (values[half - 1] + values[half]) / 2.0 } else { values[half] }
+    if values.len().is_multiple_of(2) { (values[half - 1] + values[half]) / 2.0 } else { values[half] }
 }
 
 fn spike(seen: &Seen<'_>) -> Option<f64> {

@@ -114,15 +114,19 @@ impl Counts {
         )
     }
 
-    /// Checks the identity.
+    /// Checks the identity, and that at least one account got a probability: a base without any never replaces
+    /// yesterday's.
     ///
     /// # Errors
-    /// [`InferError::Identity`].
+    /// [`InferError::Identity`], [`InferError::NothingScored`].
     pub(crate) fn check(&self) -> Result<(), InferError> {
-        if self.accounted() == self.given {
-            return Ok(());
+        if self.accounted() != self.given {
+            return Err(InferError::Identity { given: self.given, accounted: self.accounted(), detail: self.text() });
         }
-        Err(InferError::Identity { given: self.given, accounted: self.accounted(), detail: self.text() })
+        if self.scored + self.partial == 0 && self.not_scored > 0 {
+            return Err(InferError::NothingScored { not_scored: self.not_scored });
+        }
+        Ok(())
     }
 }
 

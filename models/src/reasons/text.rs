@@ -109,7 +109,7 @@ pub fn top_reasons(
         let (sign, value) = entry.describe(block, row);
         Some(Reason {
             id: format!("{}:{sign}", book.ideas[idea]),
-            text: entry.card.text.replace("{value}", &value),
+            text: sentence(&entry.card.text, &value),
             effect: effects[idea],
             actionable: entry.card.actionable,
         })
@@ -146,6 +146,15 @@ impl Entry {
             }
         }
     }
+}
+
+/// The card's text with the value in its place; a value that is not known stands before the text, where it reads as a
+/// sentence whatever the text is.
+fn sentence(text: &str, value: &str) -> String {
+    if value == NOT_KNOWN && !text.ends_with("{value}") {
+        return format!("{NOT_KNOWN}: {}", text.replace("{value}", "..."));
+    }
+    text.replace("{value}", value)
 }
 
 /// What a missing value reads as.
@@ -294,7 +303,11 @@ mod tests {
         let events = "events in the last 28 days fell 30 % against the 28 days before";
         assert_eq!(
             found,
-            [("payments.late:?", "invoices are not known late"), ("plan:=", "plan: pro"), ("usage.change:-", events),]
+            [
+                ("payments.late:?", "not known: invoices are ... late"),
+                ("plan:=", "plan: pro"),
+                ("usage.change:-", events),
+            ]
         );
         assert!((reasons[2].effect - 0.039).abs() < 1e-12);
         assert_eq!(top_reasons(&book, &explained(&[0.5, -0.11, 0.4, 0.0, -0.4]), &block, 0, 1).len(), 1);

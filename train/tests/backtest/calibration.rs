@@ -83,7 +83,7 @@ proptest! {
 
     #[test]
     fn any_outcomes_give_a_lawful_calibrator(seed in any::<u64>(), rows in 60_usize..400, scale in 0.001_f64..50.0) {
-        let (margins, labels) = sample(rows, seed, |margin| sigmoid(margin));
+        let (margins, labels) = sample(rows, seed, sigmoid);
         let margins: Vec<f64> = margins.iter().map(|margin| margin * scale).collect();
         let positives = labels.iter().filter(|label| **label).count();
         prop_assume!(positives >= calibrate::LEAST_OUTCOMES && rows - positives >= calibrate::LEAST_OUTCOMES);

@@ -1,4 +1,5 @@
 //! The backtest from end to end on a small world whose truth is known, its folds, its calibrators and the registry.
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 mod calibration;
 mod folds;
