@@ -2,7 +2,7 @@
 //!
 //! A [`Dataset`] is checked when it is made: equal lengths, sorted and unique rows, one data end for all labels. After that
 //! a row is one number everywhere. What a model learns about its inputs (which levels a category has) is learned from the
-//! rows given to [`Encoder::learn`], inside each fold, and from no others.
+//! rows given to [`crate::encode::Encoder::learn`], inside each fold, and from no others.
 
 use std::collections::BTreeSet;
 

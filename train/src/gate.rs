@@ -69,7 +69,8 @@ fn compare_target(champion: &TargetSummary, challenger: &TargetSummary) -> Optio
 fn refusal(comparisons: &[Comparison], ratios: &[f64]) -> Option<String> {
     let describe =
         |one: &Comparison| format!("{}: {} {:.5} against {:.5}", one.target, one.measure, one.challenger, one.champion);
-    let worst = comparisons.iter().zip(ratios).find(|(_, ratio)| ratio.is_nan() || **ratio > 1.0 + MOST_LOSS_OF_ONE_TARGET);
+    let worst =
+        comparisons.iter().zip(ratios).find(|(_, ratio)| ratio.is_nan() || **ratio > 1.0 + MOST_LOSS_OF_ONE_TARGET);
     if let Some((one, _)) = worst {
         return Some(describe(one));
     }

@@ -1,6 +1,6 @@
 //! The catalogue: every signal once, its words beside its formula.
 //!
-//! A family module is a list of [`Template`]s. A template says all there is to say about a signal (name, idea, unit,
+//! A family module is a list of [`template::Template`]s. A template says all there is to say about a signal (name, idea, unit,
 //! windows, text, expected directions, its rule in words) and ends in the function that computes it from a
 //! [`View`]: what is visible of one account at one date. There is no second list to keep in step: a signal without a
 //! formula cannot be written down, and a formula without a definition has no place to stand.

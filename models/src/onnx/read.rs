@@ -23,7 +23,7 @@ const OPERATORS: [&str; 19] = [
 /// Operators of `ai.onnx.ml` that the writer uses.
 const ML_OPERATORS: [&str; 2] = ["LabelEncoder", "TreeEnsembleRegressor"];
 
-/// Reads a head that [`super::write`] wrote for the same signature.
+/// Reads a head that [`write()`](super::write()) wrote for the same signature.
 ///
 /// # Errors
 /// [`OnnxError`] that names what is unknown, for anything but the exact bytes of the writer.
