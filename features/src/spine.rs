@@ -5,6 +5,8 @@
 //! base rebuilt in a year have the same rows. Accounts that are there but not eligible are counted; accounts that nobody
 //! knew of yet are not even that.
 
+use std::ops::Range;
+
 use chrono::NaiveDate;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -84,6 +86,21 @@ impl Spine {
             spine.ineligible.push(ineligible);
         }
         spine
+    }
+
+    /// The rows of each date.
+    pub(crate) fn ranges(&self) -> Vec<Range<usize>> {
+        let rows = |date: &NaiveDate| {
+            self.as_of.partition_point(|as_of| as_of < date)..self.as_of.partition_point(|as_of| as_of <= date)
+        };
+        self.dates.iter().map(rows).collect()
+    }
+
+    /// Of the rows of one date, those of consecutive accounts.
+    pub(crate) fn rows_of(&self, rows: &Range<usize>, accounts: &Range<usize>) -> Range<usize> {
+        let there = &self.accounts[rows.clone()];
+        let before = |account: usize| rows.start + there.partition_point(|known| (*known as usize) < account);
+        before(accounts.start)..before(accounts.end)
     }
 
     /// Number of rows.

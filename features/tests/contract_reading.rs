@@ -5,13 +5,20 @@ mod contract_support;
 
 use std::io::Write as _;
 
+use arrow_array::types::{
+    ArrowPrimitiveType, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+};
+use arrow_array::{ArrayRef, Date32Array, PrimitiveArray, RecordBatch, TimestampMicrosecondArray};
+use arrow_array::{BooleanArray, Float64Array, Int64Array, StringArray, UInt32Array};
 use bellwether_features::contract::FailureKind;
 use bellwether_features::facts::Facts;
 use bellwether_features::read::ReadError;
 use bellwether_features::time::Instant;
 use contract_support::{Project, USAGE, date, rules};
 use miette::Diagnostic;
-use polars::prelude::*;
+use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
+use std::sync::Arc;
 
 const HEADER: &str = "account_id,feature,at\n";
 
@@ -143,27 +150,34 @@ fn compressed_files_and_globs_are_read_once_and_in_order() {
     assert_eq!(error.kind(), FailureKind::Data);
 }
 
-fn parquet(project: &Project, name: &str, columns: Vec<Column>) {
-    let mut frame = DataFrame::new_infer_height(columns).unwrap();
+type Columns = Vec<(&'static str, ArrayRef)>;
+
+fn texts(values: &[&str]) -> ArrayRef {
+    Arc::new(StringArray::from(values.to_vec()))
+}
+
+fn parquet(project: &Project, name: &str, columns: Columns, group: usize) {
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
     let file = std::fs::File::create(project.path(name)).unwrap();
-    ParquetWriter::new(file).with_row_group_size(Some(2)).finish(&mut frame).unwrap();
+    let properties = WriterProperties::builder().set_max_row_group_row_count(Some(group)).build();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
 }
 
 #[test]
 fn every_type_of_a_parquet_file_finds_its_column() {
     let project = Project::new();
     let micros = [1_704_103_200_000_000_i64, 1_704_103_200_000_001, -1];
-    let at = Column::new("at".into(), micros).cast(&DataType::Datetime(TimeUnit::Microseconds, None)).unwrap();
-    let days = Column::new("known_at".into(), [19_724_i32, 19_725, 0]).cast(&DataType::Date).unwrap();
-    let columns = vec![
-        Column::new("account_id".into(), [17_850_i64, 5, i64::MAX]),
-        Column::new("user_id".into(), [17_850.0_f64, 1.5, 3.0]),
-        Column::new("feature".into(), [true, false, true]),
-        at,
-        Column::new("quantity".into(), ["1", " 2.5 ", "true"]),
-        days,
+    let columns: Columns = vec![
+        ("account_id", Arc::new(Int64Array::from(vec![17_850, 5, i64::MAX]))),
+        ("user_id", Arc::new(Float64Array::from(vec![17_850.0, 1.5, 3.0]))),
+        ("feature", Arc::new(BooleanArray::from(vec![true, false, true]))),
+        ("at", Arc::new(TimestampMicrosecondArray::from(micros.to_vec()))),
+        ("quantity", texts(&["1", " 2.5 ", "true"])),
+        ("known_at", Arc::new(Date32Array::from(vec![19_724, 19_725, 0]))),
     ];
-    parquet(&project, "u.parquet", columns);
+    parquet(&project, "u.parquet", columns, 2);
     let loaded = project.loaded("[tables.usage]\npath = \"u.parquet\"\n");
     assert_eq!(loaded.facts.accounts, ["17850", "5", "9223372036854775807"]);
     let found = uses(&loaded.facts);
@@ -175,33 +189,30 @@ fn every_type_of_a_parquet_file_finds_its_column() {
     assert_eq!((found[0].5, found[1].5, found[2].5), (1.0, 2.5, 1.0));
 }
 
+fn assert_is_read_as_instant<T: ArrowPrimitiveType<Native = i64>>(scale: i64) {
+    let project = Project::new();
+    let at: ArrayRef = Arc::new(PrimitiveArray::<T>::from_iter_values([1_704_103_200 * scale]));
+    parquet(&project, "u.parquet", vec![("account_id", texts(&["a"])), ("feature", texts(&["f"])), ("at", at)], 2);
+    let loaded = project.loaded("[tables.usage]\npath = \"u.parquet\"\n");
+    assert_eq!(uses(&loaded.facts)[0].3, instant("2024-01-01T10:00:00Z"), "{scale}");
+}
+
 #[test]
 fn units_of_time_are_told_apart() {
-    for (unit, scale) in [
-        (TimeUnit::Milliseconds, 1_000_i64),
-        (TimeUnit::Microseconds, 1_000_000),
-        (TimeUnit::Nanoseconds, 1_000_000_000),
-    ] {
-        let project = Project::new();
-        let at = Column::new("at".into(), [1_704_103_200 * scale])
-            .cast(&DataType::Datetime(unit, Some(TimeZone::UTC)))
-            .unwrap();
-        let columns = vec![Column::new("account_id".into(), ["a"]), Column::new("feature".into(), ["f"]), at];
-        parquet(&project, "u.parquet", columns);
-        let loaded = project.loaded("[tables.usage]\npath = \"u.parquet\"\n");
-        assert_eq!(uses(&loaded.facts)[0].3, instant("2024-01-01T10:00:00Z"), "{unit:?}");
-    }
+    assert_is_read_as_instant::<TimestampMillisecondType>(1_000);
+    assert_is_read_as_instant::<TimestampMicrosecondType>(1_000_000);
+    assert_is_read_as_instant::<TimestampNanosecondType>(1_000_000_000);
 }
 
 #[test]
 fn a_damaged_parquet_file_is_an_error_that_names_it_at_every_length() {
     let project = Project::new();
     let columns = vec![
-        Column::new("account_id".into(), ["a", "b", "c"]),
-        Column::new("feature".into(), ["f", "g", "h"]),
-        Column::new("at".into(), ["2024-01-01", "2024-01-02", "2024-01-03"]),
+        ("account_id", texts(&["a", "b", "c"])),
+        ("feature", texts(&["f", "g", "h"])),
+        ("at", texts(&["2024-01-01", "2024-01-02", "2024-01-03"])),
     ];
-    parquet(&project, "u.parquet", columns);
+    parquet(&project, "u.parquet", columns, 2);
     let whole = std::fs::read(project.path("u.parquet")).unwrap();
     for length in (0..whole.len()).step_by(7) {
         project.write("u.parquet", &whole[..length]);
@@ -255,12 +266,9 @@ fn missing_files_and_columns_are_hinted_at() {
 #[test]
 fn expressions_that_make_no_sense_for_a_file_are_refused() {
     let project = Project::new();
-    let columns = vec![
-        Column::new("account_id".into(), ["a"]),
-        Column::new("feature".into(), [1_i64]),
-        Column::new("at".into(), ["2024-01-01"]),
-    ];
-    parquet(&project, "u.parquet", columns);
+    let feature: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+    let columns = vec![("account_id", texts(&["a"])), ("feature", feature), ("at", texts(&["2024-01-01"]))];
+    parquet(&project, "u.parquet", columns, 2);
     for extra in ["where = \"feature\"", "columns = { at = \"feature\" }", "where = \"not feature\""] {
         let error = project.load(&format!("[tables.usage]\npath = \"u.parquet\"\n{extra}\n")).unwrap_err();
         assert!(matches!(error, ReadError::WrongType { .. }), "{error}");
@@ -272,8 +280,8 @@ fn more_rows_than_allowed_are_a_resource_failure() {
     let project = Project::with(&[("u.csv", &format!("{HEADER}a,f,2024-01-01\nb,f,2024-01-01\nc,f,2024-01-01\n"))]);
     let error = project.load(&format!("{USAGE}max_rows = 2\n")).unwrap_err();
     assert_eq!(error.kind(), FailureKind::Resource);
-    let columns = ["account_id", "feature", "at"].map(|name| Column::new(name.into(), ["a", "b", "c"])).to_vec();
-    parquet(&project, "u.parquet", columns);
+    let columns = ["account_id", "feature", "at"].map(|name| (name, texts(&["a", "b", "c"]))).to_vec();
+    parquet(&project, "u.parquet", columns, 2);
     let error = project.load("[tables.usage]\npath = \"u.parquet\"\nmax_rows = 2\n").unwrap_err();
     assert_eq!(error.kind(), FailureKind::Resource);
     assert!(error.to_string().contains("brings it to 3 rows; at most 2"), "{error}");
@@ -319,18 +327,13 @@ fn the_order_of_rows_and_the_number_of_threads_change_nothing() {
 fn files_of_many_batches_keep_every_row_and_number() {
     let project = Project::new();
     let count = 2_200_000_u32;
-    let ids: Vec<u32> = (0..count).map(|row| row % 1000).collect();
-    let at: Vec<i64> = (0..i64::from(count)).map(|row| row * 1_000_000).collect();
-    let broken: Vec<Option<&str>> = (0..count).map(|row| (row != 2_150_000).then_some("f")).collect();
-    let mut frame = DataFrame::new_infer_height(vec![
-        Column::new("account_id".into(), ids),
-        Column::new("feature".into(), broken),
-        Column::new("at".into(), at).cast(&DataType::Datetime(TimeUnit::Microseconds, None)).unwrap(),
-    ])
-    .unwrap();
-    for group in [None, Some(300_000)] {
-        let file = std::fs::File::create(project.path("u.parquet")).unwrap();
-        ParquetWriter::new(file).with_row_group_size(group).finish(&mut frame).unwrap();
+    let columns: Columns = vec![
+        ("account_id", Arc::new((0..count).map(|row| row % 1000).collect::<UInt32Array>())),
+        ("feature", Arc::new((0..count).map(|row| (row != 2_150_000).then_some("f")).collect::<StringArray>())),
+        ("at", Arc::new(TimestampMicrosecondArray::from_iter_values((0..i64::from(count)).map(|row| row * 1_000_000)))),
+    ];
+    for group in [count as usize, 300_000] {
+        parquet(&project, "u.parquet", columns.clone(), group);
         let loaded = project.loaded("[tables.usage]\npath = \"u.parquet\"\n");
         let usage = loaded.facts.usage.as_ref().unwrap();
         assert_eq!(usage.rows.len(), count as usize - 1);

@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use arrow_array::types::Int32Type;
 use arrow_array::{
-    ArrayRef, BinaryArray, Date32Array, Decimal128Array, DictionaryArray, Float32Array, Int8Array, Int32Array,
-    LargeStringArray, RecordBatch, StringArray, TimestampMicrosecondArray, UInt64Array,
+    ArrayRef, BinaryArray, Date32Array, Decimal128Array, DictionaryArray, Float32Array, Int8Array, Int16Array,
+    Int32Array, LargeStringArray, ListArray, RecordBatch, StringArray, Time64MicrosecondArray,
+    TimestampMicrosecondArray, UInt8Array, UInt16Array, UInt64Array,
 };
 use bellwether_features::contract::FailureKind;
 use bellwether_features::read::{Loaded, ReadError};
@@ -66,17 +67,32 @@ fn instants_are_utc_whatever_zone_the_writer_names() {
 }
 
 #[test]
-fn narrow_numbers_are_numbers() {
-    let loaded = load("quantity", &(Arc::new(Float32Array::from(vec![2.5])) as ArrayRef)).unwrap();
-    assert_eq!(loaded.facts.usage.unwrap().rows[0].quantity, 2.5);
+fn numbers_are_numbers_however_they_are_stored() {
+    let decimal =
+        |digits: i128, scale| Decimal128Array::from(vec![digits]).with_precision_and_scale(20, scale).unwrap();
+    let columns: [(f64, ArrayRef); 9] = [
+        (2.5, Arc::new(Float32Array::from(vec![2.5]))),
+        (127.0, Arc::new(Int8Array::from(vec![127]))),
+        (7.0, Arc::new(Int16Array::from(vec![7]))),
+        (255.0, Arc::new(UInt8Array::from(vec![255]))),
+        (65_535.0, Arc::new(UInt16Array::from(vec![u16::MAX]))),
+        (2.5, Arc::new(decimal(250, 2))),
+        (0.1, Arc::new(decimal(1, 1))),
+        (1e9, Arc::new(decimal(1_000_000_000, 0))),
+        (3.07, Arc::new(decimal(307, 2))),
+    ];
+    for (expected, column) in columns {
+        let kind = column.data_type().clone();
+        assert_eq!(load("quantity", &column).unwrap().facts.usage.unwrap().rows[0].quantity, expected, "{kind}");
+    }
 }
 
 #[test]
 fn types_that_are_not_read_are_refused_with_the_way_out() {
-    let decimal = Decimal128Array::from(vec![250]).with_precision_and_scale(10, 2).unwrap();
+    let list = ListArray::from_iter_primitive::<Int32Type, _, _>([Some([Some(1)])]);
     let columns: [(&str, ArrayRef); 3] = [
-        ("quantity", Arc::new(decimal)),
-        ("quantity", Arc::new(Int8Array::from(vec![1]))),
+        ("quantity", Arc::new(list)),
+        ("at", Arc::new(Time64MicrosecondArray::from(vec![1]))),
         ("at", Arc::new(Int32Array::from(vec![1_704_103_200]))),
     ];
     for (name, column) in columns {

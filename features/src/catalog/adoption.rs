@@ -5,7 +5,7 @@
 
 use super::template::{Need, Template, signal};
 use super::usage::days;
-use crate::engine::uses::{FeatureKind, Trace};
+use crate::engine::uses::{Part, count};
 use crate::measure::{ratio, relative_change};
 use crate::signal::Direction::{Down, Unknown, Up};
 use crate::signal::{Family, Unit};
@@ -27,7 +27,7 @@ fn features() -> Vec<Template> {
             .text("features used in the last {w} days: {value}")
             .expect(Down, Up)
             .rule("number of distinct features used in the window")
-            .number(|view, w| Some(view.uses.count_features(|trace, _| trace.within(w)))),
+            .number(|view, w| Some(view.uses.features().distinct(w))),
         adoption("adoption_features_change_{w}d", "adoption.features.change")
             .over(&[28])
             .unit(Unit::Difference)
@@ -36,8 +36,8 @@ fn features() -> Vec<Template> {
             .rule("distinct features of the window less those of the window before")
             .number(|view, w| {
                 view.reaches(2 * w)?;
-                let now = view.uses.count_features(|trace, _| trace.within(w));
-                Some(now - view.uses.count_features(|trace, _| trace.in_before(w)))
+                let now = view.uses.features().distinct(w);
+                Some(now - view.uses.features().distinct_before(w))
             }),
         adoption("adoption_features_new_{w}d", "adoption.features.new")
             .over(&[28])
@@ -46,7 +46,7 @@ fn features() -> Vec<Template> {
             .rule("distinct features used in the window and not in the window before")
             .number(|view, w| {
                 view.reaches(2 * w)?;
-                Some(view.uses.count_features(|trace, _| trace.within(w) && !trace.in_before(w)))
+                Some(count(view.uses.features().parts().filter(|part| part.within(w) && !part.in_before(w))))
             }),
         adoption("adoption_features_dropped_{w}d", "adoption.features.dropped")
             .over(&[28])
@@ -55,7 +55,7 @@ fn features() -> Vec<Template> {
             .rule("distinct features used in the window before and not in the window")
             .number(|view, w| {
                 view.reaches(2 * w)?;
-                Some(view.uses.count_features(|trace, _| trace.in_before(w) && !trace.within(w)))
+                Some(count(view.uses.features().parts().filter(|part| part.in_before(w) && !part.within(w))))
             }),
         adoption("adoption_feature_entropy_90d", "adoption.concentration")
             .unit(Unit::Score)
@@ -63,7 +63,7 @@ fn features() -> Vec<Template> {
             .expect(Down, Up)
             .rule("-sum p ln p, p the share of each feature in the uses of the last 90 days; null without a use")
             .number(|view, _| {
-                let shares = shares(view.uses.features.iter().map(|(trace, _)| trace))?;
+                let shares = shares(view.uses.features().parts())?;
                 Some(shares.iter().filter(|share| **share > 0.0).map(|share| share * share.recip().ln()).sum())
             }),
         adoption("adoption_top_feature_share_90d", "adoption.concentration")
@@ -71,14 +71,11 @@ fn features() -> Vec<Template> {
             .text("share of the most used feature in the last 90 days: {value}")
             .expect(Up, Down)
             .rule("largest share of one feature in the uses of the last 90 days; null without a use")
-            .number(|view, _| shares(view.uses.features.iter().map(|(trace, _)| trace))?.into_iter().reduce(f64::max)),
+            .number(|view, _| shares(view.uses.features().parts())?.into_iter().reduce(f64::max)),
     ]
 }
 
 fn declared_features() -> Vec<Template> {
-    fn used_90d(trace: &Trace, kind: &FeatureKind, is: fn(&FeatureKind) -> bool) -> bool {
-        trace.within(90) && is(kind)
-    }
     vec![
         adoption("adoption_catalogue_share_90d", "adoption.catalogue")
             .unit(Unit::Share)
@@ -87,7 +84,7 @@ fn declared_features() -> Vec<Template> {
             .needs(&[Need::Features])
             .rule("distinct declared features used in the last 90 days / number of declared features")
             .number(|view, _| {
-                let used = view.uses.count_features(|trace, kind| used_90d(trace, kind, |kind| kind.in_catalogue));
+                let used = view.uses.features_of_kind(90, |kind| kind.in_catalogue);
                 ratio(used, view.declared.catalogue_size)
             }),
         adoption("adoption_advanced_features_90d", "adoption.advanced")
@@ -95,17 +92,13 @@ fn declared_features() -> Vec<Template> {
             .expect(Down, Up)
             .needs(&[Need::Advanced])
             .rule("distinct declared advanced features used in the last 90 days")
-            .number(|view, _| {
-                Some(view.uses.count_features(|trace, kind| used_90d(trace, kind, |kind| kind.advanced)))
-            }),
+            .number(|view, _| Some(view.uses.features_of_kind(90, |kind| kind.advanced))),
         adoption("adoption_integrations_90d", "adoption.integrations")
             .text("integrations used in the last 90 days: {value}")
             .expect(Down, Up)
             .needs(&[Need::Integrations])
             .rule("distinct declared integrations used in the last 90 days")
-            .number(|view, _| {
-                Some(view.uses.count_features(|trace, kind| used_90d(trace, kind, |kind| kind.integration)))
-            }),
+            .number(|view, _| Some(view.uses.features_of_kind(90, |kind| kind.integration))),
     ]
 }
 
@@ -117,7 +110,7 @@ fn users() -> Vec<Template> {
             .expect(Down, Up)
             .needs(&[Need::Users])
             .rule("number of distinct users in the window; uses without a user do not count")
-            .number(|view, w| Some(view.uses.count_users(|user| user.within(w)))),
+            .number(|view, w| Some(view.uses.users().distinct(w))),
         adoption("adoption_active_users_change_{w}d", "adoption.users.change")
             .over(&[28, 90])
             .unit(Unit::RelativeChange)
@@ -127,8 +120,8 @@ fn users() -> Vec<Template> {
             .rule("distinct users of the window / of the window before - 1; null when there were none before")
             .number(|view, w| {
                 view.reaches(2 * w)?;
-                let now = view.uses.count_users(|user| user.within(w));
-                relative_change(now, view.uses.count_users(|user| user.in_before(w)))
+                let now = view.uses.users().distinct(w);
+                relative_change(now, view.uses.users().distinct_before(w))
             }),
         adoption("adoption_users_new_{w}d", "adoption.users.new")
             .over(&[28])
@@ -138,7 +131,7 @@ fn users() -> Vec<Template> {
             .rule("distinct users of the window who were not active in the window before")
             .number(|view, w| {
                 view.reaches(2 * w)?;
-                Some(view.uses.count_users(|user| user.within(w) && !user.in_before(w)))
+                Some(count(view.uses.users().parts().filter(|part| part.within(w) && !part.in_before(w))))
             }),
         adoption("adoption_users_lost_{w}d", "adoption.users.lost")
             .over(&[28])
@@ -148,7 +141,7 @@ fn users() -> Vec<Template> {
             .rule("distinct users of the window before who were not active in the window")
             .number(|view, w| {
                 view.reaches(2 * w)?;
-                Some(view.uses.count_users(|user| user.in_before(w) && !user.within(w)))
+                Some(count(view.uses.users().parts().filter(|part| part.in_before(w) && !part.within(w))))
             }),
         adoption("adoption_users_per_seat_{w}d", "adoption.users_per_seat")
             .over(&[28])
@@ -157,14 +150,14 @@ fn users() -> Vec<Template> {
             .expect(Down, Up)
             .needs(&[Need::Users, Need::Subscriptions])
             .rule("distinct users of the window / seats at as_of; null without seats")
-            .number(|view, w| ratio(view.uses.count_users(|user| user.within(w)), view.seats()?)),
+            .number(|view, w| ratio(view.uses.users().distinct(w), view.seats()?)),
         adoption("adoption_top_user_share_90d", "adoption.single_user")
             .unit(Unit::Share)
             .text("share of the busiest user in the last 90 days: {value}")
             .expect(Up, Down)
             .needs(&[Need::Users])
             .rule("largest share of one user in the uses of the last 90 days that name a user; null without one")
-            .number(|view, _| shares(view.uses.users.iter())?.into_iter().reduce(f64::max)),
+            .number(|view, _| shares(view.uses.users().parts())?.into_iter().reduce(f64::max)),
     ]
 }
 
@@ -179,17 +172,16 @@ fn first_value() -> Vec<Template> {
             .rule("days from sign-up to the first visible value moment, at least 0; null before it, or without sign-up")
             .number(|view, _| {
                 let signed_up_at = view.row?.signed_up_at?;
-                Some(days((view.first_value_moment?.day() - signed_up_at.day()).max(0)))
+                Some(days((view.uses.first_value_moment_day()? - signed_up_at.day()).max(0)))
             }),
     ]
 }
 
-/// Share of each trace in the uses of the last 90 days; null without a use.
-#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
-fn shares<'a>(traces: impl Iterator<Item = &'a Trace> + Clone) -> Option<Vec<f64>> {
-    let total: u64 = traces.clone().map(|trace| trace.uses_90d).sum();
+/// Share of each part in the uses of the last 90 days; null without a use.
+fn shares<'a>(parts: impl Iterator<Item = Part<'a>> + Clone) -> Option<Vec<f64>> {
+    let total: u32 = parts.clone().map(|part| part.uses_90d()).sum();
     if total == 0 {
         return None;
     }
-    traces.map(|trace| ratio(trace.uses_90d as f64, total as f64)).collect()
+    parts.map(|part| ratio(f64::from(part.uses_90d()), f64::from(total))).collect()
 }

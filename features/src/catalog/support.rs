@@ -33,7 +33,7 @@ fn counts() -> Vec<Template> {
             .expect(Up, Unknown)
             .needs(&[Need::Users])
             .rule("tickets opened in the window / distinct users of the window; null without a user")
-            .number(|view, w| ratio(count(opened(view, w)), view.uses.count_users(|user| user.within(w)))),
+            .number(|view, w| ratio(count(opened(view, w)), view.uses.users().distinct(w))),
         support("support_open_tickets", "support.open")
             .text("open tickets: {value}")
             .expect(Up, Unknown)

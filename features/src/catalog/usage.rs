@@ -60,7 +60,7 @@ fn counts() -> Vec<Template> {
             .expect(Down, Up)
             .needs(&[Need::Users])
             .rule("uses / distinct users of the window; null without a user")
-            .number(|view, w| ratio(view.uses.events(last(w)), view.uses.count_users(|user| user.within(w)))),
+            .number(|view, w| ratio(view.uses.events(last(w)), view.uses.users().distinct(w))),
         usage("usage_events_per_seat_{w}d", "usage.events_per_seat")
             .over(&[28])
             .unit(Unit::Ratio)
@@ -79,7 +79,7 @@ fn rhythm() -> Vec<Template> {
             .text("last use {value} ago")
             .expect(Up, Down)
             .rule("as_of minus the UTC day of the last visible use; null without one")
-            .number(|view, _| Some(days(view.uses.last_age?))),
+            .number(|view, _| Some(days(view.uses.last_age()?))),
         usage("usage_longest_gap_days_{w}d", "usage.gap")
             .over(&[90])
             .unit(Unit::Days)

@@ -1,14 +1,16 @@
 //! The point-in-time engine: one sweep per account for all dates, and one plan for training, backtest and the nightly job.
 //!
-//! An account is prepared once (codes made dense, versions side by side) and then viewed at each of its dates; the
-//! formulas of the catalogue read the view. Accounts are independent, so they run in parallel; each writes the rows that
-//! are its own, so the result does not depend on the number of threads. A row depends on nothing but its account's
+//! An account is prepared once (codes made dense, running totals, versions side by side) and then viewed at each of its
+//! dates in turn; the formulas of the catalogue read the view. Accounts are independent, so blocks of them run in parallel;
+//! each writes the rows that are its own, so the result does not depend on the number of threads. A row depends on nothing but its account's
 //! visible facts: not on other accounts, not on other dates.
 
 pub(crate) mod account;
 pub(crate) mod uses;
 pub(crate) mod versions;
 pub(crate) mod view;
+
+use std::ops::Range;
 
 use chrono::NaiveDate;
 use rayon::prelude::*;
@@ -21,25 +23,17 @@ use crate::time::Instant;
 use uses::FeatureKind;
 use view::{Declared, Prepared, View};
 
-/// Accounts computed before their rows are written to the columns; bounds the memory beside the matrix.
-const BATCH_ACCOUNTS: usize = 4096;
+/// Accounts computed by one thread at a time.
+const BLOCK_ACCOUNTS: usize = 512;
+
+/// Blocks computed before their rows are copied to the columns; bounds the memory beside the matrix.
+const ROUND_BLOCKS: usize = 32;
 
 /// What to compute, for whom.
 #[derive(Debug, Clone)]
 pub struct FeaturePlan {
     catalogue: Catalogue,
     eligibility: Eligibility,
-}
-
-/// The computed values of one row.
-#[derive(Debug)]
-struct Row {
-    /// Place in the spine.
-    place: usize,
-    /// One per numeric signal.
-    numbers: Vec<f32>,
-    /// One per category signal.
-    categories: Vec<Option<u32>>,
 }
 
 impl FeaturePlan {
@@ -71,33 +65,47 @@ impl FeaturePlan {
     #[must_use]
     pub fn compute(&self, facts: &Facts, spine: &Spine) -> FeatureMatrix {
         let declared = declare(facts, self.catalogue.settings());
-        let places = places_by_account(facts.accounts.len(), spine);
-        let mut filling = Filling::new(&self.catalogue, spine.len());
-        let accounts: Vec<usize> = (0..facts.accounts.len()).filter(|account| !places[*account].is_empty()).collect();
-        for batch in accounts.chunks(BATCH_ACCOUNTS) {
-            let compute = |account: &usize| self.rows(facts, &declared, *account, spine, &places[*account]);
-            let rows: Vec<Vec<Row>> = batch.par_iter().map(compute).collect();
-            rows.into_iter().flatten().for_each(|row| filling.write(&row));
+        let mut columns = Columns::new(&self.catalogue, spine.len());
+        let dates = spine.ranges();
+        let firsts: Vec<usize> = (0..facts.accounts.len()).step_by(BLOCK_ACCOUNTS).collect();
+        for round in firsts.chunks(ROUND_BLOCKS) {
+            let block = |first: &usize| {
+                let accounts = *first..(*first + BLOCK_ACCOUNTS).min(facts.accounts.len());
+                self.block(facts, &declared, spine, &dates, accounts)
+            };
+            let blocks: Vec<Block> = round.par_iter().map(block).collect();
+            blocks.iter().for_each(|block| columns.take(block));
         }
-        filling.finish(&self.catalogue, facts, spine)
+        columns.finish(&self.catalogue, facts, spine)
     }
 
-    /// The rows of one account.
-    fn rows(&self, facts: &Facts, declared: &Declared, account: usize, spine: &Spine, places: &[usize]) -> Vec<Row> {
-        let prepared = Prepared::new(facts, declared, account);
-        let row = |place: &usize| self.row(&prepared.view(declared, Instant::start_of(spine.as_of[*place])), *place);
-        places.iter().map(row).collect()
-    }
-
-    fn row(&self, view: &View<'_>, place: usize) -> Row {
-        let (mut numbers, mut categories) = (Vec::new(), Vec::new());
-        for signal in self.catalogue.signals() {
-            match signal.formula {
-                Formula::Number(_) => numbers.push(signal.number(view)),
-                Formula::Category(formula, _) => categories.push(formula(view)),
+    /// The rows of consecutive accounts at all dates.
+    fn block(
+        &self,
+        facts: &Facts,
+        declared: &Declared,
+        spine: &Spine,
+        dates: &[Range<usize>],
+        accounts: Range<usize>,
+    ) -> Block {
+        // At each date, the rows of consecutive accounts stand together.
+        let slices: Vec<Range<usize>> = dates.iter().map(|rows| spine.rows_of(rows, &accounts)).collect();
+        let mut block = Block { columns: Columns::new(&self.catalogue, slices.iter().map(Range::len).sum()), slices };
+        let mut next: Vec<usize> = block.slices.iter().map(|rows| rows.start).collect();
+        for account in accounts {
+            let mut prepared = None;
+            let mut before = 0;
+            for (slice, next) in block.slices.iter().zip(&mut next) {
+                if *next < slice.end && spine.accounts[*next] as usize == account {
+                    let prepared = prepared.get_or_insert_with(|| Prepared::new(facts, declared, account));
+                    let view = prepared.view(declared, Instant::start_of(spine.as_of[*next]));
+                    block.columns.write(&self.catalogue, &view, before + *next - slice.start);
+                    *next += 1;
+                }
+                before += slice.len();
             }
         }
-        Row { place, numbers, categories }
+        block
     }
 }
 
@@ -128,23 +136,22 @@ fn declare(facts: &Facts, settings: &CatalogueSettings) -> Declared {
     }
 }
 
-/// The places of each account's rows in the spine, in order of date.
-fn places_by_account(accounts: usize, spine: &Spine) -> Vec<Vec<usize>> {
-    let mut places = vec![Vec::new(); accounts];
-    for (place, account) in spine.accounts.iter().enumerate() {
-        places[*account as usize].push(place);
-    }
-    places
-}
-
-/// The columns while they are written.
+/// Some columns, while they are written.
 #[derive(Debug)]
-struct Filling {
+struct Columns {
     numbers: Vec<Vec<f32>>,
     categories: Vec<Vec<Option<u32>>>,
 }
 
-impl Filling {
+/// The rows of some accounts: those of the first date, then those of the second, and so on.
+#[derive(Debug)]
+struct Block {
+    columns: Columns,
+    /// Where they are in the spine.
+    slices: Vec<Range<usize>>,
+}
+
+impl Columns {
     fn new(catalogue: &Catalogue, rows: usize) -> Self {
         let numeric = catalogue.signals().iter().filter(|signal| matches!(signal.formula, Formula::Number(_))).count();
         Self {
@@ -153,13 +160,39 @@ impl Filling {
         }
     }
 
-    fn write(&mut self, row: &Row) {
-        for (column, value) in self.numbers.iter_mut().zip(&row.numbers) {
-            column[row.place] = *value;
+    /// Computes a row.
+    fn write(&mut self, catalogue: &Catalogue, view: &View<'_>, row: usize) {
+        let (mut numbers, mut categories) = (self.numbers.iter_mut(), self.categories.iter_mut());
+        for signal in catalogue.signals() {
+            match signal.formula {
+                Formula::Number(_) => {
+                    if let Some(column) = numbers.next() {
+                        column[row] = signal.number(view);
+                    }
+                }
+                Formula::Category(formula, _) => {
+                    if let Some(column) = categories.next() {
+                        column[row] = formula(view);
+                    }
+                }
+            }
         }
-        for (column, code) in self.categories.iter_mut().zip(&row.categories) {
-            column[row.place] = *code;
+    }
+
+    /// Copies a block to its places.
+    fn take(&mut self, block: &Block) {
+        fn copy<T: Copy>(columns: &mut [Vec<T>], from: &[Vec<T>], slices: &[Range<usize>]) {
+            for (column, from) in columns.iter_mut().zip(from) {
+                let mut rest = from.as_slice();
+                for slice in slices {
+                    let (rows, after) = rest.split_at(slice.len());
+                    column[slice.clone()].copy_from_slice(rows);
+                    rest = after;
+                }
+            }
         }
+        copy(&mut self.numbers, &block.columns.numbers, &block.slices);
+        copy(&mut self.categories, &block.columns.categories, &block.slices);
     }
 
     fn finish(self, catalogue: &Catalogue, facts: &Facts, spine: &Spine) -> FeatureMatrix {

@@ -5,7 +5,7 @@
 //! unpaid in its view.
 
 use super::account::AccountHistory;
-use super::uses::{AccountUses, FeatureKind, Uses};
+use super::uses::{FeatureKind, Uses};
 use super::versions::Versions;
 use crate::facts::{AccountFact, Facts, InvoiceFact, NpsFact, SubscriptionFact, TicketFact};
 use crate::time::Instant;
@@ -29,7 +29,7 @@ pub(crate) struct Declared {
 #[derive(Debug)]
 pub(crate) struct Prepared<'a> {
     history: AccountHistory<'a>,
-    uses: AccountUses<'a>,
+    uses: Uses<'a>,
     subscriptions: Versions<'a, SubscriptionFact>,
     nps: Versions<'a, NpsFact>,
     invoices: Versions<'a, InvoiceFact>,
@@ -37,11 +37,11 @@ pub(crate) struct Prepared<'a> {
 }
 
 impl<'a> Prepared<'a> {
-    pub(crate) fn new(facts: &'a Facts, declared: &Declared, account: usize) -> Self {
+    pub(crate) fn new(facts: &'a Facts, declared: &'a Declared, account: usize) -> Self {
         let history = AccountHistory::of(facts, account);
         Self {
             history,
-            uses: AccountUses::new(history.usage, &declared.features),
+            uses: Uses::new(history.usage, &declared.features),
             subscriptions: Versions::new(history.subscriptions),
             nps: Versions::new(history.nps),
             invoices: Versions::new(history.invoices),
@@ -49,15 +49,15 @@ impl<'a> Prepared<'a> {
         }
     }
 
-    /// What is visible at `as_of`.
-    pub(crate) fn view<'d>(&'d self, declared: &'d Declared, as_of: Instant) -> View<'d> {
+    /// What is visible at `as_of`; dates must be visited in ascending order.
+    pub(crate) fn view<'d>(&'d mut self, declared: &'d Declared, as_of: Instant) -> View<'d> {
+        self.uses.advance(as_of);
         View {
             as_of,
             declared,
             row: self.history.row(as_of),
             start_age: self.history.start(as_of).map(|start| as_of.day() - start.day()),
-            first_value_moment: self.uses.first_value_moment(as_of),
-            uses: Uses::gather(&self.uses, as_of),
+            uses: &self.uses,
             subscriptions: self.subscriptions.visible(as_of),
             nps: self.nps.visible(as_of),
             invoices: self.invoices.visible(as_of),
@@ -75,8 +75,7 @@ pub(crate) struct View<'a> {
     pub(crate) row: Option<&'a AccountFact>,
     /// Days since sign-up, or since the first visible use or subscription where sign-up is unknown.
     pub(crate) start_age: Option<i64>,
-    pub(crate) first_value_moment: Option<Instant>,
-    pub(crate) uses: Uses,
+    pub(crate) uses: &'a Uses<'a>,
     /// By effective time.
     pub(crate) subscriptions: Vec<&'a SubscriptionFact>,
     /// By time of answer.
@@ -105,7 +104,7 @@ impl View<'_> {
 
     /// Since how many days uses of this account could be seen: sign-up or first visible use, whichever is earlier.
     pub(crate) fn usage_history_days(&self) -> Option<i64> {
-        self.start_age.max(self.uses.first_age)
+        self.start_age.max(self.uses.first_age())
     }
 
     /// `()` when the account's history reaches `days` back.

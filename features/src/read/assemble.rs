@@ -7,8 +7,10 @@ use crate::facts::{
 use crate::time::Instant;
 
 use super::check::Checked;
+use super::convert::NO_TIME;
+use super::dictionary::NO_CODE;
 use super::group::{group, ranked};
-use super::rows::{NO_CODE, NO_TIME, TableRows};
+use super::rows::TableRows;
 
 /// A table that was read and checked.
 pub(crate) struct ReadTable<'a> {
@@ -72,8 +74,9 @@ impl<'a> Builder<'a> {
         let dropped = &table.checked.dropped;
         let mut account = vec![NO_CODE; dropped.len()];
         if let Some((codes, names)) = table.rows.text("account_id") {
-            let index = |name: &String| accounts.binary_search(name).ok().and_then(|at| u32::try_from(at).ok());
-            let indices: Vec<Option<u32>> = names.iter().map(index).collect();
+            let search = |name: &str| accounts.binary_search_by(|id| id.as_str().cmp(name)).ok();
+            let index = |name: &str| search(name).and_then(|at| u32::try_from(at).ok());
+            let indices: Vec<Option<u32>> = names.names().map(index).collect();
             for ((account, code), _) in account.iter_mut().zip(codes).zip(dropped).filter(|(_, dropped)| !**dropped) {
                 *account = indices.get(*code as usize).copied().flatten().unwrap_or(NO_CODE);
             }
@@ -81,8 +84,13 @@ impl<'a> Builder<'a> {
         Self { rows: &table.rows, dropped, accounts: accounts.len(), account }
     }
 
-    fn group<T: Send>(&self, fact: impl Fn(usize) -> T + Sync) -> Grouped<T> {
-        group(self.accounts, self.rows, |row| Some(self.account[row]).filter(|account| *account != NO_CODE), fact)
+    fn group<T: Send>(
+        &self,
+        times: impl Fn(&T) -> (Instant, Instant) + Sync,
+        fact: impl Fn(usize) -> T + Sync,
+    ) -> Grouped<T> {
+        let account = |row: usize| Some(self.account[row]).filter(|account| *account != NO_CODE);
+        group(self.accounts, self.rows, account, fact, times)
     }
 
     /// A text column as sorted names and ranks; no names where the table has no such column.
@@ -111,7 +119,7 @@ impl<'a> Builder<'a> {
     }
 
     fn known_at(&self, row: usize) -> Instant {
-        Instant(self.rows.known_at[row])
+        Instant(self.rows.known_at(row))
     }
 
     fn accounts(&self, facts: &mut Facts) {
@@ -121,14 +129,17 @@ impl<'a> Builder<'a> {
         let (channels, channel) = self.category("channel");
         let signed_up_at = self.time("signed_up_at");
         let of = |category: &Option<Category<'_>>, row| category.as_ref().and_then(|category| category.of(row));
-        facts.account_rows = Some(self.group(|row| AccountFact {
-            known_at: self.known_at(row),
-            signed_up_at: signed_up_at(row),
-            segment: of(&segment, row),
-            industry: of(&industry, row),
-            region: of(&region, row),
-            channel: of(&channel, row),
-        }));
+        facts.account_rows = Some(self.group(
+            |fact: &AccountFact| (fact.signed_up_at.unwrap_or(Instant(NO_TIME)), fact.known_at),
+            |row| AccountFact {
+                known_at: self.known_at(row),
+                signed_up_at: signed_up_at(row),
+                segment: of(&segment, row),
+                industry: of(&industry, row),
+                region: of(&region, row),
+                channel: of(&channel, row),
+            },
+        ));
         (facts.segments, facts.industries) = (segments, industries);
         (facts.regions, facts.channels) = (regions, channels);
     }
@@ -137,13 +148,16 @@ impl<'a> Builder<'a> {
         let (features, feature) = self.category("feature");
         let (users, user) = self.category("user_id");
         let quantity = self.number("quantity");
-        facts.usage = Some(self.group(|row| UsageFact {
-            at: self.event(row),
-            known_at: self.known_at(row),
-            user: user.as_ref().and_then(|user| user.of(row)),
-            feature: feature.as_ref().and_then(|feature| feature.of(row)).unwrap_or(0),
-            quantity: quantity(row).unwrap_or(1.0),
-        }));
+        facts.usage = Some(self.group(
+            |fact: &UsageFact| (fact.at, fact.known_at),
+            |row| UsageFact {
+                at: self.event(row),
+                known_at: self.known_at(row),
+                user: user.as_ref().and_then(|user| user.of(row)),
+                feature: feature.as_ref().and_then(|feature| feature.of(row)).unwrap_or(0),
+                quantity: quantity(row).unwrap_or(1.0),
+            },
+        ));
         (facts.features, facts.users) = (features, users);
     }
 
@@ -153,51 +167,60 @@ impl<'a> Builder<'a> {
         let (usage_limit, discount) = (self.number("usage_limit"), self.number("discount"));
         let renews_at = self.time("renews_at");
         let periods = self.rows.text("billing_period").map(|(codes, names)| {
-            let periods: Vec<Option<BillingPeriod>> = names.iter().map(|name| billing_period(name)).collect();
+            let periods: Vec<Option<BillingPeriod>> = names.names().map(billing_period).collect();
             (codes, periods)
         });
         let period = |row: usize| {
             let (codes, periods) = periods.as_ref()?;
             periods.get(codes[row] as usize).copied().flatten()
         };
-        facts.subscriptions = Some(self.group(|row| SubscriptionFact {
-            effective_at: self.event(row),
-            known_at: self.known_at(row),
-            mrr: mrr(row).unwrap_or(0.0),
-            plan: plan.as_ref().and_then(|plan| plan.of(row)),
-            seats: seats(row),
-            billing_period: period(row),
-            renews_at: renews_at(row),
-            usage_limit: usage_limit(row),
-            discount: discount(row),
-        }));
+        facts.subscriptions = Some(self.group(
+            |fact: &SubscriptionFact| (fact.effective_at, fact.known_at),
+            |row| SubscriptionFact {
+                effective_at: self.event(row),
+                known_at: self.known_at(row),
+                mrr: mrr(row).unwrap_or(0.0),
+                plan: plan.as_ref().and_then(|plan| plan.of(row)),
+                seats: seats(row),
+                billing_period: period(row),
+                renews_at: renews_at(row),
+                usage_limit: usage_limit(row),
+                discount: discount(row),
+            },
+        ));
         facts.plans = plans;
     }
 
     fn nps(&self, facts: &mut Facts) {
         let (_, respondent) = self.category("respondent_id");
         let score = self.number("score");
-        facts.nps = Some(self.group(|row| NpsFact {
-            at: self.event(row),
-            known_at: self.known_at(row),
-            respondent: respondent.as_ref().and_then(|respondent| respondent.of(row)).unwrap_or(0),
-            score: score(row).unwrap_or(0.0),
-        }));
+        facts.nps = Some(self.group(
+            |fact: &NpsFact| (fact.at, fact.known_at),
+            |row| NpsFact {
+                at: self.event(row),
+                known_at: self.known_at(row),
+                respondent: respondent.as_ref().and_then(|respondent| respondent.of(row)).unwrap_or(0),
+                score: score(row).unwrap_or(0.0),
+            },
+        ));
     }
 
     fn invoices(&self, facts: &mut Facts) {
         let (_, invoice) = self.category("invoice_id");
         let (due_at, paid_at, disputed_at) = (self.time("due_at"), self.time("paid_at"), self.time("disputed_at"));
         let amount = self.number("amount");
-        facts.invoices = Some(self.group(|row| InvoiceFact {
-            invoice: invoice.as_ref().and_then(|invoice| invoice.of(row)).unwrap_or(0),
-            issued_at: self.event(row),
-            known_at: self.known_at(row),
-            due_at: due_at(row).unwrap_or_default(),
-            paid_at: paid_at(row),
-            amount: amount(row).unwrap_or(0.0),
-            disputed_at: disputed_at(row),
-        }));
+        facts.invoices = Some(self.group(
+            |fact: &InvoiceFact| (fact.issued_at, fact.known_at),
+            |row| InvoiceFact {
+                invoice: invoice.as_ref().and_then(|invoice| invoice.of(row)).unwrap_or(0),
+                issued_at: self.event(row),
+                known_at: self.known_at(row),
+                due_at: due_at(row).unwrap_or_default(),
+                paid_at: paid_at(row),
+                amount: amount(row).unwrap_or(0.0),
+                disputed_at: disputed_at(row),
+            },
+        ));
     }
 
     fn tickets(&self, facts: &mut Facts, severe: &[String]) {
@@ -205,20 +228,23 @@ impl<'a> Builder<'a> {
         let (categories, category) = self.category("category");
         let resolved_at = self.time("resolved_at");
         let severities = self.rows.text("severity").map(|(codes, names)| {
-            let severe: Vec<bool> = names.iter().map(|name| severe.contains(&name.to_lowercase())).collect();
+            let severe: Vec<bool> = names.names().map(|name| severe.contains(&name.to_lowercase())).collect();
             (codes, severe)
         });
         let is_severe = |row: usize| {
             severities.as_ref().is_some_and(|(codes, severe)| severe.get(codes[row] as usize) == Some(&true))
         };
-        facts.tickets = Some(self.group(|row| TicketFact {
-            ticket: ticket.as_ref().and_then(|ticket| ticket.of(row)).unwrap_or(0),
-            opened_at: self.event(row),
-            known_at: self.known_at(row),
-            resolved_at: resolved_at(row),
-            category: category.as_ref().and_then(|category| category.of(row)),
-            severe: is_severe(row),
-        }));
+        facts.tickets = Some(self.group(
+            |fact: &TicketFact| (fact.opened_at, fact.known_at),
+            |row| TicketFact {
+                ticket: ticket.as_ref().and_then(|ticket| ticket.of(row)).unwrap_or(0),
+                opened_at: self.event(row),
+                known_at: self.known_at(row),
+                resolved_at: resolved_at(row),
+                category: category.as_ref().and_then(|category| category.of(row)),
+                severe: is_severe(row),
+            },
+        ));
         facts.ticket_categories = categories;
     }
 }

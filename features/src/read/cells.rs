@@ -1,24 +1,62 @@
-//! A column of a batch as plain vectors, and one cell of it in whatever type is wanted.
+//! A column of a batch, and one cell of it in whatever type is wanted.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use polars::prelude::*;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    ArrowPrimitiveType, Date32Type, Date64Type, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type,
+    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type,
+    UInt64Type,
+};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, LargeStringArray, StringArray, StringViewArray,
+};
+use arrow_schema::{DataType, TimeUnit};
+use parquet::errors::ParquetError;
 
 use super::instant::{format_time, parse_time};
+use crate::time::MICROS_PER_DAY;
+
+/// Texts, as they were cheapest to read.
+#[derive(Debug)]
+pub(crate) enum Texts {
+    /// One after the other.
+    Plain(LargeStringArray),
+    /// Views into pages.
+    Views(StringViewArray),
+    /// Numbers of the texts of a dictionary.
+    Dictionary(Int32Array, StringArray),
+}
+
+impl Texts {
+    /// The text of a row.
+    pub(crate) fn get(&self, row: usize) -> Option<&str> {
+        match self {
+            Self::Plain(texts) => texts.is_valid(row).then(|| texts.value(row)),
+            Self::Views(texts) => texts.is_valid(row).then(|| texts.value(row)),
+            Self::Dictionary(keys, texts) => {
+                let key = usize::try_from(keys.is_valid(row).then(|| keys.value(row))?).ok()?;
+                texts.is_valid(key).then(|| texts.value(key))
+            }
+        }
+    }
+}
 
 /// A column of a file's batch.
+#[derive(Debug)]
 pub(crate) enum Typed {
-    /// Text, in one chunk.
-    Text(StringChunked),
+    /// Text.
+    Text(Texts),
     /// Whole numbers.
-    Whole(Vec<Option<i64>>),
+    Whole(Int64Array),
     /// Numbers.
-    Number(Vec<Option<f64>>),
+    Number(Float64Array),
     /// `true` and `false`.
-    Flag(Vec<Option<bool>>),
+    Flag(BooleanArray),
     /// Instants, in microseconds since the epoch.
-    Time(Vec<Option<i64>>),
+    Time(Int64Array),
     /// Nothing but nulls.
     Null,
 }
@@ -60,19 +98,15 @@ impl Kind {
     pub(crate) fn of(dtype: &DataType) -> Option<Self> {
         match dtype {
             DataType::Null => Some(Self::Null),
-            DataType::String | DataType::Binary => Some(Self::Text),
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Some(Self::Text),
+            DataType::Binary | DataType::LargeBinary | DataType::BinaryView => Some(Self::Text),
             DataType::Boolean => Some(Self::Flag),
-            DataType::Date | DataType::Datetime(..) => Some(Self::Time),
-            DataType::Int8
-            | DataType::Int16
-            | DataType::Int32
-            | DataType::Int64
-            | DataType::UInt8
-            | DataType::UInt16
-            | DataType::UInt32
-            | DataType::UInt64
-            | DataType::Float32
-            | DataType::Float64 => Some(Self::Number),
+            DataType::Date32 | DataType::Date64 | DataType::Timestamp(..) => Some(Self::Time),
+            DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) | DataType::Decimal256(..) => {
+                Some(Self::Number)
+            }
+            dtype if dtype.is_integer() => Some(Self::Number),
+            DataType::Float32 | DataType::Float64 => Some(Self::Number),
             _ => None,
         }
     }
@@ -80,51 +114,101 @@ impl Kind {
 
 impl Typed {
     /// The column's values. Bytes that are not UTF-8 become a text that no rule accepts as anything but text.
-    pub(crate) fn of(column: &Column) -> PolarsResult<Self> {
-        let series = column.as_materialized_series();
-        let dtype = series.dtype().clone();
-        Ok(match dtype {
-            DataType::Null => Self::Null,
-            DataType::String => Self::Text(series.str()?.rechunk().into_owned()),
-            DataType::Binary => Self::Text(series.binary()?.iter().map(|bytes| bytes.map(lossless)).collect()),
-            DataType::Boolean => Self::Flag(series.bool()?.iter().collect()),
-            DataType::Float32 | DataType::Float64 => {
-                Self::Number(series.cast(&DataType::Float64)?.f64()?.iter().collect())
+    pub(crate) fn of(array: &ArrayRef) -> Result<Self, ParquetError> {
+        use DataType as Type;
+        Ok(match array.data_type() {
+            Type::Null => Self::Null,
+            Type::Utf8View => Self::Text(Texts::Views(array.as_string_view().clone())),
+            Type::Utf8 => Self::Text(Texts::Plain(array.as_string::<i32>().iter().collect())),
+            Type::LargeUtf8 => Self::Text(Texts::Plain(array.as_string::<i64>().clone())),
+            Type::Dictionary(..) => {
+                let dictionary = array
+                    .as_any_dictionary_opt()
+                    .filter(|dictionary| dictionary.keys().data_type() == &Type::Int32)
+                    .and_then(|dictionary| dictionary.values().as_string_opt::<i32>())
+                    .ok_or_else(|| unreadable(array))?;
+                Self::Text(Texts::Dictionary(array.as_dictionary::<Int32Type>().keys().clone(), dictionary.clone()))
             }
-            DataType::UInt64 if series.u64()?.iter().flatten().any(|value| i64::try_from(value).is_err()) => {
-                Self::Text(series.u64()?.iter().map(|value| value.map(|value| value.to_string())).collect())
+            Type::Binary => Self::Text(as_text(array.as_binary::<i32>().iter())),
+            Type::LargeBinary => Self::Text(as_text(array.as_binary::<i64>().iter())),
+            Type::BinaryView => Self::Text(as_text(array.as_binary_view().iter())),
+            Type::Boolean => Self::Flag(array.as_boolean().clone()),
+            Type::Int8 => whole::<Int8Type>(array),
+            Type::Int16 => whole::<Int16Type>(array),
+            Type::Int32 => whole::<Int32Type>(array),
+            Type::Int64 => Self::Whole(array.as_primitive::<Int64Type>().clone()),
+            Type::UInt8 => whole::<UInt8Type>(array),
+            Type::UInt16 => whole::<UInt16Type>(array),
+            Type::UInt32 => whole::<UInt32Type>(array),
+            Type::UInt64 => unsigned(array),
+            Type::Float32 => Self::Number(array.as_primitive::<Float32Type>().unary(f64::from)),
+            Type::Float64 => Self::Number(array.as_primitive::<Float64Type>().clone()),
+            Type::Decimal32(_, scale) => decimal::<Decimal32Type>(array, *scale, f64::from),
+            Type::Decimal64(_, scale) => decimal::<Decimal64Type>(array, *scale, |value| value as f64),
+            Type::Decimal128(_, scale) => decimal::<Decimal128Type>(array, *scale, |value| value as f64),
+            Type::Decimal256(_, scale) => {
+                decimal::<Decimal256Type>(array, *scale, |value| value.to_string().parse().unwrap_or(f64::NAN))
             }
-            DataType::Date => {
-                let days = series.to_physical_repr().cast(&DataType::Int64)?;
-                Self::Time(scaled(days.i64()?, |days| days.checked_mul(crate::time::MICROS_PER_DAY)))
+            Type::Date32 => time::<Date32Type>(array, |days| i64::from(days).checked_mul(MICROS_PER_DAY)),
+            Type::Date64 => time::<Date64Type>(array, |millis| millis.checked_mul(1000)),
+            Type::Timestamp(TimeUnit::Second, _) => {
+                time::<TimestampSecondType>(array, |seconds| seconds.checked_mul(1_000_000))
             }
-            DataType::Datetime(unit, _) => {
-                let physical = series.to_physical_repr().into_owned();
-                Self::Time(match unit {
-                    TimeUnit::Nanoseconds => scaled(physical.i64()?, |nanos| Some(nanos.div_euclid(1000))),
-                    TimeUnit::Microseconds => scaled(physical.i64()?, Some),
-                    TimeUnit::Milliseconds => scaled(physical.i64()?, |millis| millis.checked_mul(1000)),
-                })
+            Type::Timestamp(TimeUnit::Millisecond, _) => {
+                time::<TimestampMillisecondType>(array, |millis| millis.checked_mul(1000))
             }
-            _ => Self::Whole(series.cast(&DataType::Int64)?.i64()?.iter().collect()),
+            Type::Timestamp(TimeUnit::Microsecond, _) => time::<TimestampMicrosecondType>(array, Some),
+            Type::Timestamp(TimeUnit::Nanosecond, _) => {
+                time::<TimestampNanosecondType>(array, |nanos| Some(nanos.div_euclid(1000)))
+            }
+            _ => return Err(unreadable(array)),
         })
     }
 
     /// One cell.
     pub(crate) fn cell(&self, row: usize) -> Cell<'_> {
         match self {
-            Self::Text(column) => column.get(row).map_or(Cell::Null, |text| Cell::Text(Cow::Borrowed(text))),
-            Self::Whole(column) => column[row].map_or(Cell::Null, Cell::Whole),
-            Self::Number(column) => column[row].map_or(Cell::Null, Cell::Number),
-            Self::Flag(column) => column[row].map_or(Cell::Null, Cell::Flag),
-            Self::Time(column) => column[row].map_or(Cell::Null, Cell::Time),
-            Self::Null => Cell::Null,
+            Self::Text(texts) => texts.get(row).map_or(Cell::Null, |text| Cell::Text(Cow::Borrowed(text))),
+            Self::Whole(values) if values.is_valid(row) => Cell::Whole(values.value(row)),
+            Self::Number(values) if values.is_valid(row) => Cell::Number(values.value(row)),
+            Self::Flag(values) if values.is_valid(row) => Cell::Flag(values.value(row)),
+            Self::Time(values) if values.is_valid(row) => Cell::Time(values.value(row)),
+            _ => Cell::Null,
         }
     }
 }
 
-fn scaled(column: &Int64Chunked, scale: impl Fn(i64) -> Option<i64>) -> Vec<Option<i64>> {
-    column.iter().map(|value| value.and_then(&scale)).collect()
+fn unreadable(array: &ArrayRef) -> ParquetError {
+    ParquetError::General(format!("a column of type {} cannot be read", array.data_type()))
+}
+
+fn as_text<'a>(bytes: impl Iterator<Item = Option<&'a [u8]>>) -> Texts {
+    Texts::Plain(bytes.map(|bytes| bytes.map(lossless)).collect())
+}
+
+fn whole<T: ArrowPrimitiveType<Native: Into<i64>>>(array: &ArrayRef) -> Typed {
+    Typed::Whole(array.as_primitive::<T>().unary(Into::into))
+}
+
+/// Whole numbers beyond 2^63 are text: an id keeps its digits.
+fn unsigned(array: &ArrayRef) -> Typed {
+    let values = array.as_primitive::<UInt64Type>();
+    match values.iter().flatten().all(|value| i64::try_from(value).is_ok()) {
+        true => Typed::Whole(values.unary(|value| i64::try_from(value).unwrap_or(i64::MAX))),
+        false => Typed::Text(Texts::Plain(values.iter().map(|value| value.map(|value| value.to_string())).collect())),
+    }
+}
+
+/// A decimal as the nearest double; exact division where the digits fit into 53 bits.
+fn decimal<T: ArrowPrimitiveType>(array: &ArrayRef, scale: i8, digits: impl Fn(T::Native) -> f64) -> Typed {
+    let power = 10f64.powi(i32::from(scale.unsigned_abs()));
+    let scaled = |value: f64| if scale >= 0 { value / power } else { value * power };
+    Typed::Number(array.as_primitive::<T>().unary(|value| scaled(digits(value))))
+}
+
+/// Times; one that does not fit becomes the greatest, which no rule accepts.
+fn time<T: ArrowPrimitiveType>(array: &ArrayRef, micros: impl Fn(T::Native) -> Option<i64>) -> Typed {
+    Typed::Time(array.as_primitive::<T>().unary(|value| micros(value).unwrap_or(i64::MAX)))
 }
 
 /// Bytes as text; such as are not UTF-8 are written in hexadecimal, so that distinct ids stay distinct.

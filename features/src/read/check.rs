@@ -3,13 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use polars::prelude::{PlHashMap, PlHashSet};
+use hashbrown::HashSet;
+use rayon::prelude::*;
 
 use crate::contract::{OnViolation, TableName};
 use crate::time::Instant;
 
+use super::convert::NO_TIME;
+use super::dictionary::NO_CODE;
 use super::report::DayCount;
-use super::rows::{NO_CODE, NO_TIME, TableRows};
+use super::rows::TableRows;
 use super::rule::{Rule, Violation};
 
 /// The verdict on a table.
@@ -25,7 +28,7 @@ pub(crate) struct Checked {
 }
 
 /// Checks a table; `accounts` are the ids that the accounts table has, where there is one.
-pub(crate) fn check(rows: &TableRows<'_>, accounts: Option<&PlHashSet<String>>) -> Checked {
+pub(crate) fn check(rows: &TableRows<'_>, accounts: Option<&HashSet<String>>) -> Checked {
     let mut checker = Checker { rows, dropped: vec![false; rows.len()], violations: Vec::new() };
     checker.cells();
     checker.references(accounts);
@@ -44,7 +47,7 @@ pub(crate) fn check(rows: &TableRows<'_>, accounts: Option<&PlHashSet<String>>) 
 
 /// From when on a row counts: when it has happened and is known; `None` where that cannot be told.
 pub(crate) fn visible_from(rows: &TableRows<'_>, row: usize) -> Option<Instant> {
-    let (event, known) = (rows.event(row), rows.known_at[row]);
+    let (event, known) = (rows.event(row), rows.known_at(row));
     if known == NO_TIME {
         return None;
     }
@@ -56,20 +59,56 @@ pub(crate) fn visible_from(rows: &TableRows<'_>, row: usize) -> Option<Instant> 
     }
 }
 
+/// Rows counted together; a stretch of a file is mostly of a few days.
+const CHUNK_ROWS: usize = 1 << 16;
+
 fn days(rows: &TableRows<'_>, dropped: &[bool]) -> (BTreeMap<i64, DayCount>, u64) {
-    let mut days: PlHashMap<i64, DayCount> = PlHashMap::default();
+    let chunks: Vec<_> = dropped
+        .par_chunks(CHUNK_ROWS)
+        .enumerate()
+        .map(|(at, chunk)| chunk_days(rows, at * CHUNK_ROWS, chunk))
+        .collect();
+    let mut days: BTreeMap<i64, DayCount> = BTreeMap::new();
     let mut timeless = 0;
-    for (row, is_dropped) in dropped.iter().enumerate() {
-        let Some(visible) = visible_from(rows, row) else {
+    for (found, without_time) in chunks {
+        timeless += without_time;
+        for (day, count) in found {
+            let total = days.entry(day).or_insert(NO_ROWS);
+            total.rows += count.rows;
+            total.latest = total.latest.max(count.latest);
+        }
+    }
+    (days, timeless)
+}
+
+const NO_ROWS: DayCount = DayCount { rows: 0, duplicates: 0, latest: Instant::MIN };
+
+fn chunk_days(rows: &TableRows<'_>, start: usize, dropped: &[bool]) -> (Vec<(i64, DayCount)>, u64) {
+    let mut days: hashbrown::HashMap<i64, DayCount> = hashbrown::HashMap::new();
+    let mut timeless = 0;
+    // The day of the row before: neighbours are often of one day, and then nothing is looked up.
+    let mut current = (i64::MIN, NO_ROWS);
+    let mut close = |(day, count): (i64, DayCount)| {
+        let total = days.entry(day).or_insert(NO_ROWS);
+        total.rows += count.rows;
+        total.latest = total.latest.max(count.latest);
+    };
+    for (offset, is_dropped) in dropped.iter().enumerate() {
+        let Some(visible) = visible_from(rows, start + offset) else {
             timeless += 1;
             continue;
         };
-        let count = days.entry(visible.day()).or_insert(DayCount { latest: Instant::MIN, ..DayCount::default() });
-        count.rows += 1;
+        let day = visible.day();
+        if day != current.0 {
+            close(std::mem::replace(&mut current, (day, NO_ROWS)));
+        }
+        current.1.rows += 1;
         if !is_dropped {
-            count.latest = count.latest.max(visible);
+            current.1.latest = current.1.latest.max(visible);
         }
     }
+    close(current);
+    days.retain(|_, count| count.rows > 0);
     (days.into_iter().collect(), timeless)
 }
 
@@ -110,21 +149,21 @@ impl Checker<'_, '_> {
             }
             let is_key = table.name.key().contains(&canonical.name) || canonical.name == "account_id";
             let broken = if is_key { Rule::NullKey } else { Rule::NullValue };
-            for row in 0..self.rows.len() {
+            for row in self.rows.null_rows(index) {
                 // A file without `known_at` has it filled in; only a cell without a value is left without one.
-                let filled = is_known_at && self.rows.known_at[row] != NO_TIME;
-                if !filled && self.rows.is_null(index, row) && !bad.contains(&(row, index)) {
+                let filled = is_known_at && self.rows.known_at(row) != NO_TIME;
+                if !filled && !bad.contains(&(row, index)) {
                     self.record(row, broken, canonical.name, true);
                 }
             }
         }
     }
 
-    fn references(&mut self, accounts: Option<&PlHashSet<String>>) {
+    fn references(&mut self, accounts: Option<&HashSet<String>>) {
         let Some(accounts) = accounts else { return };
         let rows = self.rows;
         let Some((codes, names)) = rows.text("account_id") else { return };
-        let unknown: Vec<bool> = names.iter().map(|name| !accounts.contains(name)).collect();
+        let unknown: Vec<bool> = names.names().map(|name| !accounts.contains(name)).collect();
         if !unknown.contains(&true) {
             return;
         }
@@ -148,7 +187,7 @@ impl Checker<'_, '_> {
             return;
         }
         for row in 0..self.rows.len() {
-            let (event, known) = (self.rows.event(row), self.rows.known_at[row]);
+            let (event, known) = (self.rows.event(row), self.rows.known_at(row));
             if known < event && event != NO_TIME && !self.dropped[row] {
                 self.record(row, Rule::KnownBeforeEvent, "known_at", false);
             }
@@ -183,7 +222,7 @@ impl Checker<'_, '_> {
                         (None, None) => i64::from(NO_CODE),
                     };
                 }
-                parts[3] = if rows.has("known_at") { rows.known_at[row] } else { 0 };
+                parts[3] = if rows.has("known_at") { rows.known_at(row) } else { 0 };
                 (parts, row)
             })
             .collect();

@@ -5,14 +5,15 @@ use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use arrow_array::builder::LargeStringBuilder;
 use flate2::read::MultiGzDecoder;
-use polars::prelude::*;
 
 use crate::contract::TableContract;
 
+use super::cells::{Texts, Typed};
 use super::error::ReadError;
 use super::rule::Rule;
-use super::source::{BATCH_ROWS, ROW, RawBatch};
+use super::source::{BATCH_ROWS, RawBatch, RowNumbers};
 
 /// Counts the quotes that pass.
 struct QuoteCounter {
@@ -114,8 +115,7 @@ impl CsvSource {
     /// The next rows with the columns asked for; a column asked for that the header has twice is an error.
     pub(crate) fn next_batch(&mut self, projection: &[String]) -> Result<Option<RawBatch>, ReadError> {
         let places = self.places(projection)?;
-        let mut builders: Vec<StringChunkedBuilder> =
-            projection.iter().map(|name| StringChunkedBuilder::new(name.as_str().into(), 0)).collect();
+        let mut builders: Vec<LargeStringBuilder> = projection.iter().map(|_| LargeStringBuilder::new()).collect();
         let mut numbers: Vec<u32> = Vec::new();
         let mut bad_rows = Vec::new();
         while numbers.len() + bad_rows.len() < BATCH_ROWS {
@@ -138,12 +138,9 @@ impl CsvSource {
         if numbers.is_empty() && bad_rows.is_empty() {
             return Ok(None);
         }
-        let height = numbers.len();
-        let mut columns: Vec<Column> =
-            builders.into_iter().map(|builder| builder.finish().into_series().into_column()).collect();
-        columns.push(Column::new(ROW.into(), numbers));
-        let frame = DataFrame::new(height, columns).map_err(|cause| ReadError::undecodable(&self.file, cause))?;
-        Ok(Some(RawBatch { frame, bad_rows }))
+        let rows = numbers.len();
+        let columns = builders.into_iter().map(|mut texts| Typed::Text(Texts::Plain(texts.finish()))).collect();
+        Ok(Some(RawBatch { columns, numbers: RowNumbers::Each(numbers), rows, bad_rows }))
     }
 
     fn places(&self, projection: &[String]) -> Result<Vec<usize>, ReadError> {

@@ -218,9 +218,3 @@ impl From<std::io::Error> for Cause {
         Self(error.to_string())
     }
 }
-
-impl From<polars::prelude::PolarsError> for Cause {
-    fn from(error: polars::prelude::PolarsError) -> Self {
-        Self(error.to_string())
-    }
-}

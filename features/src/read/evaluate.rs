@@ -155,16 +155,17 @@ fn binary<'a>(operator: Operator, left: Cell<'a>, right: Cell<'a>) -> Cell<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::cells::Texts;
     use super::*;
 
     /// One row: number n = 3, text t = "4", flag yes, null z, time d.
     fn value(text: &str) -> Result<String, Misfit> {
         let columns = vec![
-            Typed::Number(vec![Some(3.0)]),
-            Typed::Text(["4"].into_iter().map(Some).collect()),
-            Typed::Flag(vec![Some(true)]),
+            Typed::Number(vec![3.0].into()),
+            Typed::Text(Texts::Plain(vec!["4"].into())),
+            Typed::Flag(vec![true].into()),
             Typed::Null,
-            Typed::Time(vec![Some(86_400_000_000)]),
+            Typed::Time(vec![86_400_000_000].into()),
         ];
         let kinds = [("n", Kind::Number), ("t", Kind::Text), ("yes", Kind::Flag), ("z", Kind::Null), ("d", Kind::Time)];
         let place = |name: &str| kinds.iter().position(|(known, _)| *known == name).map(|at| (at, kinds[at].1));

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use polars::prelude::PlHashSet;
+use hashbrown::HashSet;
 use rayon::prelude::*;
 
 use crate::contract::{Contract, TableContract, TableName};
@@ -10,12 +10,13 @@ use crate::label::{Event, TargetDefinition};
 
 use super::assemble::{ReadTable, assemble};
 use super::check::{check, lost_accounts};
+use super::convert::convert;
 use super::error::ReadError;
 use super::plan::{FilePlan, Maker};
 use super::report::{CheckReport, TableReport};
-use super::rows::{TableRows, convert};
+use super::rows::TableRows;
 use super::rule::Rule;
-use super::source::{RawBatch, Source, table_files};
+use super::source::{BATCH_ROWS, Part, Source, table_files};
 use super::{Loaded, Tables};
 
 impl Tables {
@@ -30,7 +31,7 @@ impl Tables {
     pub fn load(contract: &Contract) -> Result<Loaded, ReadError> {
         let mut report = CheckReport::default();
         let mut read = Vec::new();
-        let mut accounts: Option<PlHashSet<String>> = None;
+        let mut accounts: Option<HashSet<String>> = None;
         for name in TableName::ALL {
             let Some(table) = contract.tables.get(&name) else {
                 report.missing_tables.push(name);
@@ -42,7 +43,7 @@ impl Tables {
             if name == TableName::Accounts {
                 accounts = rows.text("account_id").map(|(codes, names)| {
                     let kept = codes.iter().zip(&checked.dropped).filter(|(_, dropped)| !**dropped);
-                    kept.filter_map(|(code, _)| names.get(*code as usize).cloned()).collect()
+                    kept.filter_map(|(code, _)| names.name(*code).map(str::to_owned)).collect()
                 });
             }
             report.tables.push(table_report(files, &rows, &checked));
@@ -117,7 +118,7 @@ fn read_table(table: &TableContract) -> Result<(Vec<PathBuf>, TableRows<'_>), Re
     Ok((files, rows))
 }
 
-/// Reads as many batches as there are threads, converts them side by side, and appends them in order.
+/// Decodes and converts about a batch per thread side by side, and appends them in order.
 fn read_file(
     rows: &mut TableRows<'_>,
     index: u32,
@@ -127,20 +128,21 @@ fn read_file(
 ) -> Result<(), ReadError> {
     let table = rows.table;
     loop {
-        let mut batches: Vec<RawBatch> = Vec::new();
-        while batches.len() < rayon::current_num_threads() {
-            match source.next_batch(&plan.projection)? {
-                Some(batch) => batches.push(batch),
-                None => break,
-            }
-            let waiting: u64 = batches.iter().map(RawBatch::rows).sum();
+        let mut parts: Vec<Part> = Vec::new();
+        let mut waiting = 0;
+        while waiting < (rayon::current_num_threads() * BATCH_ROWS) as u64 {
+            let Some(part) = source.next_part(&plan.projection)? else { break };
+            waiting += part.rows();
+            parts.push(part);
             check_row_count(table, file, rows.rows_read + waiting)?;
         }
-        if batches.is_empty() {
+        if parts.is_empty() {
             return Ok(());
         }
-        let converted: Vec<_> =
-            batches.into_par_iter().map(|batch| convert(file, batch, plan, table)).collect::<Result<_, _>>()?;
+        let converted: Vec<_> = parts
+            .into_par_iter()
+            .map(|part| Ok(convert(part.decode(&plan.projection)?, plan, table)))
+            .collect::<Result<_, ReadError>>()?;
         for batch in converted {
             rows.append(index, batch);
         }
@@ -167,19 +169,11 @@ pub(crate) fn rows_as_text(file: &Path, table: &TableContract, wanted: &[u32]) -
     let mut source = Source::open(file, table)?;
     let plan = FilePlan::new(file, &source, table)?;
     let mut found: Vec<Vec<Option<String>>> = vec![vec![None; plan.projection.len()]; wanted.len()];
-    let undecodable = |cause| ReadError::undecodable(file, cause);
-    while let Some(batch) = source.next_batch(&plan.projection)? {
-        let numbers = batch.frame.column(super::source::ROW).and_then(|column| column.u32()).map_err(undecodable)?;
-        let places: Vec<(usize, usize)> = numbers
-            .iter()
-            .enumerate()
-            .filter_map(|(row, number)| Some((row, wanted.binary_search(&number?).ok()?)))
-            .collect();
-        if places.is_empty() {
-            continue;
-        }
-        for (column, name) in plan.projection.iter().enumerate() {
-            let typed = super::cells::Typed::of(batch.frame.column(name).map_err(undecodable)?).map_err(undecodable)?;
+    while let Some(part) = source.next_part(&plan.projection)? {
+        let batch = part.decode(&plan.projection)?;
+        let places: Vec<(usize, usize)> =
+            (0..batch.rows).filter_map(|row| Some((row, wanted.binary_search(&batch.numbers.of(row)).ok()?))).collect();
+        for (column, typed) in batch.columns.iter().enumerate() {
             for (row, place) in &places {
                 found[*place][column] = typed.cell(*row).into_text().map(std::borrow::Cow::into_owned);
             }

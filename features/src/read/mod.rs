@@ -12,7 +12,9 @@
 mod assemble;
 mod cells;
 mod check;
+mod convert;
 mod csv_source;
+mod dictionary;
 mod duplicates;
 mod error;
 mod evaluate;

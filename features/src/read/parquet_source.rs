@@ -1,5 +1,6 @@
-//! Parquet through polars, a slice of row groups at a time. Footers are read first, so that a file that declares more
-//! rows than the contract allows is refused before anything is decoded.
+//! Parquet, a slice of a row group at a time, each decoded in the thread that wants it. Footers are read first, so that
+//! a file that declares more rows than the contract allows is refused before anything is decoded. Page checksums are
+//! verified where the file has them.
 //!
 //! The types are those of Parquet itself. What a writer adds in its own metadata (that a text was a dictionary, that an
 //! instant was in Berlin) is set aside: the values are the same, and a column of categories is read as text.
@@ -7,119 +8,166 @@
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-
 use std::sync::Arc;
 
-use polars::io::parquet::metadata::FileMetadataRef;
-use polars::prelude::*;
+use arrow_array::RecordBatch;
+use arrow_schema::{DataType, Schema, SchemaRef};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::basic::Encoding;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 
+use super::cells::{Kind, Typed};
 use super::error::ReadError;
-use super::source::{BATCH_ROWS, ROW, RawBatch};
+use super::source::{BATCH_ROWS, RawBatch, RowNumbers};
 
 /// An open Parquet file.
 pub(crate) struct ParquetSource {
     file: PathBuf,
-    schema: Arc<ArrowSchema>,
-    metadata: FileMetadataRef,
-    /// Rows of each row group.
-    groups: Vec<usize>,
-    /// Next row.
-    at: usize,
+    schema: SchemaRef,
+    metadata: Arc<ParquetMetaData>,
+    /// Next row group, and the next row in it.
+    at: (usize, usize),
+    /// Rows of the groups before `at.0`.
+    before: usize,
+}
+
+/// Consecutive rows of one row group, not decoded yet.
+pub(crate) struct ParquetSlice {
+    file: PathBuf,
+    schema: SchemaRef,
+    metadata: Arc<ParquetMetaData>,
+    group: usize,
+    offset: usize,
+    length: usize,
+    first_row: u32,
 }
 
 impl ParquetSource {
     pub(crate) fn open(file: &Path) -> Result<Self, ReadError> {
         let opened = File::open(file).map_err(|cause| ReadError::io(file, &cause))?;
         guarded(file, || {
-            let mut reader = ParquetReader::new(opened);
-            let mut metadata = reader.get_metadata()?.clone();
-            Arc::make_mut(&mut metadata).key_value_metadata = None;
-            reader.set_metadata(metadata.clone());
-            let mut groups = Vec::with_capacity(metadata.row_groups.len());
-            for group in &metadata.row_groups {
-                groups.push(group.num_rows());
-            }
-            Ok(Self { file: file.to_path_buf(), schema: reader.schema()?, metadata, groups, at: 0 })
+            let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+            let loaded = ArrowReaderMetadata::load(&opened, options)?;
+            let (schema, metadata) = (Arc::clone(loaded.schema()), Arc::clone(loaded.metadata()));
+            Ok(Self { file: file.to_path_buf(), schema, metadata, at: (0, 0), before: 0 })
         })
     }
 
     pub(crate) fn rows(&self) -> u64 {
-        self.groups.iter().map(|rows| *rows as u64).sum()
+        (0..self.metadata.num_row_groups()).map(|group| self.group_rows(group) as u64).sum()
     }
 
-    pub(crate) fn columns(&self) -> Vec<(String, Option<DataType>)> {
-        self.schema.iter().map(|(name, field)| (name.to_string(), readable_type(field))).collect()
+    fn group_rows(&self, group: usize) -> usize {
+        usize::try_from(self.metadata.row_group(group).num_rows()).unwrap_or(0)
     }
 
-    /// Rows of the next slice: whole row groups up to a batch, or a part of a group that is larger than that.
-    fn next_length(&self) -> usize {
-        let mut end = 0;
-        for rows in &self.groups {
-            end += rows;
-            if end >= self.at + BATCH_ROWS {
-                break;
+    /// Names and kinds of the columns; `None` for types that no table has.
+    pub(crate) fn columns(&self) -> Vec<(String, Option<Kind>)> {
+        self.schema.fields().iter().map(|field| (field.name().clone(), Kind::of(field.data_type()))).collect()
+    }
+
+    /// The next slice; `None` at the end.
+    pub(crate) fn next_slice(&mut self) -> Result<Option<ParquetSlice>, ReadError> {
+        while self.at.0 < self.metadata.num_row_groups() {
+            let ((group, offset), rows) = (self.at, self.group_rows(self.at.0));
+            if offset >= rows {
+                self.before += rows;
+                self.at = (group + 1, 0);
+                continue;
             }
+            // A rest that is hardly larger than a batch is one.
+            let length = if rows - offset <= 2 * BATCH_ROWS { rows - offset } else { BATCH_ROWS };
+            self.at.1 += length;
+            let too_many = || ReadError::undecodable(&self.file, "more than four thousand million rows: split it");
+            let first_row = u32::try_from(self.before + offset + 1).map_err(|_| too_many())?;
+            u32::try_from(self.before + offset + length).map_err(|_| too_many())?;
+            let (file, schema, metadata) = (self.file.clone(), Arc::clone(&self.schema), Arc::clone(&self.metadata));
+            return Ok(Some(ParquetSlice { file, schema, metadata, group, offset, length, first_row }));
         }
-        end.saturating_sub(self.at).min(2 * BATCH_ROWS)
+        Ok(None)
+    }
+}
+
+impl ParquetSlice {
+    pub(crate) fn rows(&self) -> u64 {
+        self.length as u64
     }
 
-    pub(crate) fn next_batch(&mut self, projection: &[String]) -> Result<Option<RawBatch>, ReadError> {
-        let length = self.next_length();
-        if length == 0 {
-            return Ok(None);
+    /// Decodes the columns of `projection`.
+    pub(crate) fn decode(self, projection: &[String]) -> Result<RawBatch, ReadError> {
+        let numbers = RowNumbers::From(self.first_row);
+        if projection.is_empty() {
+            return Ok(RawBatch { columns: Vec::new(), numbers, rows: self.length, bad_rows: Vec::new() });
         }
         let opened = File::open(&self.file).map_err(|cause| ReadError::io(&self.file, &cause))?;
-        let (start, columns, metadata) = (self.at, projection.to_vec(), self.metadata.clone());
-        let last = start + length;
-        let numbers: Vec<u32> = match (u32::try_from(start + 1), u32::try_from(last)) {
-            (Ok(first), Ok(last)) => (first..=last).collect(),
-            _ => return Err(ReadError::undecodable(&self.file, "more than four thousand million rows: split it")),
-        };
-        let frame = guarded(&self.file, || {
-            let numbers = Column::new(ROW.into(), numbers);
-            if columns.is_empty() {
-                return DataFrame::new(length, vec![numbers]);
-            }
-            let mut reader = ParquetReader::new(opened);
-            reader.set_metadata(metadata);
-            let mut frame = reader.with_slice(Some((start, length))).with_columns(Some(columns)).finish()?;
-            frame.with_column(numbers)?;
-            Ok(frame)
+        let roots: Vec<usize> = projection.iter().filter_map(|name| self.schema.index_of(name).ok()).collect();
+        let columns = guarded(&self.file, || {
+            let options = ArrowReaderOptions::new().with_schema(self.text_types(&roots));
+            let metadata = ArrowReaderMetadata::try_new(Arc::clone(&self.metadata), options)?;
+            let mask = ProjectionMask::roots(metadata.parquet_schema(), roots.iter().copied());
+            let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(opened, metadata)
+                .with_projection(mask)
+                .with_row_groups(vec![self.group])
+                .with_offset(self.offset)
+                .with_limit(self.length)
+                .with_batch_size(self.length)
+                .build()?;
+            let batches: Vec<RecordBatch> = reader.collect::<Result<_, _>>()?;
+            let batch = match batches.as_slice() {
+                [batch] if batch.num_rows() == self.length => batch,
+                _ => return Err(ParquetError::General("it holds fewer rows than it declares".to_owned())),
+            };
+            let column = |name: &String| match batch.column_by_name(name) {
+                Some(array) => Typed::of(array),
+                None => Err(ParquetError::General("a column of its schema is missing".to_owned())),
+            };
+            projection.iter().map(column).collect::<Result<Vec<_>, _>>()
         })?;
-        self.at = last;
-        Ok(Some(RawBatch { frame, bad_rows: Vec::new() }))
+        Ok(RawBatch { columns, numbers, rows: self.length, bad_rows: Vec::new() })
+    }
+
+    /// The file's schema with texts as they are cheapest to read: by dictionary where all pages of the row group have
+    /// one, else as views.
+    fn text_types(&self, roots: &[usize]) -> SchemaRef {
+        let group = self.metadata.row_group(self.group);
+        let types = group.schema_descr();
+        let mut fields: Vec<_> = self.schema.fields().iter().cloned().collect();
+        for root in roots {
+            if *fields[*root].data_type() != DataType::Utf8 {
+                continue;
+            }
+            let leaf = (0..types.num_columns()).find(|leaf| types.get_column_root_idx(*leaf) == *root);
+            let by_dictionary = leaf.is_some_and(|leaf| is_all_dictionary(group.column(leaf)));
+            let kind = if by_dictionary {
+                DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
+            } else {
+                DataType::Utf8View
+            };
+            fields[*root] = Arc::new(fields[*root].as_ref().clone().with_data_type(kind));
+        }
+        Arc::new(Schema::new(fields))
     }
 }
 
-/// polars panics on some damaged files and on types it was not built for; here that is an error like any other.
-fn guarded<T>(file: &Path, work: impl FnOnce() -> PolarsResult<T>) -> Result<T, ReadError> {
+/// Whether every data page of a column refers to its dictionary; not known is no.
+fn is_all_dictionary(column: &ColumnChunkMetaData) -> bool {
+    column.dictionary_page_offset().is_some()
+        && column
+            .page_encoding_stats_mask()
+            .is_some_and(|pages| pages.is_only(Encoding::RLE_DICTIONARY) || pages.is_only(Encoding::PLAIN_DICTIONARY))
+}
+
+/// The decoder may panic on damaged files; here that is an error like any other.
+fn guarded<T>(file: &Path, work: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ReadError> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(cause)) => Err(ReadError::undecodable(file, cause)),
+        Ok(Err(ParquetError::External(cause))) => Err(match cause.downcast::<std::io::Error>() {
+            Ok(cause) => ReadError::io(file, &cause),
+            Err(cause) => ReadError::undecodable(file, cause.to_string()),
+        }),
+        Ok(Err(cause)) => Err(ReadError::undecodable(file, cause.to_string())),
         Err(_) => Err(ReadError::undecodable(file, "its content contradicts its own description")),
-    }
-}
-
-/// The type of a column, where it is one that a table can have.
-fn readable_type(field: &ArrowField) -> Option<DataType> {
-    use ArrowDataType as Arrow;
-    match field.dtype() {
-        Arrow::Boolean
-        | Arrow::Int32
-        | Arrow::Int64
-        | Arrow::UInt32
-        | Arrow::UInt64
-        | Arrow::Float32
-        | Arrow::Float64
-        | Arrow::Date32
-        | Arrow::Timestamp(..)
-        | Arrow::Null
-        | Arrow::Binary
-        | Arrow::LargeBinary
-        | Arrow::BinaryView
-        | Arrow::Utf8
-        | Arrow::LargeUtf8
-        | Arrow::Utf8View => Some(DataType::from_arrow_field(field)),
-        _ => None,
     }
 }

@@ -43,7 +43,7 @@ impl FilePlan {
 struct Planner<'a> {
     file: &'a Path,
     table: &'a TableContract,
-    columns: &'a [(String, Option<polars::prelude::DataType>)],
+    columns: &'a [(String, Option<Kind>)],
     projection: Vec<String>,
 }
 
@@ -142,14 +142,14 @@ impl Planner<'_> {
     }
 
     fn kind(&self, name: &str) -> Result<Kind, ReadError> {
-        let dtype = self.columns.iter().find(|(column, _)| column == name).and_then(|(_, dtype)| dtype.as_ref());
-        dtype.and_then(Kind::of).ok_or_else(|| ReadError::WrongType {
+        let known = self.columns.iter().find(|(column, _)| column == name).and_then(|(_, kind)| *kind);
+        known.ok_or_else(|| ReadError::WrongType {
             table: self.table.name,
             file: self.file.to_path_buf(),
             column: name.to_owned(),
             expected: "text, a number, true or false, a date or a time".to_owned(),
             found: "a type that is not read",
-            hint: "write decimals as doubles, whole numbers with 32 or 64 bits, and no lists or structs",
+            hint: "write it without lists, structs and times of day",
         })
     }
 

@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use arrow_array::{ArrayRef, RecordBatch, StringArray, UInt32Array};
 use chrono::NaiveDate;
-use polars::prelude::*;
+use parquet::arrow::ArrowWriter;
+use parquet::errors::ParquetError;
 
 use crate::contract::{Contract, TableContract};
 
@@ -38,17 +41,17 @@ pub fn write_quarantine(
             .filter(|violation| violation.left_out && is_visible(violation.visible_from, as_of))
             .collect();
         let Some(declared) = contract.tables.get(&table.table).filter(|_| !left_out.is_empty()) else { continue };
-        let mut frame = frame(table, declared, &left_out)?;
+        let lines = lines(table, declared, &left_out)?;
         std::fs::create_dir_all(folder).map_err(|cause| ReadError::io(folder, &cause))?;
         let path = folder.join(format!("{}.parquet", table.table));
-        write(&path, &mut frame)?;
+        write(&path, &lines)?;
         written.push(path);
     }
     Ok(written)
 }
 
 /// The lines of one table.
-fn frame(table: &TableReport, declared: &TableContract, left_out: &[&Violation]) -> Result<DataFrame, ReadError> {
+fn lines(table: &TableReport, declared: &TableContract, left_out: &[&Violation]) -> Result<RecordBatch, ReadError> {
     let mut cells: BTreeMap<String, Vec<Option<String>>> = BTreeMap::new();
     let mut start = 0;
     for lines in left_out.chunk_by(|a, b| a.file == b.file) {
@@ -68,26 +71,30 @@ fn frame(table: &TableReport, declared: &TableContract, left_out: &[&Violation])
         start += lines.len();
     }
     let file = |line: &&Violation| table.files[line.file as usize].display().to_string();
-    let mut columns = vec![
-        Column::new("rule".into(), left_out.iter().map(|line| line.rule.code()).collect::<Vec<_>>()),
-        Column::new("file".into(), left_out.iter().map(file).collect::<Vec<_>>()),
-        Column::new("row".into(), left_out.iter().map(|line| line.row).collect::<Vec<_>>()),
-        Column::new("column".into(), left_out.iter().map(|line| line.column).collect::<Vec<_>>()),
+    let text = |texts: Vec<Option<String>>| -> ArrayRef { Arc::new(texts.into_iter().collect::<StringArray>()) };
+    let of_lines =
+        |value: &dyn Fn(&&Violation) -> String| text(left_out.iter().map(|line| Some(value(line))).collect());
+    let mut columns: Vec<(String, ArrayRef)> = vec![
+        ("rule".to_owned(), of_lines(&|line| line.rule.code().to_owned())),
+        ("file".to_owned(), of_lines(&file)),
+        ("row".to_owned(), Arc::new(left_out.iter().map(|line| line.row).collect::<UInt32Array>())),
+        ("column".to_owned(), of_lines(&|line| line.column.to_owned())),
     ];
     let taken = |name: &str| ["rule", "file", "row", "column"].contains(&name);
     for (name, values) in cells {
         let name = if taken(&name) { format!("your_{name}") } else { name };
-        columns.push(Column::new(name.as_str().into(), values));
+        columns.push((name, text(values)));
     }
-    DataFrame::new(left_out.len(), columns).map_err(|cause| ReadError::undecodable(Path::new("quarantine"), cause))
+    RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, column)| (name, column, true)))
+        .map_err(|cause| ReadError::undecodable(Path::new("quarantine"), cause.to_string()))
 }
 
-fn write(path: &Path, frame: &mut DataFrame) -> Result<(), ReadError> {
+fn write(path: &Path, lines: &RecordBatch) -> Result<(), ReadError> {
     let staged = path.with_extension("parquet.staged");
     let failed = |cause: std::io::Error| ReadError::io(&staged, &cause);
     let result = create(&staged).map_err(failed).and_then(|file| {
         let keep = file.try_clone().map_err(failed)?;
-        ParquetWriter::new(file).finish(frame).map_err(|cause| failed(std::io::Error::other(cause.to_string())))?;
+        encode(file, lines).map_err(failed)?;
         keep.sync_all().map_err(failed)?;
         std::fs::rename(&staged, path).map_err(|cause| ReadError::io(path, &cause))
     });
@@ -96,6 +103,19 @@ fn write(path: &Path, frame: &mut DataFrame) -> Result<(), ReadError> {
         let _ = std::fs::remove_file(&staged);
     }
     result
+}
+
+fn encode(file: File, lines: &RecordBatch) -> std::io::Result<()> {
+    let unwrapped = |error: ParquetError| match error {
+        ParquetError::External(cause) => match cause.downcast::<std::io::Error>() {
+            Ok(cause) => *cause,
+            Err(cause) => std::io::Error::other(cause),
+        },
+        error => std::io::Error::other(error),
+    };
+    let mut writer = ArrowWriter::try_new(file, lines.schema(), None).map_err(unwrapped)?;
+    writer.write(lines).map_err(unwrapped)?;
+    writer.close().map(drop).map_err(unwrapped)
 }
 
 fn create(path: &Path) -> std::io::Result<File> {

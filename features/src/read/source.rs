@@ -5,32 +5,71 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use polars::prelude::*;
-
 use crate::contract::TableContract;
 
+use super::cells::{Kind, Typed};
 use super::csv_source::CsvSource;
 use super::error::ReadError;
-use super::parquet_source::ParquetSource;
+use super::parquet_source::{ParquetSlice, ParquetSource};
 use super::rule::Rule;
 
-/// Name of the row-number column of a batch; no file's column can have it by accident.
-pub(crate) const ROW: &str = "\u{1}row";
 /// Rows of a batch, about.
 pub(crate) const BATCH_ROWS: usize = 1 << 20;
 
+/// The numbers of a batch's rows in their file, from 1.
+#[derive(Debug, Clone)]
+pub(crate) enum RowNumbers {
+    /// One after the other from this one on.
+    From(u32),
+    /// One each.
+    Each(Vec<u32>),
+}
+
+impl RowNumbers {
+    /// The number of the batch's row.
+    pub(crate) fn of(&self, row: usize) -> u32 {
+        match self {
+            Self::From(first) => u32::try_from(row).map_or(u32::MAX, |row| first.saturating_add(row)),
+            Self::Each(numbers) => numbers[row],
+        }
+    }
+}
+
 /// Some rows of a file.
 pub(crate) struct RawBatch {
-    /// The columns asked for, and [`ROW`].
-    pub(crate) frame: DataFrame,
-    /// Rows that are no rows, and are not in `frame`: row number, rule.
+    /// The columns asked for, in the order of the projection.
+    pub(crate) columns: Vec<Typed>,
+    /// Where each row was.
+    pub(crate) numbers: RowNumbers,
+    /// Length of the columns.
+    pub(crate) rows: usize,
+    /// Rows that are no rows, and are not in the columns: row number, rule.
     pub(crate) bad_rows: Vec<(u32, Rule)>,
 }
 
-impl RawBatch {
+/// The next rows of a file, decoded or not yet.
+pub(crate) enum Part {
+    /// Decoded.
+    Batch(RawBatch),
+    /// Still to be decoded, by whoever has the time.
+    Slice(ParquetSlice),
+}
+
+impl Part {
     /// Rows of the file that it stands for.
     pub(crate) fn rows(&self) -> u64 {
-        (self.frame.height() + self.bad_rows.len()) as u64
+        match self {
+            Self::Batch(batch) => (batch.rows + batch.bad_rows.len()) as u64,
+            Self::Slice(slice) => slice.rows(),
+        }
+    }
+
+    /// The rows; `projection` as it was asked for.
+    pub(crate) fn decode(self, projection: &[String]) -> Result<RawBatch, ReadError> {
+        match self {
+            Self::Batch(batch) => Ok(batch),
+            Self::Slice(slice) => slice.decode(projection),
+        }
     }
 }
 
@@ -67,11 +106,11 @@ impl Source {
         Err(ReadError::UnknownFormat { file: file.to_path_buf() })
     }
 
-    /// Names and types of the file's columns; for Parquet, types that cannot be read are `None`.
-    pub(crate) fn columns(&self) -> Vec<(String, Option<DataType>)> {
+    /// Names and kinds of the file's columns; for Parquet, types that cannot be read are `None`.
+    pub(crate) fn columns(&self) -> Vec<(String, Option<Kind>)> {
         match self {
             Self::Parquet(source) => source.columns(),
-            Self::Csv(source) => source.header().iter().map(|name| (name.clone(), Some(DataType::String))).collect(),
+            Self::Csv(source) => source.header().iter().map(|name| (name.clone(), Some(Kind::Text))).collect(),
         }
     }
 
@@ -84,10 +123,10 @@ impl Source {
     }
 
     /// The next rows, with the columns of `projection`; `None` at the end.
-    pub(crate) fn next_batch(&mut self, projection: &[String]) -> Result<Option<RawBatch>, ReadError> {
+    pub(crate) fn next_part(&mut self, projection: &[String]) -> Result<Option<Part>, ReadError> {
         match self {
-            Self::Parquet(source) => source.next_batch(projection),
-            Self::Csv(source) => source.next_batch(projection),
+            Self::Parquet(source) => Ok(source.next_slice()?.map(Part::Slice)),
+            Self::Csv(source) => Ok(source.next_batch(projection)?.map(Part::Batch)),
         }
     }
 }
