@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use bellwether_features::contract::{
-    CatalogueOptions, Contract, EligibilityOptions, ProjectOptions, Sections, TableOptions, TargetOptions,
-    TicketOptions, WorkflowOptions, explain_toml_error, position, read_source,
+    CatalogueOptions, Contract, EligibilityOptions, ProjectOptions, Sections, SignalOptions, TableOptions,
+    TargetOptions, TicketOptions, WorkflowOptions, explain_toml_error, position, read_source,
 };
 use bellwether_train::settings::{BacktestOptions, BacktestSettings, CapacityOptions};
 use serde::Deserialize;
@@ -37,6 +37,8 @@ struct ProjectFile {
     workflows: BTreeMap<String, WorkflowOptions>,
     #[serde(default)]
     tickets: TicketOptions,
+    #[serde(default)]
+    signals: SignalOptions,
     #[serde(default)]
     glossary: BTreeMap<String, String>,
     #[serde(default)]
@@ -81,6 +83,7 @@ impl Project {
             catalogue: file.catalogue,
             workflows: file.workflows,
             tickets: file.tickets,
+            signals: file.signals,
             glossary: file.glossary,
         };
         let contract =

@@ -233,3 +233,26 @@ fn resolution_is_a_function_of_the_content() {
     let resolved = |sections| Contract::resolve_with(Path::new("p"), sections, &lookup).unwrap();
     assert_eq!(resolved(one), resolved(two));
 }
+
+#[test]
+fn signals_are_chosen_by_name_and_pattern_and_misspelled_ones_are_found() {
+    let project = |signals: &str| {
+        let toml = format!("[tables.usage]\npath = \"u.csv\"\n[signals]\n{signals}\n");
+        resolve(Path::new("."), &toml)
+    };
+    let chosen =
+        project("include = [\"usage_events_*\", \"nps_latest_score\"]\nexclude = [\"*_7d\"]").unwrap().catalogue;
+    let names: Vec<String> = bellwether_features::Catalogue::new(&bellwether_features::Availability::full(), &chosen)
+        .definitions()
+        .into_iter()
+        .map(|signal| signal.name)
+        .collect();
+    assert!(
+        names.contains(&"usage_events_28d".to_owned()) && names.contains(&"nps_latest_score".to_owned()),
+        "{names:?}"
+    );
+    assert!(!names.iter().any(|name| name.ends_with("_7d") || name.starts_with("adoption")), "{names:?}");
+    let error = project("include = [\"usage_evnets_28d\"]").unwrap_err().to_string();
+    assert!(error.contains("usage_evnets_28d"), "{error}");
+    assert!(project("exclude = [\"nothing_*\"]").is_err());
+}

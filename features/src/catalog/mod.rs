@@ -24,6 +24,7 @@ mod usage;
 use crate::engine::view::View;
 use crate::facts::{Facts, Names};
 use crate::signal::SignalDefinition;
+pub(crate) use settings::matches;
 pub use settings::{CatalogueSettings, Workflow};
 pub(crate) use template::{Formula, Levels};
 
@@ -154,7 +155,26 @@ impl Catalogue {
             segment::templates(),
         ];
         let possible = families.into_iter().flatten().filter(|template| template.is_possible(available, settings));
-        Self { signals: possible.flat_map(|template| template.signals(settings)).collect(), settings: settings.clone() }
+        let signals = possible.flat_map(|template| template.signals(settings));
+        let wanted = signals.filter(|signal| settings.wants(&signal.definition.name)).collect();
+        Self { signals: wanted, settings: settings.clone() }
+    }
+
+    /// The names of all signals that there are, whatever the business declares.
+    #[must_use]
+    pub fn everything() -> Vec<String> {
+        let name = vec![String::new()];
+        let declared = CatalogueSettings {
+            features: name.clone(),
+            advanced: name.clone(),
+            integrations: name.clone(),
+            value_moments: name.clone(),
+            complaint_categories: name.clone(),
+            how_to_categories: name,
+            ..CatalogueSettings::default()
+        };
+        let signals = Self::new(&Availability::full(), &declared).signals;
+        signals.into_iter().map(|signal| signal.definition.name).collect()
     }
 
     /// The signals, in column order.

@@ -34,7 +34,7 @@ mod target;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::catalog::{CatalogueSettings, Workflow};
+use crate::catalog::{Catalogue, CatalogueSettings, Workflow, matches};
 use crate::label::TargetDefinition;
 use crate::spine::{ActiveBy, Eligibility};
 
@@ -47,7 +47,8 @@ pub use expression::{Expression, Operator};
 pub use hint::{did_you_mean, nearest};
 pub use options::{
     ActiveByOption, CatalogueOptions, CsvOptions, EligibilityOptions, EventOption, FreshnessOptions, OnViolation,
-    Paths, ProjectOptions, Sections, TableOptions, TargetOptions, TicketKindOptions, TicketOptions, WorkflowOptions,
+    Paths, ProjectOptions, Sections, SignalOptions, TableOptions, TargetOptions, TicketKindOptions, TicketOptions,
+    WorkflowOptions,
 };
 pub use paths::PathPattern;
 pub use position::{LARGEST_SOURCE_BYTES, explain_toml_error, position, read_source};
@@ -204,6 +205,30 @@ fn catalogue(sections: &Sections) -> Result<CatalogueSettings, ContractError> {
         complaint_categories: sections.tickets.kinds.complaint.clone(),
         how_to_categories: sections.tickets.kinds.how_to.clone(),
         workflows,
+        ..signal_patterns(&sections.signals)?
+    })
+}
+
+/// The patterns of `[signals]`; each must mean at least one signal of the catalogue.
+fn signal_patterns(options: &SignalOptions) -> Result<CatalogueSettings, ContractError> {
+    let everything = Catalogue::everything();
+    let lists = [("include", options.include.as_deref().unwrap_or_default()), ("exclude", &options.exclude)];
+    for (list, patterns) in lists {
+        for pattern in patterns {
+            let names = || everything.iter().map(String::as_str);
+            if names().any(|name| matches(pattern, name)) {
+                continue;
+            }
+            let near = nearest(pattern, names()).map(|near| format!("did you mean `{near}`?"));
+            let hint = near.unwrap_or_else(|| "`bellwether signals` lists them; `*` stands for any text".to_owned());
+            let problem = Problem::UnknownName { what: "signal", found: pattern.clone(), hint: Some(hint) };
+            return Err(ContractError::new(problem, &["signals", list]));
+        }
+    }
+    Ok(CatalogueSettings {
+        include: options.include.clone(),
+        exclude: options.exclude.clone(),
+        ..CatalogueSettings::default()
     })
 }
 

@@ -28,6 +28,8 @@ pub struct Sections {
     pub workflows: BTreeMap<String, WorkflowOptions>,
     /// `[tickets]`.
     pub tickets: TicketOptions,
+    /// `[signals]`.
+    pub signals: SignalOptions,
     /// `[glossary]`: a signal's or word's meaning in the user's own words.
     pub glossary: BTreeMap<String, String>,
 }
@@ -277,6 +279,17 @@ impl Default for TicketOptions {
         let severe = ["critical", "severe", "urgent", "high", "p1", "sev1"];
         Self { kinds: TicketKindOptions::default(), severe: severe.map(str::to_owned).to_vec() }
     }
+}
+
+/// `[signals]`: which of the catalogue's signals are computed. Names, or patterns in which `*` stands for any text.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SignalOptions {
+    /// Only these. Default: all that the tables allow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub include: Option<Vec<String>>,
+    /// Not these, even if included. Default: none.
+    pub exclude: Vec<String>,
 }
 
 /// `[tickets.kinds]`: categories of `tickets.category`.
