@@ -2,10 +2,12 @@
 //! contract reads, as text. The files hold customers' data, so only their owner may read them.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::Permissions;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use bellwether_staging::Staging;
 use chrono::NaiveDate;
 use polars::prelude::*;
 
@@ -83,24 +85,15 @@ fn frame(table: &TableReport, declared: &TableContract, left_out: &[&Violation])
 }
 
 fn write(path: &Path, frame: &mut DataFrame) -> Result<(), ReadError> {
-    let staged = path.with_extension("parquet.staged");
-    let failed = |cause: std::io::Error| ReadError::io(&staged, &cause);
-    let result = create(&staged).map_err(failed).and_then(|file| {
-        let keep = file.try_clone().map_err(failed)?;
-        ParquetWriter::new(file).finish(frame).map_err(|cause| failed(std::io::Error::other(cause.to_string())))?;
-        keep.sync_all().map_err(failed)?;
-        std::fs::rename(&staged, path).map_err(|cause| ReadError::io(path, &cause))
+    // Through memory: polars says that the disk is full, but not as an error of the disk.
+    let mut bytes = Vec::new();
+    ParquetWriter::new(&mut bytes)
+        .finish(frame)
+        .map_err(|cause| ReadError::undecodable(Path::new("quarantine"), cause))?;
+    let written = Staging::file(path).and_then(|staging| {
+        staging.handle().set_permissions(Permissions::from_mode(0o600))?;
+        staging.handle().write_all(&bytes)?;
+        staging.publish()
     });
-    if result.is_err() {
-        // The staged file is of no use to anybody; if it cannot be removed either, the first error says why.
-        let _ = std::fs::remove_file(&staged);
-    }
-    result
-}
-
-fn create(path: &Path) -> std::io::Result<File> {
-    if path.exists() {
-        std::fs::remove_file(path)?;
-    }
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+    written.map_err(|cause| ReadError::io(path, &cause))
 }
