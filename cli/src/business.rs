@@ -111,7 +111,8 @@ impl<'a> Business<'a> {
 
     /// Writes the rows that were left out of `as_of` into `folder`.
     pub(crate) fn quarantine(&self, folder: &Path, as_of: NaiveDate) -> Result<Vec<PathBuf>, Failure> {
-        write_quarantine(folder, self.contract, &self.report, Some(as_of)).map_err(Failure::reading)
+        let write = || write_quarantine(folder, self.contract, &self.report, Some(as_of));
+        crate::stop::protect(write).map_err(Failure::reading)
     }
 
     /// Features of the given dates.

@@ -8,6 +8,8 @@ use bellwether_features::matrix::MatrixError;
 use bellwether_features::read::ReadError;
 use bellwether_infer::InferError;
 use bellwether_infer::exit::ExitCode;
+use bellwether_infer::observe::Stop;
+use bellwether_simulate::SimulateError;
 use bellwether_train::TrainError;
 use bellwether_train::registry::RegistryError;
 use miette::Diagnostic;
@@ -69,9 +71,15 @@ impl Failure {
 
     /// A feature file that could not be written.
     pub(crate) fn matrix(error: MatrixError) -> Self {
+        Self::new(ExitCode::of_cause(&error).unwrap_or(ExitCode::DataContract), error)
+    }
+
+    /// A simulation that could not be written.
+    pub(crate) fn simulation(error: SimulateError) -> Self {
         let exit = match &error {
-            MatrixError::Io { source, .. } => ExitCode::of_io(source),
-            _ => ExitCode::DataContract,
+            SimulateError::Parameter { .. } | SimulateError::UnknownWorld { .. } => ExitCode::Usage,
+            SimulateError::Stopped { .. } => crate::stop::asked().map_or(ExitCode::Terminated, Stop::exit_code),
+            _ => ExitCode::of_cause(&error).unwrap_or(ExitCode::InternalBug),
         };
         Self::new(exit, error)
     }
@@ -84,7 +92,8 @@ impl Failure {
     /// A failed backtest, training or registry call.
     pub(crate) fn training(error: impl Into<TrainError>) -> Self {
         let error = error.into();
-        let exit = match &error {
+        // What the disk says comes first, wherever it was said.
+        let exit = ExitCode::of_cause(&error).unwrap_or_else(|| match &error {
             TrainError::Settings(_) => ExitCode::Usage,
             TrainError::Registry(RegistryError::QualityGate { .. }) => ExitCode::QualityGate,
             TrainError::Registry(RegistryError::Locked { .. }) => ExitCode::Transient,
@@ -94,7 +103,7 @@ impl Failure {
             TrainError::Io { .. } => ExitCode::Transient,
             TrainError::Model { .. } | TrainError::Mismatch { .. } => ExitCode::InternalBug,
             _ => ExitCode::DataContract,
-        };
+        });
         Self::new(exit, error)
     }
 

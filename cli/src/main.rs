@@ -8,11 +8,12 @@ mod failure;
 mod output;
 mod project;
 mod project_file;
+mod stop;
 
 use std::process::ExitCode as ProcessExit;
 
 use bellwether_infer::exit::ExitCode;
-use bellwether_infer::logging;
+use bellwether_infer::{logging, signals};
 use clap::Parser;
 
 use crate::args::Arguments;
@@ -32,6 +33,9 @@ fn main() -> ProcessExit {
     let common = &arguments.common;
     logging::start(common.log_format(), common.quiet, common.color());
     let output = Output::new(common);
+    if let Err(error) = signals::survive_file_size_limit().and_then(|()| stop::start(common)) {
+        output.warn(format_args!("signals cannot be caught, so a stopped run may leave a hidden file behind: {error}"));
+    }
     // A library that panics on a damaged file is caught where it is called; its own words would only confuse.
     std::panic::set_hook(Box::new(|_| {}));
     let work = std::panic::AssertUnwindSafe(|| commands::run(&arguments, &output));

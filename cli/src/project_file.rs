@@ -4,9 +4,10 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use bellwether_staging::Staging;
 use sha2::{Digest, Sha256};
 
 use crate::failure::Failure;
@@ -19,10 +20,11 @@ const MARK: &str = "# Written by bellwether; edit freely, an edited file is neve
 pub(crate) fn write(folder: &Path, text: &str) -> Result<PathBuf, Failure> {
     refuse_edited(folder)?;
     let path = folder.join(FILE_NAME);
-    fs::create_dir_all(folder).map_err(|error| Failure::io(folder, error))?;
-    let staged = folder.join(format!(".{FILE_NAME}.staged"));
-    fs::write(&staged, marked(text)).map_err(|error| Failure::io(&staged, error))?;
-    fs::rename(&staged, &path).map_err(|error| Failure::io(&path, error))?;
+    let written = Staging::file(&path).and_then(|staging| {
+        staging.handle().write_all(marked(text).as_bytes())?;
+        staging.publish()
+    });
+    written.map_err(|error| Failure::io(&path, error))?;
     Ok(path)
 }
 

@@ -173,7 +173,7 @@ pub enum InferError {
     #[error("{}: expected at most {limit} rows with a bad key, found more", path.display())]
     #[diagnostic(
         code(bellwether::infer::too_many_bad_rows),
-        help("account_id must be unique and never null: mend the file")
+        help("account_id must be unique, never null and never empty: mend the file")
     )]
     TooManyBadRows {
         /// Input.

@@ -3,6 +3,7 @@
 //! A scheduler reads nothing but the code, so each one answers a single question: what should happen next? Libraries
 //! return errors; an error knows its code (see [`crate::InferError::exit_code`]); only a binary exits.
 
+use std::error::Error;
 use std::fmt;
 use std::io;
 
@@ -102,6 +103,14 @@ impl ExitCode {
             _ => Self::Transient,
         }
     }
+
+    /// The code of an error that a failed read or write has caused, however deep below it; `None` when none has. Whoever
+    /// keeps the causes of an error has nothing else to say about its disk.
+    #[must_use]
+    pub fn of_cause(error: &(dyn Error + 'static)) -> Option<Self> {
+        let causes = std::iter::successors(Some(error), |error| (*error).source());
+        causes.filter_map(|cause| cause.downcast_ref::<io::Error>()).next().map(Self::of_io)
+    }
 }
 
 impl From<ExitCode> for std::process::ExitCode {
@@ -136,7 +145,11 @@ mod tests {
             (28, ExitCode::ResourceLimit),
             (122, ExitCode::ResourceLimit),
         ] {
-            assert_eq!(ExitCode::of_io(&io::Error::from_raw_os_error(errno)), expected, "errno {errno}");
+            let error = io::Error::from_raw_os_error(errno);
+            assert_eq!(ExitCode::of_io(&error), expected, "errno {errno}");
+            let deep = parquet::errors::ParquetError::External(Box::new(error));
+            assert_eq!(ExitCode::of_cause(&deep), Some(expected), "errno {errno} below another error");
         }
+        assert_eq!(ExitCode::of_cause(&fmt::Error), None);
     }
 }

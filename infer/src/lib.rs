@@ -2,7 +2,7 @@
 //!
 //! One run takes a feature file and a bundle and publishes `scores/v1/as_of=D` whole or not at all:
 //!
-//! 1. take the output folder ([`score::run`]: lock, leftovers, file system),
+//! 1. take the output folder ([`score::run`]: lock, leftovers, file system); one that is not there yet is made after 3,
 //! 2. load the bundle, which checks its digests and golden rows,
 //! 3. open and verify the input, match it with the signature, read keys and dates,
 //! 4. stream: convert, score all targets in one pass, apply the policy, write to staging,

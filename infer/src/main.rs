@@ -8,7 +8,7 @@ use std::io::Write;
 use std::process::ExitCode as ProcessExit;
 
 use bellwether_infer::exit::ExitCode;
-use bellwether_infer::logging;
+use bellwether_infer::{logging, signals};
 use clap::Parser;
 
 use crate::command_line::Arguments;
@@ -34,6 +34,9 @@ fn main() -> ProcessExit {
     let format = arguments.common.log_format();
     std::panic::set_hook(Box::new(report_bug));
     logging::start(format, arguments.common.quiet, arguments.common.color());
+    if let Err(error) = signals::survive_file_size_limit() {
+        tracing::warn!("a file size limit would end this run without a word: {error}");
+    }
     match verbs::run(&arguments) {
         Ok(()) => ExitCode::Done.into(),
         Err(error) => {

@@ -71,6 +71,15 @@ pub enum Warning {
         /// In how many inputs.
         inputs: usize,
     },
+    /// MRR that cannot be one.
+    #[error(
+        "{accounts} accounts have a negative or infinite mrr, which is not known in the scores: no money, no value tier"
+    )]
+    #[diagnostic(code(bellwether::infer::unusable_mrr), help("look at credits and divisions in what wrote the file"))]
+    UnusableMrr {
+        /// How many.
+        accounts: u64,
+    },
     /// The base has moved away from the training base.
     #[error("{} inputs have drifted from the training base, among them {}", inputs.len(), inputs.iter().take(5).cloned().collect::<Vec<_>>().join(", "))]
     #[diagnostic(

@@ -92,11 +92,11 @@ impl Outcome {
 pub struct AccountColumns {
     /// Usage depth against satisfaction; null when the policy has no such roles.
     pub health: Option<Health>,
-    /// By MRR; null without a role or a value.
+    /// By MRR; null without an MRR.
     pub value_tier: Option<ValueTier>,
     /// Null without a value tier.
     pub service_level: Option<ServiceLevel>,
-    /// MRR at `as_of`.
+    /// MRR at `as_of`, at least 0 and finite; null when it is not known.
     pub mrr: Option<f64>,
     /// `p_churn * mrr`, of the first churn target.
     pub mrr_at_risk: Option<f64>,
@@ -273,10 +273,20 @@ impl ResolvedPolicy {
         &self.policy
     }
 
-    /// MRR of a row; null without a role or a finite value.
+    /// MRR of a row; null without a role or a value that can be an MRR.
+    ///
+    /// Revenue below zero or without bound is not known rather than low or high: it would put a sign or an absurd weight
+    /// on everything that is reckoned with it. Readers of files turn an infinite value into the largest finite one, so that
+    /// one stands for "without bound" too.
     #[must_use]
     pub fn mrr(&self, block: &FeatureBlock, row: usize) -> Option<f64> {
-        known(block, self.mrr, row).filter(|mrr| mrr.is_finite())
+        known(block, self.mrr, row).filter(|mrr| (0.0..f64::from(f32::MAX)).contains(mrr))
+    }
+
+    /// Whether a row has an MRR that cannot be one, see [`ResolvedPolicy::mrr`].
+    #[must_use]
+    pub fn mrr_is_unusable(&self, block: &FeatureBlock, row: usize) -> bool {
+        known(block, self.mrr, row).is_some() && self.mrr(block, row).is_none()
     }
 
     /// Health of a row; null when usage depth or satisfaction has no role or no cut-off.
@@ -413,6 +423,15 @@ mod tests {
         assert_eq!((columns.mrr_at_risk, columns.expected_expansion_mrr), (Some(40.0), Some(25.0)));
         let columns = resolved.account_columns(&row(f32::NAN, 2.0, f32::NAN, 1.0), 0, &[("churn_90d", None)]);
         assert_eq!(columns, AccountColumns { health: Some(Health::Unknown), ..AccountColumns::default() });
+        for unusable in [f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN, -0.01] {
+            let block = row(unusable, 12.0, 3.0, 1.0);
+            let columns = resolved.account_columns(&block, 0, &scores);
+            let expected = AccountColumns { health: Some(Health::Hostage), ..AccountColumns::default() };
+            assert_eq!(columns, expected, "{unusable} is no MRR");
+            assert!(resolved.mrr_is_unusable(&block, 0));
+        }
+        assert!(!resolved.mrr_is_unusable(&row(f32::NAN, 1.0, 1.0, 1.0), 0), "not known is not unusable");
+        assert_eq!(resolved.mrr(&row(0.0, 1.0, 1.0, 1.0), 0), Some(0.0));
         let quadrants = [(true, true), (true, false), (false, true), (false, false)];
         let found = quadrants.map(|(usage, satisfaction)| health(Some(usage), Some(satisfaction)).text());
         assert_eq!(found, ["champion", "hostage", "sleeper", "at_risk"]);

@@ -45,7 +45,7 @@ pub enum SimulateError {
         #[source]
         source: std::io::Error,
     },
-    /// A table could not be encoded as Parquet.
+    /// A table could not be encoded as Parquet, or not be written.
     #[error("simulate: could not write Parquet to {}", path.display())]
     #[diagnostic(code(simulate::parquet), help("check free space; otherwise this is a bug, please report it"))]
     Parquet {

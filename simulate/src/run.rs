@@ -27,7 +27,7 @@ pub trait Observer: Sync {
         let _ = (done, total);
     }
 
-    /// Asked between waves of blocks; `false` ends the run with [`SimulateError::Stopped`] and publishes nothing.
+    /// Asked before each account, from any thread; `false` ends the run with [`SimulateError::Stopped`] and publishes nothing.
     fn keep_going(&self) -> bool {
         true
     }
@@ -113,13 +113,13 @@ impl Simulation {
         let in_flight = self.parameters.blocks_in_flight.unwrap_or(2 * rayon::current_num_threads());
         let total = u64::from(self.parameters.accounts);
         for wave in blocks.chunks(in_flight) {
-            if !observer.keep_going() {
-                return Err(SimulateError::Stopped { done: summary.accounts, total });
-            }
-            let done: Vec<Result<Block, SimulateError>> =
-                wave.par_iter().map(|(part, accounts)| self.block(*part, accounts.clone(), &staging)).collect();
+            let live = |(part, accounts): &(u32, Range<u32>)| self.block(*part, accounts.clone(), &staging, observer);
+            let done: Vec<Result<Option<Block>, SimulateError>> = wave.par_iter().map(live).collect();
             for block in done {
-                files.take(block?, &mut summary)?;
+                let Some(block) = block? else {
+                    return Err(SimulateError::Stopped { done: summary.accounts, total });
+                };
+                files.take(block, &mut summary)?;
                 observer.accounts_written(summary.accounts, total);
             }
         }
@@ -136,10 +136,20 @@ impl Simulation {
         starts.zip(0..).map(|(start, part)| (part, start..end(start))).collect()
     }
 
-    fn block(&self, part: u32, accounts: Range<u32>, staging: &Staging) -> Result<Block, SimulateError> {
+    /// The rows of a block; `None` when the observer wants no more.
+    fn block(
+        &self,
+        part: u32,
+        accounts: Range<u32>,
+        staging: &Staging,
+        observer: &dyn Observer,
+    ) -> Result<Option<Block>, SimulateError> {
         let mut block = Block::default();
         let mut usage = TableWriter::<UsageRow>::create(staging.usage_part(part))?;
         for index in accounts {
+            if !observer.keep_going() {
+                return Ok(None);
+            }
             let life = live(self, index);
             let mut rows = Vec::new();
             write_usage(self, &life, &mut rows);
@@ -147,7 +157,7 @@ impl Simulation {
             block.live_through(self, &life);
         }
         block.usage_rows = usage.finish()?;
-        Ok(block)
+        Ok(Some(block))
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Everything goes to a staging folder inside the output folder first. [`Staging::publish`] removes the files of an
 //! earlier simulation (only files of our names) and moves the new ones in; an interrupted run leaves the earlier
-//! result as it was, and dropping the staging removes what it had written.
+//! result as it was, dropping the staging removes what it had written, and what a killed run left the next one removes.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -94,19 +94,17 @@ pub(crate) const TABLES: [&str; 5] = ["accounts", "subscriptions", "nps", "invoi
 /// The folder that a simulation writes to before it is published.
 pub(crate) struct Staging {
     out: PathBuf,
-    folder: PathBuf,
+    folder: bellwether_staging::Staging,
 }
 
 impl Staging {
-    /// Makes an empty staging folder in `out`.
+    /// Makes an empty staging folder in `out`, beside `data` and `truth`.
     pub(crate) fn create(out: &Path) -> Result<Self, SimulateError> {
-        let folder = out.join(format!(".simulate-staging-{}", std::process::id()));
-        if folder.exists() {
-            fs::remove_dir_all(&folder).map_err(SimulateError::file("remove", &folder))?;
-        }
-        let staging = Self { out: out.to_path_buf(), folder };
+        let folder = bellwether_staging::Staging::folder(&out.join("data"));
+        let staging =
+            Self { out: out.to_path_buf(), folder: folder.map_err(SimulateError::file("begin to write in", out))? };
         for name in ["data/usage", "truth"] {
-            let path = staging.folder.join(name);
+            let path = staging.folder.path().join(name);
             fs::create_dir_all(&path).map_err(SimulateError::file("create", &path))?;
         }
         Ok(staging)
@@ -114,17 +112,17 @@ impl Staging {
 
     /// Where a table is staged.
     pub(crate) fn table(&self, name: &str) -> PathBuf {
-        self.folder.join(format!("data/{name}.parquet"))
+        self.folder.path().join(format!("data/{name}.parquet"))
     }
 
     /// Where a part of the usage is staged.
     pub(crate) fn usage_part(&self, part: u32) -> PathBuf {
-        self.folder.join(format!("data/usage/part-{part:05}.parquet"))
+        self.folder.path().join(format!("data/usage/part-{part:05}.parquet"))
     }
 
     /// Where the truth is staged.
     pub(crate) fn truth(&self) -> PathBuf {
-        self.folder.join("truth/probabilities.parquet")
+        self.folder.path().join("truth/probabilities.parquet")
     }
 
     /// Replaces the files of an earlier simulation in `out` by the staged ones.
@@ -133,7 +131,7 @@ impl Staging {
             fs::remove_file(&old).map_err(SimulateError::file("remove", &old))?;
         }
         let mut moves: Vec<String> = TABLES.iter().map(|name| format!("data/{name}.parquet")).collect();
-        let parts = file_names(&self.folder.join("data/usage"))?;
+        let parts = file_names(&self.folder.path().join("data/usage"))?;
         moves.extend(parts.into_iter().map(|name| format!("data/usage/{name}")));
         if self.truth().exists() {
             moves.push("truth/probabilities.parquet".to_owned());
@@ -143,7 +141,7 @@ impl Staging {
             if let Some(parent) = target.parent() {
                 fs::create_dir_all(parent).map_err(SimulateError::file("create", parent))?;
             }
-            fs::rename(self.folder.join(&relative), &target)
+            fs::rename(self.folder.path().join(&relative), &target)
                 .map_err(SimulateError::file("move into place", &target))?;
         }
         Ok(())
@@ -160,13 +158,6 @@ impl Staging {
         }
         paths.retain(|path| path.exists());
         Ok(paths)
-    }
-}
-
-impl Drop for Staging {
-    fn drop(&mut self) {
-        // Nothing can be done about a failure here, and the staging folder harms nobody.
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 

@@ -92,15 +92,15 @@ pub enum TrainError {
         found: String,
     },
     /// A file.
-    #[error("{}: cannot {action}: {cause}", path.display())]
+    #[error("{}: cannot {action}", path.display())]
     #[diagnostic(code(bellwether::train::io), help("check that the folder exists, is writable and has room"))]
     Io {
         /// File.
         path: PathBuf,
         /// What was tried.
         action: &'static str,
-        /// Cause.
-        cause: String,
+        /// Cause, kept whole: what kind of failure it is decides the exit code.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The registry.
     #[error(transparent)]
@@ -110,7 +110,11 @@ pub enum TrainError {
 
 impl TrainError {
     /// An I/O error with its path.
-    pub(crate) fn io(path: &std::path::Path, action: &'static str, cause: impl ToString) -> Self {
-        Self::Io { path: path.to_owned(), action, cause: cause.to_string() }
+    pub(crate) fn io(
+        path: &std::path::Path,
+        action: &'static str,
+        cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Io { path: path.to_owned(), action, source: cause.into() }
     }
 }

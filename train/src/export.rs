@@ -22,6 +22,7 @@ use arrow_array::{
 use bellwether_features::time::days_from_epoch;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use serde_json::json;
 
@@ -31,7 +32,7 @@ use crate::error::TrainError;
 use crate::evaluate::MetricSet;
 use crate::metric;
 use crate::report;
-use crate::staging::Staging;
+use crate::staging::{self, Staging};
 use crate::summary::BacktestSummary;
 
 /// Bins of a reliability diagram.
@@ -57,6 +58,14 @@ pub fn write_run(dataset: &Dataset, backtest: &Backtest, folder: &Path) -> Resul
     write_parquet(&staging.path().join("lift.parquet"), per_learner(backtest, lift_batch)?)?;
     staging.write("report.html", report::html(backtest)?.as_bytes())?;
     staging.publish_over(RUN_MARKER)
+}
+
+/// Whether [`write_run`] could write to `folder`, before the work that is to be written.
+///
+/// # Errors
+/// [`TrainError::Io`] when the folder is another's, or cannot be made or written.
+pub fn check_run_folder(folder: &Path) -> Result<(), TrainError> {
+    staging::check(folder, RUN_MARKER)
 }
 
 /// `backtest.json`.
@@ -194,25 +203,25 @@ fn counts(values: impl Iterator<Item = usize>) -> ArrayRef {
 
 /// Writes batches of one schema, each as its own row group.
 fn write_parquet(path: &Path, batches: Vec<Columns>) -> Result<(), TrainError> {
-    let fail = |cause: &dyn std::fmt::Display| TrainError::io(path, "write", cause);
-    let level = ZstdLevel::try_new(3).map_err(|cause| fail(&cause))?;
+    let fail = |cause: ParquetError| TrainError::io(path, "write it", cause);
+    let level = ZstdLevel::try_new(3).map_err(fail)?;
     let properties = WriterProperties::builder().set_compression(Compression::ZSTD(level)).build();
     let mut writer: Option<ArrowWriter<File>> = None;
     for columns in batches {
         let nullable = columns.into_iter().map(|(name, values)| (name, values, name == "mrr"));
-        let batch = RecordBatch::try_from_iter_with_nullable(nullable).map_err(|cause| fail(&cause))?;
+        let batch = RecordBatch::try_from_iter_with_nullable(nullable).map_err(|cause| fail(cause.into()))?;
         if writer.is_none() {
-            let file = File::create(path).map_err(|cause| TrainError::io(path, "create", cause))?;
+            let file = File::create(path).map_err(|cause| TrainError::io(path, "create it", cause))?;
             let made = ArrowWriter::try_new(file, batch.schema(), Some(properties.clone()));
-            writer = Some(made.map_err(|cause| fail(&cause))?);
+            writer = Some(made.map_err(fail)?);
         }
         if let Some(writer) = &mut writer {
-            writer.write(&batch).and_then(|()| writer.flush()).map_err(|cause| fail(&cause))?;
+            writer.write(&batch).and_then(|()| writer.flush()).map_err(fail)?;
         }
     }
     if let Some(writer) = writer {
-        let file = writer.into_inner().map_err(|cause| fail(&cause))?;
-        file.sync_all().map_err(|cause| TrainError::io(path, "sync", cause))?;
+        let file = writer.into_inner().map_err(fail)?;
+        file.sync_all().map_err(|cause| TrainError::io(path, "write it to disk", cause))?;
     }
     Ok(())
 }

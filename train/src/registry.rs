@@ -2,8 +2,8 @@
 //!
 //! Versions are whole numbers from 1 and never change once written. `champion` is what the nightly job runs, `challenger`
 //! the newest one that is not, `previous` the champion before. The first version becomes champion at once; every later one
-//! has to be promoted, and is only if it forecast better out of time than the champion. One writer at a time: a lock file
-//! that is made exclusively guards every change. The library asks no clock and no user: the caller passes them in.
+//! has to be promoted, and is only if it forecast better out of time than the champion. One writer at a time: the
+//! kernel's lock on `.lock` guards every change and ends with its process, so the file itself means nothing. The library asks no clock and no user: the caller passes them in.
 
 use std::fs;
 use std::io::Write;
@@ -42,10 +42,7 @@ pub enum RegistryError {
     },
     /// Another writer is at work. Exit code 75.
     #[error("{}: expected no other writer, found a lock", path.display())]
-    #[diagnostic(
-        code(bellwether::registry::locked),
-        help("wait for the other command; if none is running, remove the lock file")
-    )]
+    #[diagnostic(code(bellwether::registry::locked), help("wait for the other command, then try again"))]
     Locked {
         /// Lock file.
         path: PathBuf,
@@ -162,6 +159,20 @@ pub fn add(registry: &Path, contents: &BundleContents, actor: &Actor) -> Result<
     }
     record(&model, actor, "add", version, aliases)?;
     Ok(Added { version, identity: written.identity, path, became_champion })
+}
+
+/// Whether [`add`] could add a version of this name, before the work that makes one.
+///
+/// # Errors
+/// [`RegistryError::Name`]; [`RegistryError::Read`] when what is there cannot be read; [`TrainError::Io`] when nothing can
+/// be written there.
+pub fn check(registry: &Path, name: &str) -> Result<(), TrainError> {
+    let model = model_folder(registry, name)?;
+    let next = version_folder(&model, u32::MAX);
+    bellwether_staging::check(&next).map_err(|cause| TrainError::io(&model, "write to the registry", cause))?;
+    Aliases::read(&model).map_err(RegistryError::Read)?;
+    versions(&model).map_err(RegistryError::Read)?;
+    Ok(())
 }
 
 /// Makes a version the champion, if it forecast better out of time than the present one.
@@ -281,26 +292,20 @@ fn record(model: &Path, actor: &Actor, action: &str, version: u32, aliases: Alia
     replace_file(&model.join(ALIASES_FILE), aliases.to_json().as_bytes())
 }
 
-/// Held while a model changes.
+/// Held while a model changes. The file stays: removing it would let two writers lock two files of one name.
 struct Lock {
-    path: PathBuf,
+    _file: fs::File,
 }
 
 impl Lock {
     fn take(model: &Path) -> Result<Self, TrainError> {
         let path = model.join(".lock");
-        match fs::OpenOptions::new().write(true).create_new(true).open(&path) {
-            Ok(_) => Ok(Self { path }),
-            Err(cause) if cause.kind() == std::io::ErrorKind::AlreadyExists => {
-                Err(RegistryError::Locked { path }.into())
-            }
-            Err(cause) => Err(TrainError::io(&path, "lock", cause)),
+        let opened = fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let file = opened.map_err(|cause| TrainError::io(&path, "open the lock file", cause))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(fs::TryLockError::WouldBlock) => Err(RegistryError::Locked { path }.into()),
+            Err(fs::TryLockError::Error(cause)) => Err(TrainError::io(&path, "lock it", cause)),
         }
-    }
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
     }
 }

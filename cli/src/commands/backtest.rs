@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bellwether_train::backtest::{Backtest, backtest};
 use bellwether_train::dataset::Dataset;
-use bellwether_train::export::write_run;
+use bellwether_train::export::{check_run_folder, write_run};
 use bellwether_train::observer::{Observer, Progress};
 use bellwether_train::settings::BacktestSettings;
 use bellwether_train::summary::{BacktestSummary, TargetSummary};
@@ -15,15 +15,17 @@ use crate::business::Business;
 use crate::failure::Failure;
 use crate::output::{Output, grouped};
 use crate::project::Project;
+use crate::stop;
 
 pub(crate) fn run(config: &Path, arguments: &BacktestArguments, output: &Output) -> Result<(), Failure> {
     let project = Project::load(config)?;
     let settings = project.backtest_settings(arguments.learners.names())?;
+    check_run_folder(&arguments.out).map_err(Failure::training)?;
     with_threads(arguments.threads, || {
         let business = output.step("read", || Business::read(&project.contract), Business::summary)?;
         let dataset = dataset(&business, &settings, arguments.known_as_of, output)?;
         let backtest = judge(&dataset, &settings, output)?;
-        write_run(&dataset, &backtest, &arguments.out).map_err(Failure::training)?;
+        stop::protect(|| write_run(&dataset, &backtest, &arguments.out)).map_err(Failure::training)?;
         for line in table(&backtest.summary) {
             output.result(line);
         }

@@ -14,7 +14,7 @@ use crate::call_list::most_worth_a_call;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::project::Project;
-use crate::project_file;
+use crate::{project_file, stop};
 
 /// How many accounts the demo prints.
 const CALLS: usize = 10;
@@ -59,7 +59,7 @@ fn whole_path(arguments: &DemoArguments, output: &Output) -> Result<(), Failure>
 
     let dataset = backtest::dataset(&business, &settings, None, output)?;
     let judged = backtest::judge(&dataset, &settings, output)?;
-    write_run(&dataset, &judged, &places.run).map_err(Failure::training)?;
+    stop::protect(|| write_run(&dataset, &judged, &places.run)).map_err(Failure::training)?;
 
     let name = project.contract.name.as_str();
     train::write(&dataset, &judged, &settings, &project, (&places.registry, name), output)?;

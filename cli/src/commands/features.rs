@@ -12,10 +12,12 @@ use crate::business::{Business, Features};
 use crate::failure::Failure;
 use crate::output::{Output, grouped};
 use crate::project::Project;
+use crate::stop;
 
 pub(crate) fn run(config: &Path, arguments: &FeaturesArguments, output: &Output) -> Result<(), Failure> {
     let dates = observation_dates(arguments)?;
     let project = Project::load(config)?;
+    check_place(&arguments.out)?;
     with_threads(arguments.threads, || {
         let business = output.step("read", || Business::read(&project.contract), Business::summary)?;
         write(&business, &dates, &arguments.out, output).map(drop)
@@ -65,10 +67,7 @@ pub(super) fn write(
                     "`bellwether check` says what was read; [eligibility] says who counts",
                 ));
             }
-            if let Some(folder) = path.parent() {
-                std::fs::create_dir_all(folder).map_err(|error| Failure::io(folder, error))?;
-            }
-            features.matrix.write(path, &features.metadata).map_err(Failure::matrix)?;
+            stop::protect(|| features.matrix.write(path, &features.metadata)).map_err(Failure::matrix)?;
             Ok(features)
         },
         |features| {
@@ -82,20 +81,25 @@ pub(super) fn write(
     )
 }
 
+/// Whether a feature file could be written to `path`, before anything is read for it.
+pub(super) fn check_place(path: &Path) -> Result<(), Failure> {
+    if std::fs::symlink_metadata(path).is_ok_and(|there| !there.is_file()) {
+        return Err(precious(path, "something that is no file"));
+    }
+    bellwether_staging::check(path).map_err(|error| Failure::io(path, error))
+}
+
 /// A feature file replaces an earlier one, but never an input table, a device or a link.
 fn refuse_precious(business: &Business<'_>, path: &Path) -> Result<(), Failure> {
-    let Ok(there) = std::fs::symlink_metadata(path) else { return Ok(()) };
-    let found = if !there.is_file() {
-        "something that is no file"
-    } else if business.reads(path) {
-        "one of the project's own tables"
-    } else {
-        return Ok(());
-    };
-    Err(Failure::configuration(
+    check_place(path)?;
+    if business.reads(path) { Err(precious(path, "one of the project's own tables")) } else { Ok(()) }
+}
+
+fn precious(path: &Path, found: &str) -> Failure {
+    Failure::configuration(
         format!("{}: expected a new file or an earlier feature file, found {found}", path.display()),
         "give another path with --out",
-    ))
+    )
 }
 
 fn days(dates: &[NaiveDate]) -> String {

@@ -9,6 +9,7 @@ use super::train::actor;
 use crate::args::{ModelsArguments, ModelsCommand};
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::stop;
 
 pub(crate) fn run(arguments: &ModelsArguments, output: &Output) -> Result<(), Failure> {
     let registry = &arguments.registry;
@@ -44,7 +45,7 @@ fn show(registry: &Path, model: &str, output: &Output) -> Result<(), Failure> {
 
 fn promote(registry: &Path, model: &str, output: &Output) -> Result<(), Failure> {
     let (name, version) = resolved(registry, model, "challenger")?;
-    let promoted = registry::promote(registry, name, version, &actor()).map_err(Failure::training)?;
+    let promoted = stop::protect(|| registry::promote(registry, name, version, &actor())).map_err(Failure::training)?;
     for one in &promoted.comparisons {
         output.note(format_args!("{}: {} {:.5} -> {:.5}", one.target, one.measure, one.champion, one.challenger));
     }

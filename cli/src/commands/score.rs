@@ -8,7 +8,6 @@ use bellwether_infer::exit::ExitCode;
 use bellwether_infer::limits::Limits;
 use bellwether_infer::observe::{Observer, Stage, Stop};
 use bellwether_infer::score::{self, DEFAULT_BATCH_ROWS, ReasonChoice, ScoreRequest, ScoreSummary};
-use bellwether_infer::signals::StopFlag;
 use bellwether_infer::warning::Warning;
 use chrono::NaiveDate;
 
@@ -18,12 +17,14 @@ use crate::business::Business;
 use crate::failure::Failure;
 use crate::output::{Output, grouped};
 use crate::project::Project;
+use crate::stop;
 
 pub(crate) fn run(config: &Path, arguments: &ScoreArguments, output: &Output) -> Result<(), Failure> {
     let project = Project::load(config)?;
     // Before any work: a bundle that is not there is found at once.
     bellwether_models::registry::resolve(&arguments.bundle).map_err(|error| Failure::new(ExitCode::Usage, error))?;
     let input = arguments.out.join("features").join(format!("as_of={}", arguments.as_of)).join("features.parquet");
+    super::features::check_place(&input)?;
     let summary = with_threads(arguments.threads, || {
         let business = output.step("read", || Business::read(&project.contract), Business::summary)?;
         super::features::write(&business, &[arguments.as_of], &input, output)?;
@@ -61,34 +62,30 @@ pub(super) fn publish(
         reasons: ReasonChoice::All,
         limits: Limits::default(),
     };
-    let stop = StopFlag::install().map_err(|error| Failure::io(out, error))?;
     output.step(
         "score",
-        || score::run(&request, &Bar { output, stop }).map_err(Failure::scoring),
+        || stop::protect(|| score::run(&request, &Bar(output))).map_err(Failure::scoring),
         |summary| format!("{} accounts by {}", grouped(summary.counts.scored), summary.model),
     )
 }
 
-struct Bar<'a> {
-    output: &'a Output,
-    stop: StopFlag,
-}
+struct Bar<'a>(&'a Output);
 
 impl Observer for Bar<'_> {
     fn stage(&self, stage: Stage) {
-        self.output.advance(0, 0, stage.text());
+        self.0.advance(0, 0, stage.text());
     }
 
     fn progress(&self, done: u64, total: u64) {
-        self.output.advance(done, total, "");
+        self.0.advance(done, total, "");
     }
 
     fn warning(&self, warning: &Warning) {
         let hint = miette::Diagnostic::help(warning).map(|help| format!(" ({help})")).unwrap_or_default();
-        self.output.warn(format_args!("{warning}{hint}"));
+        self.0.warn(format_args!("{warning}{hint}"));
     }
 
     fn stop(&self) -> Option<Stop> {
-        self.stop.stop()
+        stop::asked()
     }
 }

@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use bellwether_infer::exit::ExitCode;
 use bellwether_simulate::{Observer, Parameters, Simulation, Summary};
 
 use super::with_threads;
 use crate::args::{BusinessArguments, SimulateArguments};
 use crate::failure::Failure;
 use crate::output::{Output, grouped};
-use crate::project_file;
+use crate::{project_file, stop};
 
 pub(crate) fn run(arguments: &SimulateArguments, output: &Output) -> Result<(), Failure> {
     with_threads(arguments.threads, || write(&arguments.business, arguments.truth, &arguments.out, output))?;
@@ -27,9 +26,14 @@ pub(super) fn write(
     let simulation = checked(business, truth)?;
     project_file::refuse_edited(folder)?;
     refuse_foreign_tables(folder)?;
-    let summary = output.step(
+    let publish = || {
+        let summary = simulation.run(folder, &Bar(output)).map_err(Failure::simulation)?;
+        project_file::write(folder, &simulation.project_toml())?;
+        Ok(summary)
+    };
+    output.step(
         "simulate",
-        || simulation.run(folder, &Bar(output)).map_err(|error| Failure::new(exit_code(&error), error)),
+        || stop::protect(publish),
         |summary| {
             format!(
                 "{} accounts ({} still customers), {} usage rows, seed {}",
@@ -39,9 +43,7 @@ pub(super) fn write(
                 business.seed
             )
         },
-    )?;
-    project_file::write(folder, &simulation.project_toml())?;
-    Ok(summary)
+    )
 }
 
 /// Tables that no simulation wrote are somebody's own, and are never replaced or mixed with simulated ones.
@@ -58,23 +60,15 @@ fn refuse_foreign_tables(folder: &Path) -> Result<(), Failure> {
 }
 
 fn checked(business: &BusinessArguments, truth: bool) -> Result<Simulation, Failure> {
-    let usage = |error| Failure::new(ExitCode::Usage, error);
     let parameters = Parameters {
         accounts: business.accounts,
         months: business.months,
         seed: business.seed,
-        world: business.world.parse().map_err(usage)?,
+        world: business.world.parse().map_err(Failure::simulation)?,
         truth,
         ..Parameters::default()
     };
-    parameters.check().map_err(usage)
-}
-
-fn exit_code(error: &bellwether_simulate::SimulateError) -> ExitCode {
-    match error {
-        bellwether_simulate::SimulateError::File { source, .. } => ExitCode::of_io(source),
-        _ => ExitCode::Transient,
-    }
+    parameters.check().map_err(Failure::simulation)
 }
 
 struct Bar<'a>(&'a Output);
@@ -82,5 +76,9 @@ struct Bar<'a>(&'a Output);
 impl Observer for Bar<'_> {
     fn accounts_written(&self, done: u64, total: u64) {
         self.0.advance(done, total, "accounts");
+    }
+
+    fn keep_going(&self) -> bool {
+        stop::asked().is_none()
     }
 }

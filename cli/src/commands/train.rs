@@ -15,11 +15,13 @@ use crate::business::Business;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::project::Project;
+use crate::stop;
 
 pub(crate) fn run(config: &Path, arguments: &TrainArguments, output: &Output) -> Result<(), Failure> {
     let project = Project::load(config)?;
     let settings = project.backtest_settings(arguments.learners.names())?;
     let name = arguments.name.as_deref().unwrap_or(&project.contract.name);
+    registry::check(&arguments.out, name).map_err(Failure::training)?;
     let added = with_threads(arguments.threads, || {
         let business = output.step("read", || Business::read(&project.contract), Business::summary)?;
         let dataset = dataset(&business, &settings, arguments.known_as_of, output)?;
@@ -52,7 +54,7 @@ pub(super) fn write(
             for warning in &trained.warnings {
                 output.warn(format_args!("[{}] {}", warning.code, warning.text));
             }
-            registry::add(registry, &trained.contents, &actor()).map_err(Failure::training)
+            stop::protect(|| registry::add(registry, &trained.contents, &actor())).map_err(Failure::training)
         },
         |added| format!("{} in {}", added.identity, added.path.display()),
     )?;

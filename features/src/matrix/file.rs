@@ -4,13 +4,14 @@
 //! beside it in the same way. A crash in between leaves a file whose digest does not match, which the scorer refuses:
 //! never a half file that looks whole. The same matrix gives the same bytes.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Date32Array, Float32Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
+use bellwether_staging::Staging;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
@@ -32,7 +33,7 @@ pub(super) const ROW_GROUP_ROWS: usize = 65_536;
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum MatrixError {
     /// The file system refused.
-    #[error("{}: cannot {action}: {source}", path.display())]
+    #[error("{}: cannot {action}", path.display())]
     #[diagnostic(code(bellwether::features::io), help("check that the folder exists, is writable and has space"))]
     Io {
         /// File.
@@ -97,7 +98,7 @@ impl FeatureMatrix {
             publish(path, |file| self.encode(metadata, file).map_err(|source| encoding_failed(path, source)))?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let line = format!("{sha256}  {name}\n");
-        let failed = |source| MatrixError::Io { path: sha256_path(path), action: "write", source };
+        let failed = |source| MatrixError::Io { path: sha256_path(path), action: "write it", source };
         publish(&sha256_path(path), |file| file.write_all(line.as_bytes()).map_err(failed))?;
         Ok(FeatureFile { path: path.to_owned(), bytes, rows: self.len(), sha256 })
     }
@@ -185,32 +186,23 @@ fn encoding_failed(path: &Path, source: ParquetError) -> MatrixError {
     let path = path.to_owned();
     match source {
         ParquetError::External(cause) => match cause.downcast::<io::Error>() {
-            Ok(source) => MatrixError::Io { path, action: "write", source: *source },
+            Ok(source) => MatrixError::Io { path, action: "write it", source: *source },
             Err(cause) => MatrixError::Parquet { path, source: ParquetError::External(cause) },
         },
         source => MatrixError::Parquet { path, source },
     }
 }
 
-/// Writes to a temporary file beside `path`, flushes it, renames it, flushes the folder. Size and SHA-256 (hex) come back.
+/// Writes to a hidden file beside `path`, flushes it, renames it, flushes the folder. Size and SHA-256 (hex) come back.
 fn publish(
     path: &Path,
     write: impl FnOnce(&mut Hashed) -> Result<(), MatrixError>,
 ) -> Result<(u64, String), MatrixError> {
     let failed = |action: &'static str| move |source| MatrixError::Io { path: path.to_owned(), action, source };
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = folder.join(format!(".{name}.{}.tmp", std::process::id()));
-    let file = File::create(&temporary).map_err(failed("create a temporary file beside it"))?;
+    let staging = Staging::file(path).map_err(failed("create a temporary file beside it"))?;
+    let file = staging.handle().try_clone().map_err(failed("write it"))?;
     let mut hashed = Hashed { file, digest: Sha256::new(), bytes: 0 };
-    let published = write(&mut hashed)
-        .and_then(|()| hashed.file.sync_all().map_err(failed("flush it to disk")))
-        .and_then(|()| fs::rename(&temporary, path).map_err(failed("rename the finished file into place")));
-    if published.is_err() {
-        // The first error is the one to report; the leftover, if any, is only untidy.
-        let _ = fs::remove_file(&temporary);
-    }
-    published?;
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("flush the folder"))?;
+    write(&mut hashed)?;
+    staging.publish().map_err(failed("put the finished file into place"))?;
     Ok((hashed.bytes, hex::encode(hashed.digest.finalize())))
 }

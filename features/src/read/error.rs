@@ -159,9 +159,12 @@ pub enum ReadError {
 impl ReadError {
     pub(crate) fn io(file: &Path, cause: &std::io::Error) -> Self {
         let kind = match cause.kind() {
-            ErrorKind::PermissionDenied | ErrorKind::IsADirectory | ErrorKind::NotADirectory => {
-                FailureKind::Configuration
-            }
+            ErrorKind::PermissionDenied
+            | ErrorKind::ReadOnlyFilesystem
+            | ErrorKind::IsADirectory
+            | ErrorKind::NotADirectory
+            | ErrorKind::AlreadyExists
+            | ErrorKind::InvalidFilename => FailureKind::Configuration,
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge | ErrorKind::OutOfMemory => {
                 FailureKind::Resource
             }

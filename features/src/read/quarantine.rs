@@ -2,12 +2,13 @@
 //! contract reads, as text. The files hold customers' data, so only their owner may read them.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{File, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, StringArray, UInt32Array};
+use bellwether_staging::Staging;
 use chrono::NaiveDate;
 use parquet::arrow::ArrowWriter;
 use parquet::errors::ParquetError;
@@ -90,22 +91,15 @@ fn lines(table: &TableReport, declared: &TableContract, left_out: &[&Violation])
 }
 
 fn write(path: &Path, lines: &RecordBatch) -> Result<(), ReadError> {
-    let staged = path.with_extension("parquet.staged");
-    let failed = |cause: std::io::Error| ReadError::io(&staged, &cause);
-    let result = create(&staged).map_err(failed).and_then(|file| {
-        let keep = file.try_clone().map_err(failed)?;
-        encode(file, lines).map_err(failed)?;
-        keep.sync_all().map_err(failed)?;
-        std::fs::rename(&staged, path).map_err(|cause| ReadError::io(path, &cause))
+    let written = Staging::file(path).and_then(|staging| {
+        staging.handle().set_permissions(Permissions::from_mode(0o600))?;
+        encode(staging.handle(), lines)?;
+        staging.publish()
     });
-    if result.is_err() {
-        // The staged file is of no use to anybody; if it cannot be removed either, the first error says why.
-        let _ = std::fs::remove_file(&staged);
-    }
-    result
+    written.map_err(|cause| ReadError::io(path, &cause))
 }
 
-fn encode(file: File, lines: &RecordBatch) -> std::io::Result<()> {
+fn encode(file: &File, lines: &RecordBatch) -> std::io::Result<()> {
     let unwrapped = |error: ParquetError| match error {
         ParquetError::External(cause) => match cause.downcast::<std::io::Error>() {
             Ok(cause) => *cause,
@@ -116,11 +110,4 @@ fn encode(file: File, lines: &RecordBatch) -> std::io::Result<()> {
     let mut writer = ArrowWriter::try_new(file, lines.schema(), None).map_err(unwrapped)?;
     writer.write(lines).map_err(unwrapped)?;
     writer.close().map(drop).map_err(unwrapped)
-}
-
-fn create(path: &Path) -> std::io::Result<File> {
-    if path.exists() {
-        std::fs::remove_file(path)?;
-    }
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }

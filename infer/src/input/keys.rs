@@ -3,7 +3,7 @@
 //! One column (two with `as_of`) is read before any feature, because three things must be known before the first score is
 //! written: which date this is, whether the rows come sorted, and which keys are bad. An account is scored once or not at
 //! all: **every** row of a repeated key is set aside, since nothing tells which of them is right; so is a row without a
-//! key or without a readable date. Order is that of bytes.
+//! key (null or empty) or without a readable date. Order is that of bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,6 +25,8 @@ use crate::observe::{Observer, Stage};
 pub(crate) enum Rule {
     /// `account_id` is null.
     NullKey,
+    /// `account_id` is the empty text, which names nobody.
+    EmptyKey,
     /// Another row of the same date has the same `account_id`.
     DuplicateKey,
     /// `as_of` is null, or no date.
@@ -36,6 +38,7 @@ impl Rule {
     pub(crate) fn code(self) -> &'static str {
         match self {
             Self::NullKey => "account_id.null",
+            Self::EmptyKey => "account_id.empty",
             Self::DuplicateKey => "account_id.duplicate",
             Self::UnreadableDate => "as_of.unreadable",
         }
@@ -176,6 +179,10 @@ impl Scan {
             self.bad.insert(row, Rule::NullKey);
             return;
         };
+        if key.is_empty() {
+            self.bad.insert(row, Rule::EmptyKey);
+            return;
+        }
         if let Some((previous_row, previous)) = &self.previous {
             match key.cmp(previous.as_str()) {
                 std::cmp::Ordering::Less => self.order = Order::Unsorted,
@@ -221,7 +228,7 @@ fn repeated_keys(
 ) -> Result<Vec<u64>, InferError> {
     let mut keys: Vec<(String, u64)> = Vec::new();
     for_each_key(file, columns, observer, |row, date, key| {
-        if let Some(key) = key
+        if let Some(key) = key.filter(|key| !key.is_empty())
             && date.is_none_or(|date| date == Some(as_of))
         {
             keys.push((key.to_owned(), row));
@@ -326,11 +333,19 @@ mod tests {
             scan.row(row as u64, day, key);
         }
         scan.row(6, Some(None), Some("d"));
+        scan.row(7, day, Some(""));
         assert_eq!(scan.order, Order::Sorted);
-        assert_eq!(scan.rows, 7);
+        assert_eq!(scan.rows, 8);
         let bad: Vec<(u64, Rule)> = scan.bad.into_iter().collect();
         let duplicate = Rule::DuplicateKey;
-        let expected = [(1, duplicate), (2, Rule::NullKey), (3, duplicate), (4, duplicate), (6, Rule::UnreadableDate)];
+        let expected = [
+            (1, duplicate),
+            (2, Rule::NullKey),
+            (3, duplicate),
+            (4, duplicate),
+            (6, Rule::UnreadableDate),
+            (7, Rule::EmptyKey),
+        ];
         assert_eq!(bad, expected);
     }
 

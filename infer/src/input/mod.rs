@@ -51,13 +51,13 @@ pub(crate) struct FeatureFile {
 }
 
 impl FeatureFile {
-    /// Opens and verifies a feature file.
+    /// Opens a file that is there and holds something, without reading it.
     ///
     /// # Errors
-    /// [`InferError::NoInput`], [`InferError::InputDigest`], [`InferError::DigestFile`], [`InferError::Damaged`],
-    /// [`InferError::Metadata`], [`InferError::Empty`] or [`InferError::TooLarge`].
-    pub(crate) fn open(path: &Path, limits: &Limits, observer: &dyn Observer) -> Result<Self, InferError> {
+    /// [`InferError::NoInput`].
+    pub(crate) fn look(path: &Path) -> Result<File, InferError> {
         let no_input = |found: String| InferError::NoInput { path: path.to_path_buf(), found };
+        // Before it is opened: opening a pipe waits for a writer.
         let status = std::fs::metadata(path).map_err(|error| no_input(error.to_string()))?;
         if !status.is_file() {
             return Err(no_input(if status.is_dir() { "a folder" } else { "something that is no file" }.to_owned()));
@@ -65,7 +65,17 @@ impl FeatureFile {
         if status.len() == 0 {
             return Err(no_input("an empty file".to_owned()));
         }
-        let file = File::open(path).map_err(|error| no_input(error.to_string()))?;
+        File::open(path).map_err(|error| no_input(error.to_string()))
+    }
+
+    /// Opens and verifies a feature file.
+    ///
+    /// # Errors
+    /// [`InferError::NoInput`], [`InferError::InputDigest`], [`InferError::DigestFile`], [`InferError::Damaged`],
+    /// [`InferError::Metadata`], [`InferError::Empty`] or [`InferError::TooLarge`].
+    pub(crate) fn open(path: &Path, limits: &Limits, observer: &dyn Observer) -> Result<Self, InferError> {
+        let file = Self::look(path)?;
+        let status = file.metadata().map_err(|error| InferError::io(path, "look at it", error))?;
         observer.stage(Stage::VerifyInput);
         let sha256 = digest::sha256_of(&file, path, status.len(), observer)?;
         if let Some(name) = digest::verify_beside(path, &sha256)? {

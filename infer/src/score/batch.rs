@@ -83,6 +83,7 @@ impl<'a> BatchScorer<'a> {
             let scored = scores.iter().filter(|score| score.probability.is_some()).count();
             let status = status(scored, scores.len());
             tally.row(status, reason);
+            tally.unusable_mrr += u64::from(self.policy.mrr_is_unusable(block, row));
             builder.push(&ScoreRow {
                 account_id: ids.value(row),
                 targets: &scores,

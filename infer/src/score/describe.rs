@@ -77,6 +77,7 @@ impl Run<'_> {
             cut_offs: self.bundle.policy(),
             unknown_categories: above_zero(categories, &tally.unknown),
             infinite_values: above_zero(numeric, &tally.infinite),
+            unusable_mrr: tally.unusable_mrr,
             missing_tables: facts.map_or(&[], |facts| &facts.missing_tables),
             table_ages_hours: facts
                 .into_iter()

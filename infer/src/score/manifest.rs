@@ -39,6 +39,8 @@ pub(super) struct Manifest<'a> {
     pub(super) cut_offs: &'a Policy,
     pub(super) unknown_categories: BTreeMap<&'a str, u64>,
     pub(super) infinite_values: BTreeMap<&'a str, u64>,
+    /// Accounts whose MRR was negative or infinite, and is null in the scores.
+    pub(super) unusable_mrr: u64,
     pub(super) missing_tables: &'a [String],
     pub(super) table_ages_hours: BTreeMap<&'a str, f64>,
     pub(super) drift: &'a [DriftRecord],

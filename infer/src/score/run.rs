@@ -1,4 +1,4 @@
-//! The order of a run, from the lock to the last rename.
+//! The order of a run, from the first look at the input to the last rename.
 
 use std::collections::BTreeMap;
 
@@ -26,10 +26,10 @@ use crate::warning::Warning;
 pub fn run(request: &ScoreRequest, observer: &dyn Observer) -> Result<ScoreSummary, InferError> {
     let started_at = Utc::now();
     let observer = Recorder::new(observer);
-    let output = OutputFolder::open(&request.out)?;
-    if output.leftovers > 0 {
-        observer.warning(&Warning::Leftovers { count: output.leftovers });
-    }
+    FeatureFile::look(&request.input)?;
+    // A folder that is there is taken at once, so that two runs do not both do the work. One that is not is made when the
+    // bundle and the input are known to be good.
+    let output = if request.out.exists() { Some(OutputFolder::open(&request.out)?) } else { None };
     observer.stage(Stage::LoadBundle);
     let bundle = bundle::load(&request.bundle)?;
     let engine = engine::start(&request.engine, &bundle, request.threads.get())?;
@@ -38,6 +38,13 @@ pub fn run(request: &ScoreRequest, observer: &dyn Observer) -> Result<ScoreSumma
     request.limits.check_decoded(&file.path, file.rows, columns.row_bytes)?;
     let plan = KeyPlan::read(&file, &columns, request.as_of, &request.limits, &observer)?;
     warn_of_keys(&plan, &observer);
+    let output = match output {
+        Some(output) => output,
+        None => OutputFolder::open(&request.out)?,
+    };
+    if output.leftovers > 0 {
+        observer.warning(&Warning::Leftovers { count: output.leftovers });
+    }
     let run = Run { request, bundle: &bundle, file: &file, columns: &columns, plan: &plan, observer: &observer };
     run.publish(engine.as_ref(), &output, started_at)
 }
@@ -146,6 +153,9 @@ impl Run<'_> {
         let infinite: Vec<u64> = tally.infinite.iter().copied().filter(|count| *count > 0).collect();
         if !infinite.is_empty() {
             self.observer.warning(&Warning::Infinite { values: infinite.iter().sum(), inputs: infinite.len() });
+        }
+        if tally.unusable_mrr > 0 {
+            self.observer.warning(&Warning::UnusableMrr { accounts: tally.unusable_mrr });
         }
         let shifted = drift.iter().filter(|record| record.population_stability_index > LARGE_SHIFT);
         let inputs: Vec<String> = shifted.map(|record| record.name.clone()).collect();

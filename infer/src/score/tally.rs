@@ -17,6 +17,8 @@ pub(super) struct Tally {
     pub(super) partial: u64,
     pub(super) not_scored: u64,
     pub(super) status_reasons: BTreeMap<&'static str, u64>,
+    /// Rows whose MRR is negative or infinite.
+    pub(super) unusable_mrr: u64,
     /// Per numeric input.
     pub(super) infinite: Vec<u64>,
     /// Per category input.
@@ -50,6 +52,7 @@ impl Tally {
             partial: 0,
             not_scored: 0,
             status_reasons: BTreeMap::new(),
+            unusable_mrr: 0,
             infinite: vec![0; signature.numeric_inputs().count()],
             unknown: vec![0; signature.category_inputs().count()],
             numeric: vec![Vec::new(); signature.numeric_inputs().count()],
@@ -100,6 +103,7 @@ impl Tally {
             *self.status_reasons.entry(reason).or_default() += count;
         }
         self.rows += other.rows;
+        self.unusable_mrr += other.unusable_mrr;
         add(&mut self.infinite, &other.infinite);
         add(&mut self.unknown, &other.unknown);
         for (mine, theirs) in [

@@ -127,6 +127,44 @@ fn schema_prints_the_columns_with_and_without_a_bundle() {
 }
 
 #[test]
+fn a_bad_input_makes_no_output_folder() {
+    let world = World::new(&Base::random(30, 41));
+    let elsewhere = world.folder.path().join("nothing.parquet");
+    std::fs::write(&elsewhere, "PAR1 and no more").unwrap();
+    std::fs::remove_file(world.input.with_file_name("features.parquet.sha256")).unwrap();
+    for (input, expected) in [("missing.parquet", 3), ("nothing.parquet", 3), (".", 3)] {
+        let mut command = infer();
+        command.arg("score").arg("--bundle").arg(&world.bundle);
+        command.arg("--input").arg(world.folder.path().join(input)).arg("--out").arg(&world.out);
+        let (code, _, stderr) = run(&mut command);
+        assert_eq!(code, expected, "{input}: {stderr}");
+        assert!(!world.out.exists(), "{input}");
+    }
+    let (code, _, _) = run(score(&world).args(["--as-of", "2020-01-31"]));
+    assert_eq!(code, 3);
+    assert!(!world.out.exists());
+    // Nor a lock in a folder that is there.
+    std::fs::create_dir(&world.out).unwrap();
+    std::fs::remove_file(&world.input).unwrap();
+    assert_eq!(run(&mut score(&world)).0, 3);
+    assert_eq!(std::fs::read_dir(&world.out).unwrap().count(), 0);
+}
+
+#[test]
+fn a_full_disk_is_exit_5() {
+    let world = World::new(&Base::random(2_000, 42));
+    let plain = score(&world);
+    let output = Command::new("sh")
+        .args(["-c", "ulimit -f 8; exec \"$0\" \"$@\""])
+        .arg(plain.get_program())
+        .args(plain.get_args())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(5), "{}", String::from_utf8_lossy(&output.stderr));
+    world.assert_nothing_published();
+}
+
+#[test]
 fn a_stdout_that_cannot_be_written_is_no_panic() {
     let full = || OpenOptions::new().write(true).open("/dev/full").unwrap();
     let (code, _, stderr) = run(infer().arg("schema").stdout(full()));

@@ -141,16 +141,18 @@ fn a_second_run_replaces_its_partition_and_no_other() {
 #[test]
 fn every_row_of_a_repeated_key_is_set_aside() {
     for sorted in [true, false] {
-        let mut base = Base::random(40, 6);
+        let mut base = Base::random(42, 6);
+        base.ids[40] = Some(String::new());
+        base.ids[41] = Some(String::new());
         base.ids[11] = base.ids[10].clone();
         base.ids[12] = base.ids[10].clone();
         base.ids[30] = None;
         if !sorted {
-            base = base.take(&(0..40).rev().collect::<Vec<_>>());
+            base = base.take(&(0..42).rev().collect::<Vec<_>>());
         }
         let world = World::new(&base);
         let summary = world.score().unwrap();
-        assert_eq!(summary.counts.quarantined, 2 + 4);
+        assert_eq!(summary.counts.quarantined, 2 + 6);
         assert_eq!(summary.counts.scored + summary.counts.not_scored, 36);
         let ids = texts(&read_parquet(&world.part()), "account_id");
         assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), 36);
@@ -161,7 +163,9 @@ fn every_row_of_a_repeated_key_is_set_aside() {
         let mut codes = texts(&bad, "rule_code");
         codes.sort();
         let duplicate = Some("account_id.duplicate".to_owned());
-        assert_eq!(codes, [duplicate.clone(), duplicate.clone(), duplicate, Some("account_id.null".to_owned())]);
+        let empty = Some("account_id.empty".to_owned());
+        let null = Some("account_id.null".to_owned());
+        assert_eq!(codes, [duplicate.clone(), duplicate.clone(), duplicate, empty.clone(), empty, null]);
         assert!(bad.column_by_name("mrr").is_some() && bad.column_by_name("row").is_some());
     }
 }
@@ -214,9 +218,31 @@ fn odd_numbers_and_texts_give_finite_scores() {
     for name in ["churn_90d_probability", "expansion_60d_low", "mrr", "mrr_at_risk", "expected_expansion_mrr"] {
         assert!(numbers(&batch, name).into_iter().flatten().all(f64::is_finite), "{name}");
     }
+    assert_eq!(numbers(&batch, "mrr")[..4], [None, None, Some(-0.0), None], "an MRR without bound is not known");
     let manifest = read_json(&summary.run.join("manifest.json"));
     assert_eq!(manifest["infinite_values"]["mrr"], 2);
+    assert_eq!(manifest["unusable_mrr"], 3);
     assert!(manifest["unknown_categories"]["plan"].as_u64().unwrap() >= 2);
+}
+
+#[test]
+fn an_mrr_that_cannot_be_one_is_not_known() {
+    let mut base = Base::random(5, 13);
+    base.mrr = vec![f32::INFINITY, f32::NEG_INFINITY, -12.5, 0.0, 700.0];
+    base.events = vec![20.0; 5];
+    base.days_since_last = vec![1.0; 5];
+    let world = World::new(&base);
+    let summary = world.score().unwrap();
+    let batch = read_parquet(&world.part());
+    for name in ["mrr", "mrr_at_risk", "expected_expansion_mrr"] {
+        let known: Vec<bool> = numbers(&batch, name).iter().map(Option::is_some).collect();
+        assert_eq!(known, [false, false, false, true, true], "{name}");
+    }
+    let tiers = texts(&batch, "value_tier");
+    assert_eq!(tiers, [None, None, None, Some("low".to_owned()), Some("high".to_owned())]);
+    assert_eq!(texts(&batch, "service_level").iter().flatten().count(), 2);
+    let warning = summary.warnings.iter().find(|warning| warning.code == "bellwether::infer::unusable_mrr").unwrap();
+    assert!(warning.text.starts_with("3 accounts"), "{}", warning.text);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use bellwether_staging::Staging;
 use serde::Serialize;
 
 use super::golden::{self, Golden};
@@ -69,28 +70,11 @@ pub fn write_bundle(folder: &Path, version: u32, contents: &BundleContents) -> R
     if occupied || folder.symlink_metadata().is_ok_and(|found| !found.is_dir()) {
         return Err(BundleError::Exists { path: folder.to_owned() });
     }
-    let staging = staging_of(folder)?;
-    let moved = write_files(&staging, &files)
-        .and_then(|()| Bundle::load(&staging).map(drop))
-        .and_then(|()| fs::rename(&staging, folder).map_err(BundleError::io(folder, "move the new bundle here")));
-    if let Err(error) = moved {
-        // The first error is the one to tell; what is left of the staging folder is harmless.
-        let _ = fs::remove_dir_all(&staging);
-        return Err(error);
-    }
-    if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        sync_folder(parent)?;
-    }
+    let staging = Staging::folder(folder).map_err(BundleError::io(folder, "begin to write the bundle"))?;
+    write_files(staging.path(), &files)?;
+    Bundle::load(staging.path())?;
+    staging.publish().map_err(BundleError::io(folder, "move the new bundle here"))?;
     Ok(WrittenBundle { identity: identity(&contents.name, version, &digest), digest })
-}
-
-/// A folder beside the destination; its parents are made.
-fn staging_of(folder: &Path) -> Result<PathBuf, BundleError> {
-    let name = folder.file_name().map(|name| name.to_string_lossy().into_owned());
-    let name = name.ok_or_else(|| BundleError::content("destination", "the path of a folder", folder.display()))?;
-    let staging = folder.with_file_name(format!(".{name}.staging-{}", std::process::id()));
-    fs::create_dir_all(&staging).map_err(BundleError::io(&staging, "create the folder"))?;
-    Ok(staging)
 }
 
 fn write_files(folder: &Path, files: &BTreeMap<String, Vec<u8>>) -> Result<(), BundleError> {
@@ -102,11 +86,7 @@ fn write_files(folder: &Path, files: &BTreeMap<String, Vec<u8>>) -> Result<(), B
         });
         written.map_err(BundleError::io(&path, "write the file"))?;
     }
-    sync_folder(folder)
-}
-
-fn sync_folder(folder: &Path) -> Result<(), BundleError> {
-    fs::File::open(folder).and_then(|handle| handle.sync_all()).map_err(BundleError::io(folder, "flush the folder"))
+    Ok(())
 }
 
 /// All files of the bundle, and the digest of `bundle.json`.

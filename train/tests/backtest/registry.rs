@@ -80,12 +80,13 @@ fn one_writer_at_a_time() {
     let folder = tempfile::tempdir().unwrap();
     let model = contents(&["base_rate"], 150);
     registry::add(folder.path(), &model, &actor("1")).unwrap();
-    fs::write(folder.path().join("acme/.lock"), "").unwrap();
+    let held = fs::File::open(folder.path().join("acme/.lock")).unwrap();
+    held.lock().unwrap();
     let locked = registry::add(folder.path(), &model, &actor("2"));
     assert!(matches!(locked, Err(TrainError::Registry(RegistryError::Locked { .. }))));
-    fs::remove_file(folder.path().join("acme/.lock")).unwrap();
+    // The file that a killed writer leaves is no lock.
+    drop(held);
     assert_eq!(registry::add(folder.path(), &model, &actor("3")).unwrap().version, 2);
-    assert!(!folder.path().join("acme/.lock").exists());
 }
 
 #[test]
@@ -95,5 +96,10 @@ fn what_is_not_there_is_named() {
     assert!(matches!(missing, Err(TrainError::Registry(RegistryError::Missing { .. }))));
     let name = registry::promote(folder.path(), "../acme", 1, &actor("1"));
     assert!(matches!(name, Err(TrainError::Registry(RegistryError::Name { .. }))));
+    let name = registry::check(folder.path(), "../acme");
+    assert!(matches!(name, Err(TrainError::Registry(RegistryError::Name { .. }))));
+    registry::check(&folder.path().join("new"), "acme").unwrap();
+    fs::write(folder.path().join("file"), "").unwrap();
+    assert!(matches!(registry::check(&folder.path().join("file"), "acme"), Err(TrainError::Io { .. })));
     assert!(registry::list(&folder.path().join("nowhere")).is_err());
 }

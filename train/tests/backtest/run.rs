@@ -230,6 +230,7 @@ fn the_truth_is_judged_on_the_same_rows() {
     assert!(truth.log_loss < churn.best().unwrap().log_loss);
 
     write(data.rows() / 2);
-    let error = judge_truth(&data, &settings, &backtest, &path).unwrap_err().to_string();
+    let error = judge_truth(&data, &settings, &backtest, &path).unwrap_err();
+    let error = std::error::Error::source(&error).unwrap().to_string();
     assert!(error.contains("has no true probability") && !error.contains("account-"), "{error}");
 }
