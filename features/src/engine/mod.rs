@@ -3,9 +3,11 @@
 //! An account is prepared once (codes made dense, versions side by side) and then viewed at each of its dates; the
 //! formulas of the catalogue read the view. Accounts are independent, so they run in parallel; each writes the rows that
 //! are its own, so the result does not depend on the number of threads. A row depends on nothing but its account's
-//! visible facts: not on other accounts, not on other dates.
+//! visible facts and the day on which the visible usage table begins: not on other dates, and on other accounts only through
+//! that day.
 
 pub(crate) mod account;
+pub(crate) mod beginning;
 pub(crate) mod uses;
 pub(crate) mod versions;
 pub(crate) mod view;
@@ -18,6 +20,7 @@ use crate::facts::{Facts, Names};
 use crate::matrix::{Column, FeatureMatrix};
 use crate::spine::{Eligibility, Spine};
 use crate::time::Instant;
+use beginning::UsageBeginning;
 use uses::FeatureKind;
 use view::{Declared, Prepared, View};
 
@@ -29,6 +32,15 @@ const BATCH_ACCOUNTS: usize = 4096;
 pub struct FeaturePlan {
     catalogue: Catalogue,
     eligibility: Eligibility,
+}
+
+/// What the rows of all accounts share.
+#[derive(Debug)]
+struct Base<'a> {
+    facts: &'a Facts,
+    spine: &'a Spine,
+    declared: Declared,
+    beginning: UsageBeginning,
 }
 
 /// The computed values of one row.
@@ -70,12 +82,17 @@ impl FeaturePlan {
     /// All signals for all rows of `spine`, which must have been built from the same `facts`.
     #[must_use]
     pub fn compute(&self, facts: &Facts, spine: &Spine) -> FeatureMatrix {
-        let declared = declare(facts, self.catalogue.settings());
+        let base = Base {
+            facts,
+            spine,
+            declared: declare(facts, self.catalogue.settings()),
+            beginning: UsageBeginning::of(facts, &spine.as_of),
+        };
         let places = places_by_account(facts.accounts.len(), spine);
         let mut filling = Filling::new(&self.catalogue, spine.len());
         let accounts: Vec<usize> = (0..facts.accounts.len()).filter(|account| !places[*account].is_empty()).collect();
         for batch in accounts.chunks(BATCH_ACCOUNTS) {
-            let compute = |account: &usize| self.rows(facts, &declared, *account, spine, &places[*account]);
+            let compute = |account: &usize| self.rows(&base, *account, &places[*account]);
             let rows: Vec<Vec<Row>> = batch.par_iter().map(compute).collect();
             rows.into_iter().flatten().for_each(|row| filling.write(&row));
         }
@@ -83,9 +100,12 @@ impl FeaturePlan {
     }
 
     /// The rows of one account.
-    fn rows(&self, facts: &Facts, declared: &Declared, account: usize, spine: &Spine, places: &[usize]) -> Vec<Row> {
-        let prepared = Prepared::new(facts, declared, account);
-        let row = |place: &usize| self.row(&prepared.view(declared, Instant::start_of(spine.as_of[*place])), *place);
+    fn rows(&self, base: &Base<'_>, account: usize, places: &[usize]) -> Vec<Row> {
+        let prepared = Prepared::new(base.facts, &base.declared, account);
+        let row = |place: &usize| {
+            let as_of = Instant::start_of(base.spine.as_of[*place]);
+            self.row(&prepared.view(&base.declared, as_of, base.beginning.at(as_of)), *place)
+        };
         places.iter().map(row).collect()
     }
 

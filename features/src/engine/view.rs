@@ -49,13 +49,19 @@ impl<'a> Prepared<'a> {
         }
     }
 
-    /// What is visible at `as_of`.
-    pub(crate) fn view<'d>(&'d self, declared: &'d Declared, as_of: Instant) -> View<'d> {
+    /// What is visible at `as_of`, when the visible usage table begins at `usage_begins`.
+    pub(crate) fn view<'d>(
+        &'d self,
+        declared: &'d Declared,
+        as_of: Instant,
+        usage_begins: Option<Instant>,
+    ) -> View<'d> {
         View {
             as_of,
             declared,
             row: self.history.row(as_of),
             start_age: self.history.start(as_of).map(|start| as_of.day() - start.day()),
+            usage_begins,
             first_value_moment: self.uses.first_value_moment(as_of),
             uses: Uses::gather(&self.uses, as_of),
             subscriptions: self.subscriptions.visible(as_of),
@@ -75,6 +81,8 @@ pub(crate) struct View<'a> {
     pub(crate) row: Option<&'a AccountFact>,
     /// Days since sign-up, or since the first visible use or subscription where sign-up is unknown.
     pub(crate) start_age: Option<i64>,
+    /// The earliest visible use of any account.
+    pub(crate) usage_begins: Option<Instant>,
     pub(crate) first_value_moment: Option<Instant>,
     pub(crate) uses: Uses,
     /// By effective time.
