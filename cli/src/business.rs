@@ -19,6 +19,9 @@ use chrono::NaiveDate;
 use crate::failure::Failure;
 use crate::project::Project;
 
+/// Days that must be on record before the first observation date: the window of usage depth.
+const HISTORY_DAYS: i64 = 28;
+
 /// What was read, and how to compute from it.
 #[derive(Debug)]
 pub(crate) struct Business<'a> {
@@ -150,8 +153,8 @@ impl<'a> Business<'a> {
 
     /// Every observation date with history before it, up to `until`.
     ///
-    /// History begins where the later of usage and subscriptions does: before that, "no use" would mean "not on record", and
-    /// a learner would take the two for one. A `train_from` in the project file is taken at its word.
+    /// History begins [`HISTORY_DAYS`] after the later of usage and subscriptions: before that, "no use" would mean "not on
+    /// record", and a learner would take the two for one. A `train_from` in the project file is taken at its word.
     fn observation_dates(&self, settings: &BacktestSettings, until: NaiveDate) -> Vec<NaiveDate> {
         fn first<T>(table: Option<&Grouped<T>>, at: impl Fn(&T) -> Instant) -> Option<Instant> {
             table?.rows.iter().map(at).min()
@@ -159,7 +162,10 @@ impl<'a> Business<'a> {
         let usage = first(self.facts.usage.as_ref(), |row| row.at);
         let subscriptions = first(self.facts.subscriptions.as_ref(), |row| row.effective_at);
         let beginnings = usage.into_iter().chain(subscriptions);
-        let from = if settings.train_from.is_some() { beginnings.min() } else { beginnings.max() };
+        let from = match settings.train_from {
+            Some(_) => beginnings.min(),
+            None => beginnings.max().map(|begins| begins.plus_days(HISTORY_DAYS)),
+        };
         let from = from.and_then(Instant::date);
         from.map_or_else(Vec::new, |from| settings.observation_dates(from, until))
     }
