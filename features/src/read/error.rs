@@ -72,7 +72,7 @@ pub enum ReadError {
         /// Each missing column, in words.
         columns: Vec<String>,
         /// The key below the table that asks for the first of them, e.g. `["columns", "at"]`.
-        key: Vec<&'static str>,
+        key: Box<[&'static str]>,
         /// Nearest names, or what the file has.
         #[help]
         hint: Option<String>,
@@ -88,9 +88,9 @@ pub enum ReadError {
         /// The column.
         column: String,
         /// The key below the table that asks for it, e.g. `["columns", "at"]`.
-        key: Vec<&'static str>,
+        key: Box<[&'static str]>,
         /// What it should be.
-        expected: String,
+        expected: Box<str>,
         /// Its type in the file.
         found: &'static str,
         /// What to do.

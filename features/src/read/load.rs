@@ -69,7 +69,7 @@ fn check_targets(contract: &Contract, rows: &TableRows<'_>, files: &[PathBuf]) -
         table: TableName::Usage,
         file: files.first().cloned().unwrap_or_default(),
         columns: vec![format!("`user_id` (the target `{}` counts active users)", target.name)],
-        key: vec!["columns", "user_id"],
+        key: ["columns", "user_id"].into(),
         hint: Some("map it in `columns`, or choose the event quantity_increase".to_owned()),
     })
 }

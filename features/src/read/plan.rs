@@ -125,7 +125,7 @@ impl Planner<'_> {
         Err(ReadError::MissingColumns {
             table: self.table.name,
             file: self.file.to_path_buf(),
-            key: first.key.clone(),
+            key: first.key.clone().into(),
             hint: Some(self.hint(missing.iter().map(|one| one.name))),
             columns: missing.into_iter().map(|one| one.words).collect(),
         })
@@ -167,8 +167,8 @@ impl Planner<'_> {
             table: self.table.name,
             file: self.file.to_path_buf(),
             column: name.to_owned(),
-            key: key.to_vec(),
-            expected: "text, a number, true or false, a date or a time".to_owned(),
+            key: key.into(),
+            expected: "text, a number, true or false, a date or a time".into(),
             found: "a type that is not read",
             hint: "write decimals as doubles, whole numbers with 32 or 64 bits, and no lists or structs",
         })
@@ -192,8 +192,8 @@ impl Planner<'_> {
             table: self.table.name,
             file: self.file.to_path_buf(),
             column: name.to_owned(),
-            key: key.to_vec(),
-            expected: expected.to_owned(),
+            key: key.into(),
+            expected: expected.into(),
             found: kind.name(),
             hint,
         })
@@ -215,8 +215,8 @@ impl Planner<'_> {
             table: self.table.name,
             file: self.file.to_path_buf(),
             column: key.join("."),
-            key: key.to_vec(),
-            expected: misfit.expected.clone(),
+            key: key.into(),
+            expected: misfit.expected.as_str().into(),
             found: misfit.found,
             hint: "conditions are comparisons joined by `and` and `or`; text stands in 'single quotes'",
         }
