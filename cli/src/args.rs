@@ -1,10 +1,17 @@
 //! The arguments of the `bellwether` command, and nothing else: no defaults hide in the code that uses them.
+//!
+//! What is not given on the command line is taken from a `BELLWETHER_*` variable, then from the project file or the default.
+//! `--help` shows the variable of each option that has one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bellwether_infer::arguments::{Common, EngineArguments};
 use chrono::NaiveDate;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::FalseyValueParser;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+use crate::project_file::FILE_NAME;
 
 /// How likely is each account to churn or to expand, why, and how sure are we?
 #[derive(Debug, Parser)]
@@ -14,6 +21,66 @@ pub(crate) struct Arguments {
     pub(crate) common: Common,
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// Where `--config` comes from, if it was given.
+    #[arg(skip)]
+    config_origin: Origin,
+}
+
+/// Where the value of an option comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Origin {
+    /// The command line.
+    #[default]
+    Flag,
+    /// A `BELLWETHER_*` variable.
+    Variable,
+}
+
+impl Origin {
+    fn of(matches: &ArgMatches, id: &str) -> Self {
+        // An id that the verb does not have is an error here, and no origin of anything.
+        let is_there = matches.try_contains_id(id).unwrap_or(false);
+        let from_variable = is_there && matches.value_source(id) == Some(ValueSource::EnvVariable);
+        if from_variable { Self::Variable } else { Self::Flag }
+    }
+}
+
+impl Arguments {
+    /// Reads the command line and the environment of this process.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
+        let matches = Self::command_with_variables().try_get_matches()?;
+        let mut arguments = Self::from_arg_matches(&matches)?;
+        arguments.config_origin = Origin::of(&matches, "config");
+        if let (Some((_, of_verb)), Some(learners)) = (matches.subcommand(), arguments.command.learners_mut()) {
+            learners.origin = Origin::of(of_verb, "learners");
+        }
+        Ok(arguments)
+    }
+
+    /// The options that every binary shares are defined without variables; this binary gives them theirs.
+    fn command_with_variables() -> clap::Command {
+        Self::command()
+            .mut_arg("config", |config| config.env("BELLWETHER_CONFIG"))
+            .mut_arg("log_format", |format| format.env("BELLWETHER_LOG_FORMAT"))
+            .mut_arg("quiet", |quiet| quiet.env("BELLWETHER_QUIET").value_parser(FalseyValueParser::new()))
+            .mut_arg("progress", |progress| progress.env("BELLWETHER_PROGRESS"))
+            .mut_arg("color", |color| color.env("BELLWETHER_COLOR"))
+    }
+
+    /// The project file: flag, then `BELLWETHER_CONFIG`, then the file in the present folder.
+    pub(crate) fn config(&self) -> &Path {
+        self.common.config.as_deref().unwrap_or(Path::new(FILE_NAME))
+    }
+
+    /// The project file, where flag or variable names one.
+    pub(crate) fn given_config(&self) -> Option<&Path> {
+        self.common.config.as_deref()
+    }
+
+    /// The project file, where the flag names one.
+    pub(crate) fn config_flag(&self) -> Option<&Path> {
+        self.given_config().filter(|_| self.config_origin == Origin::Flag)
+    }
 }
 
 /// What to do.
@@ -37,6 +104,17 @@ pub(crate) enum Command {
     Models(ModelsArguments),
     /// Features and scoring in one go.
     Score(ScoreArguments),
+}
+
+impl Command {
+    fn learners_mut(&mut self) -> Option<&mut LearnerArguments> {
+        match self {
+            Self::Demo(demo) => Some(&mut demo.learners),
+            Self::Backtest(backtest) => Some(&mut backtest.judging.learners),
+            Self::Train(train) => Some(&mut train.judging.learners),
+            _ => None,
+        }
+    }
 }
 
 /// `bellwether demo`.
@@ -63,7 +141,7 @@ pub(crate) struct BusinessArguments {
     #[arg(long, default_value_t = 36)]
     pub(crate) months: u32,
     /// The seed of every random choice.
-    #[arg(long, default_value_t = 7)]
+    #[arg(long, env = "BELLWETHER_SEED", default_value_t = 7)]
     pub(crate) seed: u64,
     /// The world: its parameters are fixed and documented.
     #[arg(long, default_value = "standard")]
@@ -157,13 +235,31 @@ pub(crate) struct LearnerArguments {
     /// forest, which is slow]
     #[arg(long, value_delimiter = ',', env = "BELLWETHER_LEARNERS", value_name = "NAMES")]
     learners: Option<Vec<String>>,
+    #[arg(skip)]
+    origin: Origin,
 }
 
 impl LearnerArguments {
-    /// The names, where any were given.
-    pub(crate) fn names(&self) -> Option<&[String]> {
-        self.learners.as_deref()
+    /// The names, where any were given, and the flag or variable that gave them.
+    pub(crate) fn given(&self) -> Option<(&[String], &'static str)> {
+        let name = match self.origin {
+            Origin::Flag => "--learners",
+            Origin::Variable => "BELLWETHER_LEARNERS",
+        };
+        Some((self.learners.as_deref()?, name))
     }
+}
+
+/// How learners are judged, in `backtest` and in `train`.
+#[derive(Debug, Args)]
+pub(crate) struct JudgingArguments {
+    /// Build the labels as known at this date; later facts are ignored. Default: all that is known
+    #[arg(long, value_name = "DATE")]
+    pub(crate) known_as_of: Option<NaiveDate>,
+    #[command(flatten)]
+    pub(crate) learners: LearnerArguments,
+    #[command(flatten)]
+    pub(crate) threads: ThreadArguments,
 }
 
 /// `bellwether backtest`.
@@ -172,38 +268,28 @@ pub(crate) struct BacktestArguments {
     /// The run folder to write.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
-    /// Build the labels as known at this date; later facts are ignored. Default: all that is known
-    #[arg(long, value_name = "DATE")]
-    pub(crate) known_as_of: Option<NaiveDate>,
     #[command(flatten)]
-    pub(crate) learners: LearnerArguments,
-    #[command(flatten)]
-    pub(crate) threads: ThreadArguments,
+    pub(crate) judging: JudgingArguments,
 }
 
 /// `bellwether train`.
 #[derive(Debug, Args)]
 pub(crate) struct TrainArguments {
     /// The registry folder.
-    #[arg(long, value_name = "DIR", default_value = "registry")]
+    #[arg(long, value_name = "DIR", env = "BELLWETHER_REGISTRY", default_value = "registry")]
     pub(crate) out: PathBuf,
     /// The model's name in the registry. Default: the project's name.
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// Build the labels as known at this date; later facts are ignored. Default: all that is known
-    #[arg(long, value_name = "DATE")]
-    pub(crate) known_as_of: Option<NaiveDate>,
     #[command(flatten)]
-    pub(crate) learners: LearnerArguments,
-    #[command(flatten)]
-    pub(crate) threads: ThreadArguments,
+    pub(crate) judging: JudgingArguments,
 }
 
 /// `bellwether models`.
 #[derive(Debug, Args)]
 pub(crate) struct ModelsArguments {
     /// The registry folder.
-    #[arg(long, value_name = "DIR", default_value = "registry", global = true)]
+    #[arg(long, value_name = "DIR", env = "BELLWETHER_REGISTRY", default_value = "registry", global = true)]
     pub(crate) registry: PathBuf,
     #[command(subcommand)]
     pub(crate) command: ModelsCommand,
@@ -233,7 +319,7 @@ pub(crate) struct ScoreArguments {
     #[arg(long, value_name = "DATE")]
     pub(crate) as_of: NaiveDate,
     /// A bundle folder, or registry/NAME@ALIAS.
-    #[arg(long, value_name = "BUNDLE")]
+    #[arg(long, value_name = "BUNDLE", env = "BELLWETHER_BUNDLE")]
     pub(crate) bundle: String,
     /// The output folder.
     #[arg(long, value_name = "DIR")]

@@ -17,6 +17,10 @@ use bellwether_train::settings::BacktestSettings;
 use chrono::NaiveDate;
 
 use crate::failure::Failure;
+use crate::project::Project;
+
+/// Days that must be on record before the first observation date: the window of usage depth.
+const HISTORY_DAYS: i64 = 28;
 
 /// What was read, and how to compute from it.
 #[derive(Debug)]
@@ -38,9 +42,10 @@ pub(crate) struct Features {
 }
 
 impl<'a> Business<'a> {
-    /// Reads every table of the contract.
-    pub(crate) fn read(contract: &'a Contract) -> Result<Self, Failure> {
-        let loaded = Tables::load(contract).map_err(Failure::reading)?;
+    /// Reads every table of the project's contract.
+    pub(crate) fn read(project: &'a Project) -> Result<Self, Failure> {
+        let contract = &project.contract;
+        let loaded = Tables::load(contract).map_err(|error| project.reading(error))?;
         let available = Availability::of(&loaded.facts);
         let catalogue = Catalogue::new(&available, &contract.catalogue);
         Ok(Self {
@@ -148,13 +153,21 @@ impl<'a> Business<'a> {
     }
 
     /// Every observation date with history before it, up to `until`.
+    ///
+    /// History begins [`HISTORY_DAYS`] after the later of usage and subscriptions: before that, "no use" would mean "not on
+    /// record", and a learner would take the two for one. A `train_from` in the project file is taken at its word.
     fn observation_dates(&self, settings: &BacktestSettings, until: NaiveDate) -> Vec<NaiveDate> {
         fn first<T>(table: Option<&Grouped<T>>, at: impl Fn(&T) -> Instant) -> Option<Instant> {
             table?.rows.iter().map(at).min()
         }
         let usage = first(self.facts.usage.as_ref(), |row| row.at);
         let subscriptions = first(self.facts.subscriptions.as_ref(), |row| row.effective_at);
-        let from = usage.into_iter().chain(subscriptions).min().and_then(Instant::date);
+        let beginnings = usage.into_iter().chain(subscriptions);
+        let from = match settings.train_from {
+            Some(_) => beginnings.min(),
+            None => beginnings.max().map(|begins| begins.plus_days(HISTORY_DAYS)),
+        };
+        let from = from.and_then(Instant::date);
         from.map_or_else(Vec::new, |from| settings.observation_dates(from, until))
     }
 

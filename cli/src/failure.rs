@@ -54,9 +54,9 @@ impl Failure {
         )
     }
 
-    /// A configuration error at a place in the project file.
-    pub(crate) fn at(place: String, error: impl Diagnostic + Send + Sync + 'static) -> Self {
-        Self::new(ExitCode::Usage, At { place, inner: Box::new(error) })
+    /// The same at a place in the project file, which led to it.
+    pub(crate) fn at(self, place: String) -> Self {
+        Self { exit: self.exit, diagnostic: Box::new(At { place, inner: self.diagnostic }) }
     }
 
     /// Tables that could not be read, or that break the contract.

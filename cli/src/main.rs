@@ -14,14 +14,13 @@ use std::process::ExitCode as ProcessExit;
 
 use bellwether_infer::exit::ExitCode;
 use bellwether_infer::{logging, signals};
-use clap::Parser;
 
 use crate::args::Arguments;
 use crate::failure::Failure;
 use crate::output::Output;
 
 fn main() -> ProcessExit {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match Arguments::read() {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version are results, the rest is wrong usage; a closed stream changes neither.

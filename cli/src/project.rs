@@ -10,7 +10,9 @@ use bellwether_features::contract::{
     CatalogueOptions, Contract, EligibilityOptions, ProjectOptions, Sections, SignalOptions, TableOptions,
     TargetOptions, TicketOptions, WorkflowOptions, explain_toml_error, position, read_source,
 };
-use bellwether_train::settings::{BacktestOptions, BacktestSettings, CapacityOptions};
+use bellwether_features::read::ReadError;
+use bellwether_infer::exit::ExitCode;
+use bellwether_train::settings::{BacktestOptions, BacktestSettings, CapacityOptions, SettingsError};
 use serde::Deserialize;
 
 use crate::failure::Failure;
@@ -96,16 +98,33 @@ impl Project {
         if self.backtest == BacktestOptions::default() { Ok(()) } else { self.backtest_settings(None).map(drop) }
     }
 
-    /// How the learners are judged; `learners` given on the command line win over the file's.
-    pub(crate) fn backtest_settings(&self, learners: Option<&[String]>) -> Result<BacktestSettings, Failure> {
+    /// How the learners are judged; `learners` given by flag or variable (with its name) win over the file's.
+    pub(crate) fn backtest_settings(
+        &self,
+        learners: Option<(&[String], &'static str)>,
+    ) -> Result<BacktestSettings, Failure> {
         let mut options = self.backtest.clone();
-        if let Some(names) = learners {
+        if let Some((names, _)) = learners {
             options.learners = Some(names.to_vec());
         }
-        options.resolve(&self.capacity).map_err(|error| {
-            let keys: Vec<&str> = error.key.split('.').collect();
-            Failure::at(place(&self.path, &self.source, &keys), error)
+        options.resolve(&self.capacity).map_err(|error| match learners {
+            Some((_, given_by)) if error.key == "backtest.learners" => {
+                Failure::new(ExitCode::Usage, SettingsError { key: given_by, ..error })
+            }
+            _ => {
+                let keys: Vec<&str> = error.key.split('.').collect();
+                Failure::new(ExitCode::Usage, error).at(place(&self.path, &self.source, &keys))
+            }
         })
+    }
+
+    /// Tables that could not be read, at the key of the project file that led to them.
+    pub(crate) fn reading(&self, error: ReadError) -> Failure {
+        let key = error.key();
+        let failure = Failure::reading(error);
+        let Some(key) = key else { return failure };
+        let keys: Vec<&str> = key.iter().map(String::as_str).collect();
+        failure.at(format!("{}: `{}`", place(&self.path, &self.source, &keys), key.join(".")))
     }
 }
 

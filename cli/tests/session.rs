@@ -32,6 +32,9 @@ fn every_verb_of_the_session_works() {
     succeed(&business, &["train", "--out", "registry", "--learners", "base_rate,logistic"]);
     let listed = succeed(&business, &["models", "list"]);
     assert!(listed.contains("simulated  version 1  champion"), "{listed}");
+    // Training begins where usage is on record, so that "no use" in it means no use: an account without any has no place.
+    let policy = fs::read_to_string(business.join("registry/simulated/versions/1/policy.json")).unwrap();
+    assert!(policy.contains("\"requires_usage\": true"), "{policy}");
     let shown = succeed(&business, &["models", "show", "simulated"]);
     assert!(shown.contains("expansion_60d"), "{shown}");
 
@@ -91,6 +94,140 @@ fn mistakes_in_the_project_file_name_file_line_key_and_nearest_name() {
         assert!(said.contains(named), "{wrong}: expected {named} in {said}");
     }
     assert!(!business.join("run").exists());
+}
+
+/// Runs with variables set, expects the exit code, and returns what was said on stderr.
+fn fail_with(folder: &Path, variables: &[(&str, &str)], arguments: &[&str], code: i32) -> String {
+    let output = assert_cmd::Command::new(assert_cmd::cargo::cargo_bin!("bellwether"))
+        .current_dir(folder)
+        .envs(variables.iter().copied())
+        .args(arguments)
+        .output()
+        .unwrap();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{variables:?} {arguments:?}: {said}");
+    said
+}
+
+#[test]
+fn tables_that_cannot_be_read_are_blamed_on_the_line_that_names_them() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("u.csv"), "org,ts,feature\na,2024-01-01,f\n").unwrap();
+    fs::write(folder.path().join("broken.parquet"), "PAR1").unwrap();
+    let head = "config_version = 1\n[targets.churn_90d]\nevent = \"inactivity\"\n\n[tables.usage]\n";
+    let path = "path = \"u.csv\"\n";
+    // The lines of the section, the line to blame (from 1), its key, and words of what was expected and of the hint.
+    let cases = [
+        ("path = \"nowhere/*.csv\"\n".to_owned(), 6, "tables.usage.path", "found none", "does not exist"),
+        ("path = \"v.csv\"\n".to_owned(), 6, "tables.usage.path", "expected a file", "did you mean `u.csv`"),
+        (
+            "path = \"broken.parquet\"\n".to_owned(),
+            6,
+            "tables.usage.path",
+            "cannot be decoded",
+            "write or fetch it again",
+        ),
+        (
+            format!("{path}columns = {{ account_id = \"org\", at = \"tss\" }}\n"),
+            7,
+            "tables.usage.columns.at",
+            "expected `tss` (for `at`)",
+            "did you mean `ts`",
+        ),
+        (
+            format!("{path}[tables.usage.columns]\naccount_id = \"orgg\"\nat = \"ts\"\n"),
+            8,
+            "tables.usage.columns.account_id",
+            "expected `orgg`",
+            "did you mean `org`",
+        ),
+        (
+            format!("{path}columns = {{ account_id = \"org\", at = \"ts\" }}\nwhere = \"featur = 'f'\"\n"),
+            8,
+            "tables.usage.where",
+            "`featur` (in `where`)",
+            "did you mean `feature`",
+        ),
+        (
+            format!("{path}columns = {{ account_id = \"org\" }}\n"),
+            7,
+            "tables.usage.columns",
+            "expected `at`",
+            "the file has",
+        ),
+    ];
+    for (section, line, key, expected, hint) in cases {
+        fs::write(folder.path().join("bellwether.toml"), format!("{head}{section}")).unwrap();
+        let said = fail(folder.path(), &["check"], 3);
+        for words in [&format!("bellwether.toml:{line}: `{key}"), expected, hint] {
+            assert!(said.contains(words), "{section}: expected {words} in {said}");
+        }
+    }
+}
+
+#[test]
+fn learners_are_blamed_on_the_flag_or_the_variable_that_named_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let business = simulated(folder.path());
+    let backtest = ["backtest", "--out", "run"];
+    let by_flag = fail(&business, &[&backtest[..], &["--learners", "bosting"]].concat(), 2);
+    assert!(by_flag.contains("--learners: expected") && by_flag.contains("did you mean `boosting`"), "{by_flag}");
+    let by_variable = fail_with(&business, &[("BELLWETHER_LEARNERS", "bosting")], &backtest, 2);
+    assert!(by_variable.contains("BELLWETHER_LEARNERS: expected"), "{by_variable}");
+    assert!(![by_flag, by_variable].iter().any(|said| said.contains("bellwether.toml")));
+}
+
+#[test]
+fn a_project_file_that_is_not_there_has_no_line() {
+    let folder = tempfile::tempdir().unwrap();
+    for (variables, arguments) in [
+        (&[][..], &["check", "--config", "gone.toml"][..]),
+        (&[("BELLWETHER_CONFIG", "gone.toml")], &["check"]),
+        (&[], &["models", "list", "--config", "gone.toml"]),
+        (&[("BELLWETHER_CONFIG", "gone.toml")], &["models", "list"]),
+    ] {
+        let said = fail_with(folder.path(), variables, arguments, 2);
+        assert!(said.contains("gone.toml: expected a project file") && said.contains("bellwether init"), "{said}");
+        assert!(!said.contains("toml:1"), "{said}");
+    }
+}
+
+#[test]
+fn another_config_is_never_silently_ignored() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("mine.toml"), "config_version = 1\n").unwrap();
+    let verbs: [&[&str]; 3] = [&["init", "p"], &["simulate", "--out", "p"], &["demo", "--dir", "p"]];
+    for verb in verbs {
+        let said = fail(folder.path(), &[verb, &["--config", "mine.toml"]].concat(), 2);
+        assert!(said.contains("--config: expected p/bellwether.toml") && said.contains("hint"), "{said}");
+    }
+    assert!(!folder.path().join("p").exists());
+    succeed(folder.path(), &["init", "p", "--config", "p/bellwether.toml"]);
+    // A variable is for the verbs that read a project, and says nothing of the one that is written.
+    let output = fail_with(folder.path(), &[("BELLWETHER_CONFIG", "mine.toml")], &["init", "q"], 0);
+    assert!(!output.contains("error"), "{output}");
+}
+
+#[test]
+fn a_flag_wins_over_a_variable_and_a_variable_over_the_default() {
+    let folder = tempfile::tempdir().unwrap();
+    let json = [("BELLWETHER_LOG_FORMAT", "json")];
+    assert!(fail_with(folder.path(), &json, &["check"], 2).starts_with('{'));
+    assert!(!fail_with(folder.path(), &json, &["check", "--log-format", "text"], 2).starts_with('{'));
+    let simulate = ["simulate", "--accounts", "20", "--months", "3", "--out"];
+    let usage = |variables: &[(&str, &str)], out: &str, more: &[&str]| {
+        let said = fail_with(folder.path(), variables, &[&simulate[..], &[out], more].concat(), 0);
+        (said, fs::read(folder.path().join(out).join("data/subscriptions.parquet")).unwrap())
+    };
+    let (said, eleven) = usage(&[], "eleven", &["--seed", "11"]);
+    assert!(!said.is_empty());
+    assert!(usage(&[("BELLWETHER_SEED", "11")], "variable", &[]).1 == eleven);
+    assert!(usage(&[("BELLWETHER_SEED", "12")], "flag", &["--seed", "11"]).1 == eleven);
+    assert!(usage(&[("BELLWETHER_SEED", "12")], "twelve", &[]).1 != eleven);
+    assert_eq!(usage(&[("BELLWETHER_QUIET", "1")], "quiet", &[]).0, "");
+    assert!(!usage(&[("BELLWETHER_QUIET", "0")], "loud", &[]).0.is_empty());
+    let missing = fail_with(folder.path(), &[("BELLWETHER_REGISTRY", "elsewhere")], &["models", "list"], 2);
+    assert!(missing.contains("elsewhere"), "{missing}");
 }
 
 #[test]

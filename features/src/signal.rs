@@ -35,6 +35,8 @@ pub enum Unit {
     Count,
     /// Days.
     Days,
+    /// Days until something comes, at the present rate; told only up to a year.
+    DaysAhead,
     /// A fraction of a whole.
     Share,
     /// A relative change; -0.3 is "fell 30 %".

@@ -199,7 +199,7 @@ fn project_files_that_are_missing_or_huge_are_refused_by_name() {
     assert_eq!(failure, FailureKind::Configuration);
     assert!(text.contains("none.toml"), "{text}");
     project.write("huge.toml", &vec![b'#'; 10 << 20]);
-    assert!(kind("huge.toml").unwrap_err().1.contains("at most 1048576 are read"));
+    assert!(kind("huge.toml").unwrap_err().1.contains("at most 1048576 bytes"));
     project.write("ok.toml", b"a = 1\n");
     assert_eq!(read_source(&project.path("ok.toml")).unwrap(), "a = 1\n");
 }

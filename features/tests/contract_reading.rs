@@ -231,7 +231,7 @@ fn files_that_cannot_be_tables_are_refused_with_the_reason() {
         ("u.csv", HEADER, "no row that belongs to the table"),
         ("u.csv", header_twice, "names `feature` more than once"),
         ("u.csv", open_quote, "a quote opened in row 2 (line 3) is never closed"),
-        ("u.csv", "account_id,feature\na,f\n", "needs `at`"),
+        ("u.csv", "account_id,feature\na,f\n", "expected `at`, found no column"),
         ("u.parquet", "account_id,feature,at\n", "does not begin as a Parquet file does"),
         ("u.xlsx", "whatever", "found neither"),
     ];
@@ -252,14 +252,14 @@ fn missing_files_and_columns_are_hinted_at() {
         project.load(toml).map(|_| ()).map_err(|error| (error.to_string(), error.help().unwrap().to_string()))
     };
     let (text, hint) = help("[tables.usage]\npath = \"data/usage.cvs\"\n").unwrap_err();
-    assert!(text.contains("no file matches `data/usage.cvs`"), "{text}");
+    assert!(text.contains("expected a file that matches `data/usage.cvs`, found none"), "{text}");
     assert_eq!(hint, "did you mean `usage.csv`?");
     assert!(help("[tables.usage]\npath = \"dta/usage.csv\"\n").unwrap_err().1.contains("does not exist"));
     assert!(help("[tables.usage]\npath = \"data\"\n").unwrap_err().1.contains("that is a folder"));
 
     let toml = "[tables.usage]\npath = \"data/usage.csv\"\ncolumns = { at = \"Timestmp\" }\nwhere = \"featur = 'f'\"\n";
     let (text, hint) = help(toml).unwrap_err();
-    assert!(text.contains("needs `account_id`, `Timestmp` (for `at`), `featur` (in `where`)"), "{text}");
+    assert!(text.contains("expected `account_id`, `Timestmp` (for `at`), `featur` (in `where`)"), "{text}");
     assert!(hint.contains("did you mean `Account_ID`?") && hint.contains("did you mean `Timestamp`?"), "{hint}");
 }
 

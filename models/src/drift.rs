@@ -18,6 +18,19 @@ pub const MAX_BINS: usize = 10;
 /// infinite one.
 pub const LEAST_SHARE: f64 = 1e-4;
 
+/// A population stability index that is this much above the usual one is a large shift, worth a warning.
+///
+/// 0.25 is the customary limit of a large shift (Siddiqi 2006, Credit Risk Scorecards; 0.1 is that of a small one). It
+/// supposes a base that stands still. Ours has seasons: a night in January is far from a base of all months in every
+/// signal that compares a month with the one before, each year again. So the limit counts from what single training dates
+/// of the last year showed, [`Reference::with_usual_shifts`], which also takes in signals that move by themselves (tenure)
+/// and, on a small base, chance.
+pub const LARGE_SHIFT: f64 = 0.25;
+
+/// A base of fewer rows shifts by chance: with 10 bins and 1,000 rows the index is about 0.01 by chance alone, with 100
+/// rows about 0.1.
+pub const LEAST_ROWS_FOR_DRIFT: u64 = 1_000;
+
 /// Distribution of one numeric input.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,6 +47,9 @@ pub struct NumericReference {
     pub least: Option<f64>,
     /// Greatest finite value; null when there is none.
     pub greatest: Option<f64>,
+    /// See [`Reference::with_usual_shifts`]; 0 where nothing is known.
+    #[serde(default)]
+    pub usual_shift: f64,
 }
 
 /// Distribution of one category input.
@@ -46,6 +62,9 @@ pub struct CategoryReference {
     pub shares: Vec<f64>,
     /// Share of rows without a value.
     pub missing_share: f64,
+    /// See [`Reference::with_usual_shifts`]; 0 where nothing is known.
+    #[serde(default)]
+    pub usual_shift: f64,
 }
 
 /// Distribution of one target's probability.
@@ -58,6 +77,9 @@ pub struct OutputReference {
     pub edges: Vec<f64>,
     /// Share of rows in each bin; they add up to 1.
     pub shares: Vec<f64>,
+    /// See [`Reference::with_usual_shifts`]; 0 where nothing is known.
+    #[serde(default)]
+    pub usual_shift: f64,
 }
 
 /// The training base, binned.
@@ -96,7 +118,7 @@ impl Reference {
         let categories = texts
             .map(|((_, input, levels), codes)| {
                 let (shares, missing_share) = category_shares(levels.len(), codes);
-                CategoryReference { name: input.name.clone(), shares, missing_share }
+                CategoryReference { name: input.name.clone(), shares, missing_share, usual_shift: 0.0 }
             })
             .collect();
         let outputs = probabilities
@@ -104,10 +126,43 @@ impl Reference {
             .map(|(target, values)| {
                 let edges = quantile_edges(values);
                 let shares = bin_shares(&edges, values.iter().copied()).0;
-                OutputReference { target: (*target).to_owned(), edges, shares }
+                OutputReference { target: (*target).to_owned(), edges, shares, usual_shift: 0.0 }
             })
             .collect();
         Ok(Self { format: REFERENCE_FORMAT, rows: block.rows as u64, numeric, categories, outputs })
+    }
+
+    /// Notes for every input and output the largest population stability index that a single one of `dates` had against the
+    /// whole base: what a season, a growing base or a small one does by itself. `dates`: the rows of one training date
+    /// each, and the probabilities of the targets on them, in the order of the bundle.
+    ///
+    /// The trainer gives the dates of the last year of training, so that every season is among them.
+    ///
+    /// # Errors
+    /// [`ModelError::Policy`] when a date has another number of inputs or targets.
+    pub fn with_usual_shifts(mut self, dates: &[(FeatureBlock, Vec<Vec<f64>>)]) -> Result<Self, ModelError> {
+        for (block, probabilities) in dates {
+            let found = [block.numeric.len(), block.categories.len(), probabilities.len()];
+            let expected = [self.numeric.len(), self.categories.len(), self.outputs.len()];
+            if found != expected {
+                return Err(policy_error("reference.json", format!("{expected:?} columns"), format!("{found:?}")));
+            }
+            for (reference, column) in self.numeric.iter_mut().zip(&block.numeric) {
+                let (shares, missing) = reference.shares_of(column);
+                let shift = shift((&reference.shares, reference.missing_share), (&shares, missing))?;
+                reference.usual_shift = reference.usual_shift.max(shift);
+            }
+            for (reference, codes) in self.categories.iter_mut().zip(&block.categories) {
+                let (shares, missing) = reference.shares_of(codes);
+                let shift = shift((&reference.shares, reference.missing_share), (&shares, missing))?;
+                reference.usual_shift = reference.usual_shift.max(shift);
+            }
+            for (reference, values) in self.outputs.iter_mut().zip(probabilities) {
+                let shift = shift((&reference.shares, 0.0), (&reference.shares_of(values), 0.0))?;
+                reference.usual_shift = reference.usual_shift.max(shift);
+            }
+        }
+        Ok(self)
     }
 
     /// Checks that the reference is of this signature and that its numbers make sense.
@@ -129,6 +184,18 @@ impl Reference {
             self.categories.iter().map(|column| (column.name.as_str(), column.shares.len())).collect();
         if expected != found {
             return Err(policy_error("reference.json, categories", format!("{expected:?}"), format!("{found:?}")));
+        }
+        let numeric = self.numeric.iter().map(|column| (&column.name, column.usual_shift));
+        let categories = self.categories.iter().map(|column| (&column.name, column.usual_shift));
+        let outputs = self.outputs.iter().map(|output| (&output.target, output.usual_shift));
+        for (name, usual_shift) in numeric.chain(categories).chain(outputs) {
+            if !(usual_shift.is_finite() && usual_shift >= 0.0) {
+                return Err(policy_error(
+                    &format!("reference.json, {name}"),
+                    "a usual_shift of at least 0",
+                    usual_shift,
+                ));
+            }
         }
         for column in &self.numeric {
             let ends = [column.least, column.greatest].into_iter().flatten();
@@ -191,7 +258,7 @@ impl NumericReference {
         let (shares, missing_share) = bin_shares(&edges, column.iter().map(|value| f64::from(*value)));
         let least = finite.iter().copied().reduce(f64::min);
         let greatest = finite.iter().copied().reduce(f64::max);
-        Self { name: name.to_owned(), edges, shares, missing_share, least, greatest }
+        Self { name: name.to_owned(), edges, shares, missing_share, least, greatest, usual_shift: 0.0 }
     }
 
     /// Shares of a column in these bins, and the share that is missing.
@@ -286,6 +353,18 @@ pub fn jensen_shannon_divergence(left: &[f64], right: &[f64]) -> Result<f64, Mod
     Ok(terms.sum::<f64>().max(0.0))
 }
 
+/// The index over the bins and "missing".
+fn shift(expected: (&[f64], f64), actual: (&[f64], f64)) -> Result<f64, ModelError> {
+    let with_missing = |(shares, missing): (&[f64], f64)| shares.iter().copied().chain([missing]).collect::<Vec<f64>>();
+    population_stability_index(&with_missing(expected), &with_missing(actual))
+}
+
+/// Whether an index is a large shift beyond the usual one of that input (see [`LARGE_SHIFT`]).
+#[must_use]
+pub fn is_large_shift(index: f64, usual_shift: f64) -> bool {
+    index - usual_shift > LARGE_SHIFT
+}
+
 fn same_bins(left: &[f64], right: &[f64]) -> Result<(), ModelError> {
     if left.len() == right.len() {
         return Ok(());
@@ -360,6 +439,33 @@ mod tests {
         assert_eq!(jensen_shannon_divergence(&[1.0, 0.0], &[0.0, 1.0]).expect("same bins"), 1.0);
         assert_eq!(jensen_shannon_divergence(&equal, &equal).expect("same bins"), 0.0);
         assert!(jensen_shannon_divergence(&equal, &[1.0]).is_err());
+    }
+
+    #[test]
+    fn what_training_dates_show_by_themselves_is_no_drift() {
+        let (signature, base) = block((1..=1000_u16).map(f32::from).collect());
+        let probabilities: Vec<f64> = (0..1000).map(|row| f64::from(row) / 1000.0).collect();
+        let reference = Reference::from_block(&signature, &base, &[("churn_90d", &probabilities)]).expect("bins");
+        assert_eq!(reference.numeric[0].usual_shift, 0.0);
+        let index = |column: &[f32]| {
+            let (shares, missing) = reference.numeric[0].shares_of(column);
+            shift((&reference.numeric[0].shares, reference.numeric[0].missing_share), (&shares, missing)).expect("bins")
+        };
+        let january: Vec<f32> = (1..=1000_u16).filter(|value| *value > 400).map(f32::from).collect();
+        let broken = vec![1.0; 600];
+        let date = |column: &[f32]| {
+            let codes = (0..column.len() as u32).map(|row| row % 3).collect();
+            let block = FeatureBlock::new(&signature, column.len(), vec![column.to_vec()], vec![codes]).expect("fits");
+            (block, vec![vec![0.5; column.len()]])
+        };
+        assert!(is_large_shift(index(&january), 0.0), "against a base of all months");
+        let learned = reference.clone().with_usual_shifts(&[date(&january)]).expect("fits");
+        assert_eq!(learned.numeric[0].usual_shift, index(&january));
+        assert!(!is_large_shift(index(&january), learned.numeric[0].usual_shift));
+        assert!(is_large_shift(index(&broken), learned.numeric[0].usual_shift), "{}", index(&broken));
+        assert!(learned.categories[0].usual_shift < 0.01 && learned.outputs[0].usual_shift > 1.0);
+        assert!(learned.validate(&signature).is_ok());
+        assert!(reference.with_usual_shifts(&[(date(&january).0, Vec::new())]).is_err());
     }
 
     #[test]

@@ -54,7 +54,8 @@ pub struct Policy {
     pub value_high_mrr: Option<f64>,
     /// A usage recency above this is `STALE_USAGE`: beyond what training saw.
     pub max_usage_recency_days: Option<f64>,
-    /// Whether an account without any usage is `NO_HISTORY` (training saw too few such rows).
+    /// Whether an account without any known use (no usage recency) is `NO_HISTORY`: training saw too few such rows to score
+    /// one, fewer than 10 or fewer than 0.1 %.
     pub requires_usage: bool,
     /// More than this share of the known numbers outside the training range is `OUTSIDE_TRAINING`.
     pub max_share_outside_training: f64,

@@ -12,6 +12,8 @@ pub enum Unit {
     Count,
     /// "15 days".
     Days,
+    /// Days until something comes, at the present rate: "in 15 days", "reached", or "not near" beyond a year.
+    DaysAhead,
     /// A fraction, written as a percentage.
     Share,
     /// A relative change (-0.3 is "fell 30 %").

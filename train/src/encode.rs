@@ -104,6 +104,7 @@ pub fn unit_name(unit: Unit) -> &'static str {
     match unit {
         Unit::Count => "count",
         Unit::Days => "days",
+        Unit::DaysAhead => "days ahead",
         Unit::Share => "share",
         Unit::RelativeChange => "relative change",
         Unit::Difference => "difference",

@@ -9,8 +9,9 @@
 //! - Usage is deep from the median of the training rows. Satisfaction is high from 7: on the NPS scale 0 to 6 are
 //!   detractors, 7 and 8 passives, 9 and 10 promoters.
 //! - Value is high from an annual 50,000 and medium from 10,000 (the contract's enterprise and mid-market), as MRR.
-//! - A usage recency beyond the largest in training is stale. If fewer than 1 % of the training rows had no use at all,
-//!   such a row is not scored. More than a quarter of the known numbers outside the training range is outside training.
+//! - A usage recency beyond the largest in training is stale. If fewer than 10 training rows, or fewer than 0.1 % of
+//!   them, had no use known at all, nothing was learned of such a row, and it is not scored (`NO_HISTORY`). More than a
+//!   quarter of the known numbers outside the training range is outside training.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +26,8 @@ const USAGE_DEPTH: [&str; 2] = ["usage_events_28d", "usage_active_days_28d"];
 const SATISFACTION_HIGH: f64 = 7.0;
 const VALUE_HIGH_PER_YEAR: f64 = 50_000.0;
 const VALUE_MEDIUM_PER_YEAR: f64 = 10_000.0;
-const LEAST_SHARE_WITHOUT_USAGE: f64 = 0.01;
+const LEAST_ROWS_WITHOUT_USAGE: usize = 10;
+const LEAST_SHARE_WITHOUT_USAGE: f64 = 0.001;
 const MOST_SHARE_OUTSIDE_TRAINING: f64 = 0.25;
 const HIGH_SHARE: f64 = 0.05;
 const MOST_HIGH_SHARE: f64 = 0.10;
@@ -45,10 +47,7 @@ pub fn policy(dataset: &Dataset, rows: &[u32], backtest: &Backtest) -> Policy {
     let recency = values(&roles.usage_recency);
     let depth = values(&roles.usage_depth);
     let has_mrr = roles.mrr.is_some();
-    let requires_usage = recency.as_ref().is_some_and(|known| {
-        let without = rows.len() - known.len();
-        (without as f64) < LEAST_SHARE_WITHOUT_USAGE * rows.len() as f64
-    });
+    let requires_usage = recency.as_ref().is_some_and(|known| requires_usage(rows.len() - known.len(), rows.len()));
     Policy {
         bands: bands(dataset, backtest),
         usage_depth_high: depth.and_then(median),
@@ -61,6 +60,11 @@ pub fn policy(dataset: &Dataset, rows: &[u32], backtest: &Backtest) -> Policy {
         mean_expansion_uplift: mean_uplift(dataset),
         roles,
     }
+}
+
+/// Whether an account without any known use is beyond what training saw.
+fn requires_usage(rows_without: usize, rows: usize) -> bool {
+    rows_without < LEAST_ROWS_WITHOUT_USAGE || (rows_without as f64) < LEAST_SHARE_WITHOUT_USAGE * rows as f64
 }
 
 /// What a reader is told about each input. `typical`: median of each input over the training rows, in the same order.
@@ -90,6 +94,7 @@ fn unit(unit: Unit) -> signals::Unit {
     match unit {
         Unit::Count => signals::Unit::Count,
         Unit::Days => signals::Unit::Days,
+        Unit::DaysAhead => signals::Unit::DaysAhead,
         Unit::Share => signals::Unit::Share,
         Unit::RelativeChange => signals::Unit::RelativeChange,
         Unit::Difference => signals::Unit::Difference,
@@ -164,6 +169,15 @@ fn mean_uplift(dataset: &Dataset) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn accounts_without_use_are_scored_once_training_saw_enough_of_them() {
+        for (without, rows, required) in
+            [(0, 500, true), (9, 500, true), (10, 500, false), (10, 20_000, true), (20, 20_000, false), (0, 0, true)]
+        {
+            assert_eq!(requires_usage(without, rows), required, "{without} of {rows}");
+        }
+    }
 
     #[test]
     fn medians_and_shares() {

@@ -24,7 +24,8 @@ pub struct BacktestOptions {
     pub score_every: Option<String>,
     /// How often a training row is taken from an account's history. Default: as `score_every`.
     pub train_every: Option<String>,
-    /// First date of training rows, `YYYY-MM-DD`. Default: all history.
+    /// First date of training rows, `YYYY-MM-DD`. Default: 28 days after the later of usage and subscriptions
+    /// begins.
     pub train_from: Option<String>,
     /// Learners to compare. Default: all but the forest.
     pub learners: Option<Vec<String>>,

@@ -7,7 +7,7 @@
 //! One thing differs by necessity: a bundle has one signature for all its targets, so category levels are learned from the
 //! training rows of any target, where the backtest learns them per target.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_features::label::Labels;
 use bellwether_models::FeatureBlock;
@@ -55,6 +55,9 @@ pub struct Trained {
     /// Warnings of this last refit; those of the backtest are in its summary.
     pub warnings: Vec<Warning>,
 }
+
+/// Days of the last year of training, whose single dates say how far tonight's may be from the whole base.
+const DAYS_OF_A_YEAR: i32 = 365;
 
 /// Flag of a bundle whose probabilities were calibrated on held-out accounts, for want of history.
 pub const FLAG_ACCOUNT_FOLDS: &str = "calibrated_on_account_folds";
@@ -106,6 +109,8 @@ fn contents(
 ) -> Result<BundleContents, TrainError> {
     let base = encoder.block(dataset, rows);
     let reference = reference(encoder, &base, targets)?;
+    let last_year = dates_of_last_year(dataset, encoder, rows, targets)?;
+    let reference = reference.with_usual_shifts(&last_year).map_err(|cause| bundle_error(&cause))?;
     let typical = typical_values(encoder.signature(), &base).map_err(|cause| bundle_error(&cause))?;
     let policy = policy::policy(dataset, rows, backtest);
     let names: Vec<&str> = targets.iter().map(|one| one.target.as_str()).collect();
@@ -225,13 +230,39 @@ fn union_of_training_rows(folds: &[Fold]) -> Vec<u32> {
 }
 
 fn reference(encoder: &Encoder, base: &FeatureBlock, targets: &[TrainedTarget]) -> Result<Reference, TrainError> {
-    let mut probabilities = Vec::with_capacity(targets.len());
-    for target in targets {
-        let scores = target.model.scorer.score(base).map_err(|cause| bundle_error(&cause))?;
-        probabilities.push((target.target.as_str(), scores.probability));
-    }
-    let columns: Vec<(&str, &[f64])> = probabilities.iter().map(|(name, values)| (*name, values.as_slice())).collect();
+    let probabilities = probabilities(base, targets)?;
+    let named = targets.iter().zip(&probabilities);
+    let columns: Vec<(&str, &[f64])> = named.map(|(one, values)| (one.target.as_str(), values.as_slice())).collect();
     Reference::from_block(encoder.signature(), base, &columns).map_err(|cause| bundle_error(&cause))
+}
+
+/// The probabilities of each target on a block.
+fn probabilities(block: &FeatureBlock, targets: &[TrainedTarget]) -> Result<Vec<Vec<f64>>, TrainError> {
+    let score = |target: &TrainedTarget| {
+        Ok(target.model.scorer.score(block).map_err(|cause| bundle_error(&cause))?.probability)
+    };
+    targets.iter().map(score).collect()
+}
+
+/// The training rows of each date of the last year of training, with their probabilities.
+fn dates_of_last_year(
+    dataset: &Dataset,
+    encoder: &Encoder,
+    rows: &[u32],
+    targets: &[TrainedTarget],
+) -> Result<Vec<(FeatureBlock, Vec<Vec<f64>>)>, TrainError> {
+    let day = |row: &u32| dataset.as_of_days()[*row as usize];
+    let Some(last) = rows.iter().map(day).max() else { return Ok(Vec::new()) };
+    let mut by_date: BTreeMap<i32, Vec<u32>> = BTreeMap::new();
+    for row in rows.iter().filter(|row| day(row) > last - DAYS_OF_A_YEAR) {
+        by_date.entry(day(row)).or_default().push(*row);
+    }
+    let date = |rows: &Vec<u32>| {
+        let block = encoder.block(dataset, rows);
+        let probabilities = probabilities(&block, targets)?;
+        Ok((block, probabilities))
+    };
+    by_date.values().map(date).collect()
 }
 
 fn bundle_error(cause: &dyn ToString) -> TrainError {

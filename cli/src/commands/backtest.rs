@@ -19,11 +19,11 @@ use crate::stop;
 
 pub(crate) fn run(config: &Path, arguments: &BacktestArguments, output: &Output) -> Result<(), Failure> {
     let project = Project::load(config)?;
-    let settings = project.backtest_settings(arguments.learners.names())?;
+    let settings = project.backtest_settings(arguments.judging.learners.given())?;
     check_run_folder(&arguments.out).map_err(Failure::training)?;
-    with_threads(arguments.threads, || {
-        let business = output.step("read", || Business::read(&project.contract), Business::summary)?;
-        let dataset = dataset(&business, &settings, arguments.known_as_of, output)?;
+    with_threads(arguments.judging.threads, || {
+        let business = output.step("read", || Business::read(&project), Business::summary)?;
+        let dataset = dataset(&business, &settings, arguments.judging.known_as_of, output)?;
         let backtest = judge(&dataset, &settings, output)?;
         stop::protect(|| write_run(&dataset, &backtest, &arguments.out)).map_err(Failure::training)?;
         for line in table(&backtest.summary) {

@@ -53,8 +53,8 @@ fn whole_path(arguments: &DemoArguments, output: &Output) -> Result<(), Failure>
     let places = Places::below(&arguments.dir);
     simulate::write(&arguments.business, true, &arguments.dir, output)?;
     let project = Project::load(&places.config)?;
-    let settings = project.backtest_settings(arguments.learners.names())?;
-    let business = output.step("read", || Business::read(&project.contract), Business::summary)?;
+    let settings = project.backtest_settings(arguments.learners.given())?;
+    let business = output.step("read", || Business::read(&project), Business::summary)?;
     let as_of = business.known_until()?;
 
     let dataset = backtest::dataset(&business, &settings, None, output)?;

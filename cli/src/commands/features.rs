@@ -19,7 +19,7 @@ pub(crate) fn run(config: &Path, arguments: &FeaturesArguments, output: &Output)
     let project = Project::load(config)?;
     check_place(&arguments.out)?;
     with_threads(arguments.threads, || {
-        let business = output.step("read", || Business::read(&project.contract), Business::summary)?;
+        let business = output.step("read", || Business::read(&project), Business::summary)?;
         write(&business, &dates, &arguments.out, output).map(drop)
     })?;
     output.result(format_args!("{}", arguments.out.display()));

@@ -10,37 +10,59 @@ mod score;
 mod simulate;
 mod train;
 
-use std::path::PathBuf;
+use std::path::Path;
+
+use bellwether_features::contract::read_source;
 
 use crate::args::{Arguments, Command, ThreadArguments};
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::project_file;
 
 /// Runs the command that was asked for.
 pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
     let config = arguments.config();
     match &arguments.command {
-        Command::Demo(demo) => demo::run(demo, output),
-        Command::Init(init) => init::run(init, output),
-        Command::Simulate(simulate) => simulate::run(simulate, output),
-        Command::Check(check) => check::run(&config, check, output),
-        Command::Features(features) => features::run(&config, features, output),
-        Command::Backtest(backtest) => backtest::run(&config, backtest, output),
-        Command::Train(train) => train::run(&config, train, output),
-        Command::Models(models) => models::run(models, output),
-        Command::Score(score) => score::run(&config, score, output),
+        Command::Demo(demo) => {
+            refuse_other_config(arguments, "demo", &demo.dir)?;
+            demo::run(demo, output)
+        }
+        Command::Init(init) => {
+            refuse_other_config(arguments, "init", &init.directory)?;
+            init::run(init, output)
+        }
+        Command::Simulate(simulate) => {
+            refuse_other_config(arguments, "simulate", &simulate.out)?;
+            simulate::run(simulate, output)
+        }
+        Command::Check(check) => check::run(config, check, output),
+        Command::Features(features) => features::run(config, features, output),
+        Command::Backtest(backtest) => backtest::run(config, backtest, output),
+        Command::Train(train) => train::run(config, train, output),
+        Command::Models(models) => {
+            // Nothing in it concerns a registry, but a file that was named must be there.
+            arguments.given_config().map(read_source).transpose().map_err(Failure::contract)?;
+            models::run(models, output)
+        }
+        Command::Score(score) => score::run(config, score, output),
     }
 }
 
-impl Arguments {
-    /// The project file: flag, then `BELLWETHER_CONFIG`, then the file in the present folder.
-    fn config(&self) -> PathBuf {
-        self.common
-            .config
-            .clone()
-            .or_else(|| std::env::var_os("BELLWETHER_CONFIG").map(PathBuf::from))
-            .unwrap_or_else(|| PathBuf::from(crate::project_file::FILE_NAME))
+/// Refuses a `--config` that is not the project file which the command itself writes and reads; `command` says which does.
+fn refuse_other_config(arguments: &Arguments, command: &str, folder: &Path) -> Result<(), Failure> {
+    let own = folder.join(project_file::FILE_NAME);
+    match arguments.config_flag() {
+        Some(given) if !is_same_place(given, &own) => Err(Failure::configuration(
+            format!("--config: expected {}, which `{command}` writes, found {}", own.display(), given.display()),
+            format!("leave --config out, or give the folder of {} to `{command}`", given.display()),
+        )),
+        _ => Ok(()),
     }
+}
+
+fn is_same_place(one: &Path, other: &Path) -> bool {
+    let place = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path));
+    matches!((place(one), place(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 /// Runs the work on as many threads as were asked for.

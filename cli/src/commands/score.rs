@@ -26,7 +26,7 @@ pub(crate) fn run(config: &Path, arguments: &ScoreArguments, output: &Output) ->
     let input = arguments.out.join("features").join(format!("as_of={}", arguments.as_of)).join("features.parquet");
     super::features::check_place(&input)?;
     let summary = with_threads(arguments.threads, || {
-        let business = output.step("read", || Business::read(&project.contract), Business::summary)?;
+        let business = output.step("read", || Business::read(&project), Business::summary)?;
         super::features::write(&business, &[arguments.as_of], &input, output)?;
         let engine = arguments.engine.choice();
         let summary = publish(&arguments.bundle, &input, arguments.as_of, &arguments.out, engine, output)?;

@@ -19,12 +19,12 @@ use crate::stop;
 
 pub(crate) fn run(config: &Path, arguments: &TrainArguments, output: &Output) -> Result<(), Failure> {
     let project = Project::load(config)?;
-    let settings = project.backtest_settings(arguments.learners.names())?;
+    let settings = project.backtest_settings(arguments.judging.learners.given())?;
     let name = arguments.name.as_deref().unwrap_or(&project.contract.name);
     registry::check(&arguments.out, name).map_err(Failure::training)?;
-    let added = with_threads(arguments.threads, || {
-        let business = output.step("read", || Business::read(&project.contract), Business::summary)?;
-        let dataset = dataset(&business, &settings, arguments.known_as_of, output)?;
+    let added = with_threads(arguments.judging.threads, || {
+        let business = output.step("read", || Business::read(&project), Business::summary)?;
+        let dataset = dataset(&business, &settings, arguments.judging.known_as_of, output)?;
         let backtest = judge(&dataset, &settings, output)?;
         for line in table(&backtest.summary) {
             output.note(line);

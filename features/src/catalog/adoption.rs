@@ -169,9 +169,16 @@ fn first_value() -> Vec<Template> {
             .expect(Up, Unknown)
             .fixed()
             .needs(&[Need::ValueMoments])
-            .rule("days from sign-up to the first visible value moment, at least 0; null before it, or without sign-up")
+            .rule(
+                "days from sign-up to the first visible value moment, at least 0; null before it, without sign-up, and when \
+                 the first visible use of the whole table is of a later UTC day than the sign-up: an earlier moment may be \
+                 unseen",
+            )
             .number(|view, _| {
                 let signed_up_at = view.row?.signed_up_at?;
+                if view.usage_begins?.day() > signed_up_at.day() {
+                    return None;
+                }
                 Some(days((view.uses.first_value_moment_day()? - signed_up_at.day()).max(0)))
             }),
     ]

@@ -28,7 +28,6 @@ fn counts() -> Vec<Template> {
             .number(|view, w| Some(count(opened(view, w)))),
         support("support_tickets_per_user_{w}d", "support.tickets_per_user")
             .over(&[90])
-            .unit(Unit::Ratio)
             .text("tickets per active user in the last {w} days: {value}")
             .expect(Up, Unknown)
             .needs(&[Need::Users])

@@ -55,7 +55,6 @@ fn counts() -> Vec<Template> {
             .number(|view, w| Some(view.uses.active_days(last(w)))),
         usage("usage_events_per_active_user_{w}d", "usage.events_per_user")
             .over(&[28])
-            .unit(Unit::Ratio)
             .text("events per active user in the last {w} days: {value}")
             .expect(Down, Up)
             .needs(&[Need::Users])
@@ -63,7 +62,6 @@ fn counts() -> Vec<Template> {
             .number(|view, w| ratio(view.uses.events(last(w)), view.uses.users().distinct(w))),
         usage("usage_events_per_seat_{w}d", "usage.events_per_seat")
             .over(&[28])
-            .unit(Unit::Ratio)
             .text("events per seat in the last {w} days: {value}")
             .expect(Down, Up)
             .needs(&[Need::Subscriptions])
@@ -210,8 +208,8 @@ fn limit() -> Vec<Template> {
             .rule("quantity of the window x 30 / its days / usage_limit at as_of; null without a limit above 0")
             .number(|view, w| ratio(view.uses.quantity(last(w)) * 30.0 / f64::from(w), usage_limit(view)?)),
         usage("usage_days_to_limit", "usage.limit")
-            .unit(Unit::Days)
-            .text("usage limit reached in {value} at the present slope")
+            .unit(Unit::DaysAhead)
+            .text("usage limit at the present slope: {value}")
             .expect(Unknown, Down)
             .needs(&[Need::Subscriptions])
             .rule(

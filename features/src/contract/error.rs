@@ -108,18 +108,25 @@ impl Diagnostic for ContractError {
 #[non_exhaustive]
 pub enum Problem {
     /// The file cannot be read.
-    #[error("the project file cannot be read: {cause}")]
-    #[diagnostic(code(bellwether::contract::unreadable), help("`bellwether init DIR` writes a commented one"))]
+    #[error("{}: expected a project file, found none that can be read: {cause}", file.display())]
+    #[diagnostic(
+        code(bellwether::contract::unreadable),
+        help("`bellwether init DIR` writes a commented one; --config or BELLWETHER_CONFIG says which is meant")
+    )]
     Unreadable {
+        /// The file.
+        file: PathBuf,
         /// The system's words.
         cause: String,
         /// Whether trying again may help.
         transient: bool,
     },
     /// The file is too large to be a project file.
-    #[error("the project file has {bytes} bytes; at most {limit} are read")]
+    #[error("{}: expected a project file of at most {limit} bytes, found {bytes}", file.display())]
     #[diagnostic(code(bellwether::contract::too_large), help("is this a data file?"))]
     TooLarge {
+        /// The file.
+        file: PathBuf,
         /// Its size.
         bytes: u64,
         /// The limit.

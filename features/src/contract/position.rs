@@ -16,20 +16,18 @@ pub const LARGEST_SOURCE_BYTES: u64 = 1 << 20;
 /// # Errors
 /// [`Problem::Unreadable`] and [`Problem::TooLarge`]; both already say which file.
 pub fn read_source(file: &Path) -> Result<String, ContractError> {
-    let place = || Some(Place { file: file.to_path_buf(), line: 1, column: 1 });
     let unreadable = |cause: std::io::Error| {
         use std::io::ErrorKind;
         let transient = !matches!(
             cause.kind(),
             ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::InvalidData | ErrorKind::IsADirectory
         );
-        let problem = Problem::Unreadable { cause: cause.to_string(), transient };
-        ContractError { place: place(), ..ContractError::new(problem, &[]) }
+        ContractError::new(Problem::Unreadable { file: file.to_path_buf(), cause: cause.to_string(), transient }, &[])
     };
     let bytes = std::fs::metadata(file).map_err(unreadable)?.len();
     if bytes > LARGEST_SOURCE_BYTES {
-        let problem = Problem::TooLarge { bytes, limit: LARGEST_SOURCE_BYTES };
-        return Err(ContractError { place: place(), ..ContractError::new(problem, &[]) });
+        let problem = Problem::TooLarge { file: file.to_path_buf(), bytes, limit: LARGEST_SOURCE_BYTES };
+        return Err(ContractError::new(problem, &[]));
     }
     std::fs::read_to_string(file).map_err(unreadable)
 }

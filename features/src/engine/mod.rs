@@ -2,10 +2,12 @@
 //!
 //! An account is prepared once (codes made dense, running totals, versions side by side) and then viewed at each of its
 //! dates in turn; the formulas of the catalogue read the view. Accounts are independent, so blocks of them run in parallel;
-//! each writes the rows that are its own, so the result does not depend on the number of threads. A row depends on nothing but its account's
-//! visible facts: not on other accounts, not on other dates.
+//! each writes the rows that are its own, so the result does not depend on the number of threads. A row depends on nothing
+//! but its account's visible facts and the day on which the visible usage table begins: not on other dates, and on other
+//! accounts only through that day.
 
 pub(crate) mod account;
+pub(crate) mod beginning;
 pub(crate) mod uses;
 pub(crate) mod versions;
 pub(crate) mod view;
@@ -20,6 +22,7 @@ use crate::facts::{Facts, Names};
 use crate::matrix::{Column, FeatureMatrix};
 use crate::spine::{Eligibility, Spine};
 use crate::time::Instant;
+use beginning::UsageBeginning;
 use uses::FeatureKind;
 use view::{Declared, Prepared, View};
 
@@ -34,6 +37,17 @@ const ROUND_BLOCKS: usize = 32;
 pub struct FeaturePlan {
     catalogue: Catalogue,
     eligibility: Eligibility,
+}
+
+/// What the rows of all accounts share.
+#[derive(Debug)]
+struct Base<'a> {
+    facts: &'a Facts,
+    spine: &'a Spine,
+    /// The spine's rows of each date.
+    dates: Vec<Range<usize>>,
+    declared: Declared,
+    beginning: UsageBeginning,
 }
 
 impl FeaturePlan {
@@ -64,15 +78,17 @@ impl FeaturePlan {
     /// All signals for all rows of `spine`, which must have been built from the same `facts`.
     #[must_use]
     pub fn compute(&self, facts: &Facts, spine: &Spine) -> FeatureMatrix {
-        let declared = declare(facts, self.catalogue.settings());
+        let base = Base {
+            facts,
+            spine,
+            dates: spine.ranges(),
+            declared: declare(facts, self.catalogue.settings()),
+            beginning: UsageBeginning::of(facts, &spine.dates),
+        };
         let mut columns = Columns::new(&self.catalogue, spine.len());
-        let dates = spine.ranges();
         let firsts: Vec<usize> = (0..facts.accounts.len()).step_by(BLOCK_ACCOUNTS).collect();
         for round in firsts.chunks(ROUND_BLOCKS) {
-            let block = |first: &usize| {
-                let accounts = *first..(*first + BLOCK_ACCOUNTS).min(facts.accounts.len());
-                self.block(facts, &declared, spine, &dates, accounts)
-            };
+            let block = |first: &usize| self.block(&base, *first..(*first + BLOCK_ACCOUNTS).min(facts.accounts.len()));
             let blocks: Vec<Block> = round.par_iter().map(block).collect();
             blocks.iter().for_each(|block| columns.take(block));
         }
@@ -80,16 +96,10 @@ impl FeaturePlan {
     }
 
     /// The rows of consecutive accounts at all dates.
-    fn block(
-        &self,
-        facts: &Facts,
-        declared: &Declared,
-        spine: &Spine,
-        dates: &[Range<usize>],
-        accounts: Range<usize>,
-    ) -> Block {
+    fn block(&self, base: &Base<'_>, accounts: Range<usize>) -> Block {
+        let spine = base.spine;
         // At each date, the rows of consecutive accounts stand together.
-        let slices: Vec<Range<usize>> = dates.iter().map(|rows| spine.rows_of(rows, &accounts)).collect();
+        let slices: Vec<Range<usize>> = base.dates.iter().map(|rows| spine.rows_of(rows, &accounts)).collect();
         let mut block = Block { columns: Columns::new(&self.catalogue, slices.iter().map(Range::len).sum()), slices };
         let mut next: Vec<usize> = block.slices.iter().map(|rows| rows.start).collect();
         for account in accounts {
@@ -97,8 +107,9 @@ impl FeaturePlan {
             let mut before = 0;
             for (slice, next) in block.slices.iter().zip(&mut next) {
                 if *next < slice.end && spine.accounts[*next] as usize == account {
-                    let prepared = prepared.get_or_insert_with(|| Prepared::new(facts, declared, account));
-                    let view = prepared.view(declared, Instant::start_of(spine.as_of[*next]));
+                    let prepared = prepared.get_or_insert_with(|| Prepared::new(base.facts, &base.declared, account));
+                    let as_of = Instant::start_of(spine.as_of[*next]);
+                    let view = prepared.view(&base.declared, as_of, base.beginning.at(as_of));
                     block.columns.write(&self.catalogue, &view, before + *next - slice.start);
                     *next += 1;
                 }

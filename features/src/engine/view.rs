@@ -49,14 +49,21 @@ impl<'a> Prepared<'a> {
         }
     }
 
-    /// What is visible at `as_of`; dates must be visited in ascending order.
-    pub(crate) fn view<'d>(&'d mut self, declared: &'d Declared, as_of: Instant) -> View<'d> {
+    /// What is visible at `as_of`, when the visible usage table begins at `usage_begins`; dates must be visited in ascending
+    /// order.
+    pub(crate) fn view<'d>(
+        &'d mut self,
+        declared: &'d Declared,
+        as_of: Instant,
+        usage_begins: Option<Instant>,
+    ) -> View<'d> {
         self.uses.advance(as_of);
         View {
             as_of,
             declared,
             row: self.history.row(as_of),
             start_age: self.history.start(as_of).map(|start| as_of.day() - start.day()),
+            usage_begins,
             uses: &self.uses,
             subscriptions: self.subscriptions.visible(as_of),
             nps: self.nps.visible(as_of),
@@ -75,6 +82,8 @@ pub(crate) struct View<'a> {
     pub(crate) row: Option<&'a AccountFact>,
     /// Days since sign-up, or since the first visible use or subscription where sign-up is unknown.
     pub(crate) start_age: Option<i64>,
+    /// The earliest visible use of any account.
+    pub(crate) usage_begins: Option<Instant>,
     pub(crate) uses: &'a Uses<'a>,
     /// By effective time.
     pub(crate) subscriptions: Vec<&'a SubscriptionFact>,

@@ -95,7 +95,7 @@ impl CsvSource {
         }
         let (row, line, lines) = self.last;
         if self.reader.get_ref().quotes % 2 == 1 && lines > 1 {
-            return Err(ReadError::OpenQuote { file: self.file.clone(), row: u64::from(row), line });
+            return Err(ReadError::OpenQuote { file: self.file.clone(), row: u64::from(row), line, table: None });
         }
         Ok(false)
     }
@@ -157,7 +157,7 @@ impl CsvSource {
         if repeated.is_empty() {
             Ok(places)
         } else {
-            Err(ReadError::DuplicateHeader { file: self.file.clone(), columns: repeated })
+            Err(ReadError::DuplicateHeader { file: self.file.clone(), columns: repeated, table: None })
         }
     }
 

@@ -13,7 +13,7 @@ use crate::contract::{FailureKind, TableName};
 #[non_exhaustive]
 pub enum ReadError {
     /// A table's path matches nothing.
-    #[error("table `{table}`: no file matches `{pattern}`")]
+    #[error("table `{table}`: expected a file that matches `{pattern}`, found none")]
     #[diagnostic(code(bellwether::read::no_files))]
     NoFiles {
         /// The table.
@@ -30,6 +30,8 @@ pub enum ReadError {
     UnknownFormat {
         /// The file.
         file: PathBuf,
+        /// The table that it was read for, once known.
+        table: Option<TableName>,
     },
     /// A file that breaks its own format: truncated, corrupted, empty.
     #[error("{}: cannot be decoded: {cause}", file.display())]
@@ -42,6 +44,8 @@ pub enum ReadError {
         file: PathBuf,
         /// The decoder's words.
         cause: String,
+        /// The table that it was read for, once known.
+        table: Option<TableName>,
     },
     /// A table without a single row.
     #[error("table `{table}`: {files} file(s), and no row that belongs to the table ({filtered} left out by `where`)")]
@@ -58,7 +62,7 @@ pub enum ReadError {
         filtered: u64,
     },
     /// Columns that the contract names, or that every table needs, are not in a file.
-    #[error("{}: table `{table}` needs {}", file.display(), columns.join(", "))]
+    #[error("{}: table `{table}`: expected {}, found no column of that name", file.display(), columns.join(", "))]
     #[diagnostic(code(bellwether::read::missing_columns))]
     MissingColumns {
         /// The table.
@@ -67,6 +71,8 @@ pub enum ReadError {
         file: PathBuf,
         /// Each missing column, in words.
         columns: Vec<String>,
+        /// The key below the table that asks for the first of them, e.g. `["columns", "at"]`.
+        key: Box<[&'static str]>,
         /// Nearest names, or what the file has.
         #[help]
         hint: Option<String>,
@@ -81,8 +87,10 @@ pub enum ReadError {
         file: PathBuf,
         /// The column.
         column: String,
+        /// The key below the table that asks for it, e.g. `["columns", "at"]`.
+        key: Box<[&'static str]>,
         /// What it should be.
-        expected: String,
+        expected: Box<str>,
         /// Its type in the file.
         found: &'static str,
         /// What to do.
@@ -100,6 +108,8 @@ pub enum ReadError {
         file: PathBuf,
         /// The columns, quoted.
         columns: Vec<String>,
+        /// The table that it was read for, once known.
+        table: Option<TableName>,
     },
     /// A quote in a CSV file is opened and never closed, so that rows are swallowed.
     #[error("{}: a quote opened in row {row} (line {line}) is never closed", file.display())]
@@ -114,6 +124,8 @@ pub enum ReadError {
         row: u64,
         /// Line, from 1.
         line: u64,
+        /// The table that it was read for, once known.
+        table: Option<TableName>,
     },
     /// More rows than the contract allows.
     #[error("table `{table}`: {} brings it to {rows} rows; at most {limit} are read", file.display())]
@@ -145,7 +157,7 @@ pub enum ReadError {
     },
     /// A file cannot be opened, read or written.
     #[error("{}: {cause}", file.display())]
-    #[diagnostic(code(bellwether::read::io))]
+    #[diagnostic(code(bellwether::read::io), help("check that it is there and may be read or written"))]
     Io {
         /// The file or folder.
         file: PathBuf,
@@ -153,6 +165,8 @@ pub enum ReadError {
         cause: String,
         /// What kind of failure that is.
         kind: FailureKind,
+        /// The table that it was read for, once known.
+        table: Option<TableName>,
     },
 }
 
@@ -171,11 +185,24 @@ impl ReadError {
             ErrorKind::UnexpectedEof | ErrorKind::InvalidData | ErrorKind::InvalidInput => FailureKind::Data,
             _ => FailureKind::Io,
         };
-        Self::Io { file: file.to_path_buf(), cause: cause.to_string(), kind }
+        Self::Io { file: file.to_path_buf(), cause: cause.to_string(), kind, table: None }
     }
 
     pub(crate) fn undecodable(file: &Path, cause: impl Into<Cause>) -> Self {
-        Self::Undecodable { file: file.to_path_buf(), cause: cause.into().0 }
+        Self::Undecodable { file: file.to_path_buf(), cause: cause.into().0, table: None }
+    }
+
+    /// Says for which table the file was read, where that is not known yet.
+    pub(crate) fn of_table(mut self, name: TableName) -> Self {
+        if let Self::UnknownFormat { table, .. }
+        | Self::Undecodable { table, .. }
+        | Self::DuplicateHeader { table, .. }
+        | Self::OpenQuote { table, .. }
+        | Self::Io { table, .. } = &mut self
+        {
+            table.get_or_insert(name);
+        }
+        self
     }
 
     /// Which exit code it calls for.
@@ -191,13 +218,19 @@ impl ReadError {
     /// The key of the project file that has to do with it, for pointing at its line.
     #[must_use]
     pub fn key(&self) -> Option<Vec<String>> {
-        let key = |table: &TableName, part: &str| Some(["tables", table.as_str(), part].map(str::to_owned).to_vec());
-        match self {
-            Self::NoFiles { table, .. } => key(table, "path"),
-            Self::MissingColumns { table, .. } => key(table, "columns"),
-            Self::TooManyRows { table, .. } => key(table, "max_rows"),
-            _ => None,
-        }
+        let (table, parts): (TableName, &[&str]) = match self {
+            Self::NoFiles { table, .. } => (*table, &["path"]),
+            Self::MissingColumns { table, key, .. } | Self::WrongType { table, key, .. } => (*table, key),
+            Self::TooManyRows { table, .. } => (*table, &["max_rows"]),
+            Self::Empty { table, filtered, .. } => (*table, if *filtered > 0 { &["where"] } else { &["path"] }),
+            Self::UnknownFormat { table, .. }
+            | Self::Undecodable { table, .. }
+            | Self::DuplicateHeader { table, .. }
+            | Self::OpenQuote { table, .. }
+            | Self::Io { table, .. } => ((*table)?, &["path"]),
+            Self::Gate { .. } => return None,
+        };
+        Some(["tables", table.as_str()].iter().chain(parts).map(|part| (*part).to_owned()).collect())
     }
 }
 

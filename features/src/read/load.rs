@@ -37,7 +37,7 @@ impl Tables {
                 report.missing_tables.push(name);
                 continue;
             };
-            let (files, rows) = read_table(table)?;
+            let (files, rows) = read_table(table).map_err(|error| error.of_table(name))?;
             check_targets(contract, &rows, &files)?;
             let checked = check(&rows, accounts.as_ref());
             if name == TableName::Accounts {
@@ -70,6 +70,7 @@ fn check_targets(contract: &Contract, rows: &TableRows<'_>, files: &[PathBuf]) -
         table: TableName::Usage,
         file: files.first().cloned().unwrap_or_default(),
         columns: vec![format!("`user_id` (the target `{}` counts active users)", target.name)],
+        key: ["columns", "user_id"].into(),
         hint: Some("map it in `columns`, or choose the event quantity_increase".to_owned()),
     })
 }

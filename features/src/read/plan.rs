@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::contract::{ColumnKind, ColumnSource, Expression, TableContract, nearest};
+use crate::contract::{CanonicalColumn, ColumnKind, ColumnSource, Expression, TableContract, nearest};
 
 use super::cells::Kind;
 use super::error::ReadError;
@@ -40,6 +40,15 @@ impl FilePlan {
     }
 }
 
+/// A column that is asked for and not there.
+struct Missing<'a> {
+    /// The column, and what for.
+    words: String,
+    name: &'a str,
+    /// Who asks: the key below the table.
+    key: Vec<&'static str>,
+}
+
 struct Planner<'a> {
     file: &'a Path,
     table: &'a TableContract,
@@ -55,11 +64,12 @@ impl Planner<'_> {
         for rule in &table.columns {
             makers.push(match &rule.source {
                 ColumnSource::SameName if !self.has(rule.canonical.name) => Maker::Absent,
-                ColumnSource::SameName => Maker::Column(self.place(rule.canonical.name, rule.canonical.kind)?),
-                ColumnSource::Named(name) => Maker::Column(self.place(name, rule.canonical.kind)?),
+                ColumnSource::SameName => Maker::Column(self.place(rule.canonical.name, rule.canonical)?),
+                ColumnSource::Named(name) => Maker::Column(self.place(name, rule.canonical)?),
                 ColumnSource::Derived(expression) => {
-                    let (bound, kind) = self.bound(expression, "derive")?;
-                    self.check_kind(rule.canonical.name, rule.canonical.kind, kind)?;
+                    let key = ["derive", rule.canonical.name];
+                    let (bound, kind) = self.bound(expression, &key)?;
+                    self.check_kind(rule.canonical.name, &key, rule.canonical.kind, kind)?;
                     Maker::Derived(bound)
                 }
             });
@@ -67,8 +77,9 @@ impl Planner<'_> {
         let filter = match &table.filter {
             None => None,
             Some(expression) => {
-                let (bound, kind) = self.bound(expression, "where")?;
-                expect_condition(kind).map_err(|misfit| self.misfit("where", &misfit))?;
+                let key = ["where"];
+                let (bound, kind) = self.bound(expression, &key)?;
+                expect_condition(kind).map_err(|misfit| self.misfit(&key, &misfit))?;
                 Some(bound)
             }
         };
@@ -81,34 +92,42 @@ impl Planner<'_> {
 
     /// Everything that is named and not there, in one error.
     fn check_missing(&self) -> Result<(), ReadError> {
-        let mut missing: Vec<(String, &str)> = Vec::new();
+        let mut missing: Vec<Missing<'_>> = Vec::new();
         for rule in &self.table.columns {
             let canonical = rule.canonical;
             match &rule.source {
                 ColumnSource::SameName if canonical.required && !self.has(canonical.name) => {
-                    missing.push((format!("`{}`", canonical.name), canonical.name));
+                    let words = format!("`{}`", canonical.name);
+                    missing.push(Missing { words, name: canonical.name, key: vec!["columns", canonical.name] });
                 }
                 ColumnSource::Named(name) if !self.has(name) => {
-                    missing.push((format!("`{name}` (for `{}`)", canonical.name), name));
+                    let words = format!("`{name}` (for `{}`)", canonical.name);
+                    missing.push(Missing { words, name, key: vec!["columns", canonical.name] });
                 }
                 ColumnSource::Derived(expression) => {
                     let unknown = expression.columns().into_iter().filter(|name| !self.has(name));
-                    missing.extend(unknown.map(|name| (format!("`{name}` (in `derive.{}`)", canonical.name), name)));
+                    missing.extend(unknown.map(|name| Missing {
+                        words: format!("`{name}` (in `derive.{}`)", canonical.name),
+                        name,
+                        key: vec!["derive", canonical.name],
+                    }));
                 }
                 ColumnSource::SameName | ColumnSource::Named(_) => {}
             }
         }
         let filter_columns = self.table.filter.iter().flat_map(Expression::columns);
-        missing
-            .extend(filter_columns.filter(|name| !self.has(name)).map(|name| (format!("`{name}` (in `where`)"), name)));
-        if missing.is_empty() {
-            return Ok(());
-        }
+        missing.extend(filter_columns.filter(|name| !self.has(name)).map(|name| Missing {
+            words: format!("`{name}` (in `where`)"),
+            name,
+            key: vec!["where"],
+        }));
+        let Some(first) = missing.first() else { return Ok(()) };
         Err(ReadError::MissingColumns {
             table: self.table.name,
             file: self.file.to_path_buf(),
-            hint: Some(self.hint(missing.iter().map(|(_, name)| *name))),
-            columns: missing.into_iter().map(|(words, _)| words).collect(),
+            key: first.key.clone().into(),
+            hint: Some(self.hint(missing.iter().map(|one| one.name))),
+            columns: missing.into_iter().map(|one| one.words).collect(),
         })
     }
 
@@ -125,9 +144,10 @@ impl Planner<'_> {
     }
 
     /// The place of a column in the projection; added if it is not there yet.
-    fn place(&mut self, name: &str, wanted: ColumnKind) -> Result<usize, ReadError> {
-        let kind = self.kind(name)?;
-        self.check_kind(name, wanted, kind)?;
+    fn place(&mut self, name: &str, canonical: &CanonicalColumn) -> Result<usize, ReadError> {
+        let key = ["columns", canonical.name];
+        let kind = self.kind(name, &key)?;
+        self.check_kind(name, &key, canonical.kind, kind)?;
         Ok(self.project(name))
     }
 
@@ -141,20 +161,21 @@ impl Planner<'_> {
         }
     }
 
-    fn kind(&self, name: &str) -> Result<Kind, ReadError> {
+    fn kind(&self, name: &str, key: &[&'static str]) -> Result<Kind, ReadError> {
         let known = self.columns.iter().find(|(column, _)| column == name).and_then(|(_, kind)| *kind);
         known.ok_or_else(|| ReadError::WrongType {
             table: self.table.name,
             file: self.file.to_path_buf(),
             column: name.to_owned(),
-            expected: "text, a number, true or false, a date or a time".to_owned(),
+            key: key.into(),
+            expected: "text, a number, true or false, a date or a time".into(),
             found: "a type that is not read",
             hint: "write it without lists, structs and times of day",
         })
     }
 
     /// Whether a column of that kind can be what is wanted; single values may still not be.
-    fn check_kind(&self, name: &str, wanted: ColumnKind, kind: Kind) -> Result<(), ReadError> {
+    fn check_kind(&self, name: &str, key: &[&'static str], wanted: ColumnKind, kind: Kind) -> Result<(), ReadError> {
         let fits = match wanted {
             ColumnKind::Text => true,
             ColumnKind::Number => kind != Kind::Time,
@@ -171,29 +192,31 @@ impl Planner<'_> {
             table: self.table.name,
             file: self.file.to_path_buf(),
             column: name.to_owned(),
-            expected: expected.to_owned(),
+            key: key.into(),
+            expected: expected.into(),
             found: kind.name(),
             hint,
         })
     }
 
-    fn bound(&mut self, expression: &Expression, section: &str) -> Result<(Bound, Kind), ReadError> {
+    fn bound(&mut self, expression: &Expression, key: &[&'static str]) -> Result<(Bound, Kind), ReadError> {
         let mut places = Vec::new();
         for name in expression.columns() {
-            let kind = self.kind(name)?;
+            let kind = self.kind(name, key)?;
             places.push((name, self.project(name), kind));
         }
         let place =
             |name: &str| places.iter().find(|(column, ..)| *column == name).map(|(_, place, kind)| (*place, *kind));
-        bind(expression, &place).map_err(|misfit| self.misfit(section, &misfit))
+        bind(expression, &place).map_err(|misfit| self.misfit(key, &misfit))
     }
 
-    fn misfit(&self, section: &str, misfit: &Misfit) -> ReadError {
+    fn misfit(&self, key: &[&'static str], misfit: &Misfit) -> ReadError {
         ReadError::WrongType {
             table: self.table.name,
             file: self.file.to_path_buf(),
-            column: section.to_owned(),
-            expected: misfit.expected.clone(),
+            column: key.join("."),
+            key: key.into(),
+            expected: misfit.expected.as_str().into(),
             found: misfit.found,
             hint: "conditions are comparisons joined by `and` and `or`; text stands in 'single quotes'",
         }

@@ -103,7 +103,7 @@ impl Source {
         if [".csv", ".tsv", ".txt"].iter().any(|ending| name.ends_with(ending)) {
             return CsvSource::open(file, table, gzip).map(|source| Self::Csv(Box::new(source)));
         }
-        Err(ReadError::UnknownFormat { file: file.to_path_buf() })
+        Err(ReadError::UnknownFormat { file: file.to_path_buf(), table: None })
     }
 
     /// Names and kinds of the file's columns; for Parquet, types that cannot be read are `None`.

@@ -69,6 +69,40 @@ fn midnight_belongs_to_tomorrow() {
     assert_eq!(value(&world, day + 1, "usage_events_7d"), 3.0);
 }
 
+/// Sign-up 10 days before the table begins: the first value moment on record need not be the first. An older use of
+/// somebody else that lands late changes that from the day it is known, and not before.
+#[test]
+fn a_first_value_moment_before_the_table_begins_is_not_known() {
+    let day = as_of_days()[0];
+    let use_of = |account, at: i64, known: i64, feature| UsageRow {
+        account,
+        at: at * DAY,
+        known: known * DAY,
+        user: None,
+        feature,
+        quantity: 1.0,
+    };
+    let signed_up = |at: i64| AccountRow { account: 0, known: i64::MIN, signed_up: Some(at), segment: None };
+    // Feature 1 is a declared value moment.
+    let mut world = World {
+        accounts: vec![signed_up((day - 50) * DAY)],
+        usage: vec![use_of(0, day - 40, day - 40, 1)],
+        ..World::default()
+    };
+    let name = "adoption_days_to_first_value";
+    assert!(value(&world, day, name).is_nan());
+    world.usage.push(use_of(1, day - 60, day + 5, 0));
+    assert!(value(&world, day + 5, name).is_nan(), "known at midnight is not yet visible");
+    assert_eq!(value(&world, day + 6, name), 10.0);
+    // The table's first day is the sign-up's: whatever came first was seen, to the day.
+    world.usage.pop();
+    world.accounts = vec![signed_up((day - 40) * DAY - DAY / 2)];
+    assert!(value(&world, day, name).is_nan());
+    world.accounts = vec![signed_up((day - 40) * DAY)];
+    world.usage[0].at += DAY / 2;
+    assert_eq!(value(&world, day, name), 0.0);
+}
+
 fn churn(grace_days: u32) -> TargetDefinition {
     TargetDefinition {
         name: "churn_90d".to_owned(),

@@ -9,6 +9,8 @@ pub(crate) struct Seen<'w> {
     pub(crate) now: i64,
     pub(crate) row: Option<&'w AccountRow>,
     pub(crate) usage: Vec<&'w UsageRow>,
+    /// The earliest use of anybody.
+    pub(crate) anybodys_first_use: Option<i64>,
     pub(crate) subscriptions: Vec<&'w SubscriptionRow>,
     pub(crate) nps: Vec<&'w NpsRow>,
     pub(crate) invoices: Vec<&'w InvoiceRow>,
@@ -64,6 +66,7 @@ impl<'w> Seen<'w> {
             day,
             now,
             row,
+            anybodys_first_use: usage.iter().map(|row| row.at).min(),
             usage: usage.into_iter().filter(|row| row.account == account).collect(),
             subscriptions: timeline(&world.subscriptions, account, now, now),
             nps: nps.into_iter().filter(|row| row.account == account).collect(),

@@ -196,7 +196,10 @@ pub(crate) fn adoption(seen: &Seen<'_>, out: &mut Values) {
     shares(seen, out);
     let first_value = seen.usage.iter().filter(|row| [1, 3].contains(&row.feature)).map(|row| row.at).min();
     let signed_up = seen.row.and_then(|row| row.signed_up);
-    let days = first_value.zip(signed_up).map(|(value, start)| (seen.days_ago(start) - seen.days_ago(value)).max(0));
+    // Signed up on an earlier day than anything on record: what came first was not seen.
+    let recorded = |start: &i64| seen.anybodys_first_use.is_some_and(|at| seen.days_ago(at) >= seen.days_ago(*start));
+    let days = first_value.zip(signed_up.filter(recorded));
+    let days = days.map(|(value, start)| (seen.days_ago(start) - seen.days_ago(value)).max(0));
     out.set("adoption_days_to_first_value", days.map(|days| days as f64));
 }
 

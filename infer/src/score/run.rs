@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bellwether_models::drift::LEAST_ROWS_FOR_DRIFT;
 use bellwether_models::{Bundle, scores};
 use chrono::{DateTime, Utc};
 
@@ -9,7 +10,7 @@ use super::batch::BatchScorer;
 use super::describe::Finished;
 use super::recorder::Recorder;
 use super::stream::RowStream;
-use super::tally::{DriftRecord, LARGE_SHIFT, LEAST_ROWS_FOR_DRIFT, Tally};
+use super::tally::{DriftRecord, Tally};
 use super::{Counts, ScoreRequest, ScoreSummary, pipeline};
 use crate::bundle;
 use crate::engine;
@@ -157,7 +158,7 @@ impl Run<'_> {
         if tally.unusable_mrr > 0 {
             self.observer.warning(&Warning::UnusableMrr { accounts: tally.unusable_mrr });
         }
-        let shifted = drift.iter().filter(|record| record.population_stability_index > LARGE_SHIFT);
+        let shifted = drift.iter().filter(|record| record.is_large());
         let inputs: Vec<String> = shifted.map(|record| record.name.clone()).collect();
         if !inputs.is_empty() && self.plan.rows >= LEAST_ROWS_FOR_DRIFT {
             self.observer.warning(&Warning::Drift { inputs });

@@ -36,12 +36,16 @@ pub(super) struct DriftRecord {
     pub(super) name: String,
     /// Population stability index over the bins of the reference and "missing".
     pub(super) population_stability_index: f64,
+    /// The largest index of a single training date (see [`drift::Reference::with_usual_shifts`]).
+    pub(super) usual_shift: f64,
 }
 
-/// An index above this is a large shift, by custom (see [`drift::population_stability_index`]).
-pub(super) const LARGE_SHIFT: f64 = 0.25;
-/// A base smaller than this shifts by chance.
-pub(super) const LEAST_ROWS_FOR_DRIFT: u64 = 1_000;
+impl DriftRecord {
+    /// Whether it is worth a warning.
+    pub(super) fn is_large(&self) -> bool {
+        drift::is_large_shift(self.population_stability_index, self.usual_shift)
+    }
+}
 
 impl Tally {
     /// Nothing yet.
@@ -121,22 +125,26 @@ impl Tally {
     /// Inputs in the order of the reference, then targets; empty for a bundle without a reference.
     pub(super) fn drift(&self, bundle: &Bundle) -> Vec<DriftRecord> {
         let Some(reference) = bundle.reference() else { return Vec::new() };
-        let numeric = reference.numeric.iter().map(|column| (&column.name, &column.shares, column.missing_share));
-        let categories = reference.categories.iter().map(|column| (&column.name, &column.shares, column.missing_share));
-        let outputs = reference.outputs.iter().map(|output| (&output.target, &output.shares, 0.0));
+        let numbers = reference.numeric.iter();
+        let numeric = numbers.map(|one| (&one.name, &one.shares, one.missing_share, one.usual_shift));
+        let texts = reference.categories.iter();
+        let categories = texts.map(|one| (&one.name, &one.shares, one.missing_share, one.usual_shift));
+        let outputs = reference.outputs.iter().map(|one| (&one.target, &one.shares, 0.0, one.usual_shift));
         let expected = numeric.chain(categories).chain(outputs);
         let counts = self.numeric.iter().chain(&self.categories).chain(&self.outputs);
         expected
             .zip(counts)
-            .filter_map(|((name, shares, missing), counts)| self.record(name, shares, missing, counts))
+            .filter_map(|((name, shares, missing, usual_shift), counts)| {
+                let population_stability_index = self.index(shares, missing, counts)?;
+                Some(DriftRecord { name: name.clone(), population_stability_index, usual_shift })
+            })
             .collect()
     }
 
-    fn record(&self, name: &str, shares: &[f64], missing: f64, counts: &[u64]) -> Option<DriftRecord> {
+    fn index(&self, shares: &[f64], missing: f64, counts: &[u64]) -> Option<f64> {
         let expected: Vec<f64> = shares.iter().copied().chain([missing]).collect();
         let actual: Vec<f64> = counts.iter().map(|count| *count as f64 / self.rows.max(1) as f64).collect();
-        let index = drift::population_stability_index(&expected, &actual).ok()?;
-        Some(DriftRecord { name: name.to_owned(), population_stability_index: index })
+        drift::population_stability_index(&expected, &actual).ok()
     }
 }
 

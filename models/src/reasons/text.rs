@@ -157,6 +157,9 @@ fn sentence(text: &str, value: &str) -> String {
     text.replace("{value}", value)
 }
 
+/// Days ahead beyond which a day is not near.
+const FAR_DAYS: f64 = 365.0;
+
 /// What a missing value reads as.
 pub const NOT_KNOWN: &str = "not known";
 
@@ -166,16 +169,16 @@ pub fn write_value(unit: Unit, value: f64) -> String {
     if value.is_nan() {
         return NOT_KNOWN.to_owned();
     }
-    if value.is_infinite() {
+    if value.is_infinite() && unit != Unit::DaysAhead {
         return "beyond measure".to_owned();
     }
     match unit {
         Unit::Count | Unit::Score | Unit::Category => trimmed(value, 2),
-        Unit::Days => {
-            let days = trimmed(value, 1);
-            let noun = if days == "1" || days == "-1" { "day" } else { "days" };
-            format!("{days} {noun}")
-        }
+        Unit::Days => counted(&trimmed(value, 1), "day"),
+        // A slope says nothing of years to come, so a far day is not told.
+        Unit::DaysAhead if value > FAR_DAYS => format!("not near (more than {FAR_DAYS} days away)"),
+        Unit::DaysAhead if value <= 0.0 => "reached".to_owned(),
+        Unit::DaysAhead => format!("in {}", counted(&trimmed(value, 1), "day")),
         Unit::Share => percentage(value),
         Unit::RelativeChange => match (value * 100.0).round() {
             change if change > 0.0 => format!("rose {} %", trimmed(change, 0)),
@@ -187,9 +190,15 @@ pub fn write_value(unit: Unit, value: f64) -> String {
             if text == "0" || text.starts_with('-') { text } else { format!("+{text}") }
         }
         Unit::Money => with_separators(&format!("{value:.2}")),
-        Unit::Ratio => format!("{} times", trimmed(value, 2)),
+        Unit::Ratio => counted(&trimmed(value, 2), "time"),
         Unit::Flag => if value >= 0.5 { "yes" } else { "no" }.to_owned(),
     }
+}
+
+/// A number with its noun, which is plural unless the number reads as one.
+fn counted(number: &str, noun: &str) -> String {
+    let ending = if matches!(number, "1" | "-1") { "" } else { "s" };
+    format!("{number} {noun}{ending}")
 }
 
 /// Whole percents; below one percent, one decimal.
@@ -256,6 +265,13 @@ mod tests {
             (Unit::Count, -0.001, "0"),
             (Unit::Score, 7.0, "7"),
             (Unit::Ratio, 1.5, "1.5 times"),
+            (Unit::Ratio, 1.0, "1 time"),
+            (Unit::Ratio, 0.999, "1 time"),
+            (Unit::DaysAhead, 0.0, "reached"),
+            (Unit::DaysAhead, 1.0, "in 1 day"),
+            (Unit::DaysAhead, 365.0, "in 365 days"),
+            (Unit::DaysAhead, 8031.0, "not near (more than 365 days away)"),
+            (Unit::DaysAhead, f64::INFINITY, "not near (more than 365 days away)"),
             (Unit::Count, f64::INFINITY, "beyond measure"),
             (Unit::Count, f64::NAN, "not known"),
         ];
