@@ -6,7 +6,7 @@
 
 use chrono::NaiveDate;
 
-use crate::facts::Facts;
+use crate::facts::{Facts, Grouped, UsageFact};
 use crate::time::Instant;
 
 /// The event time of the earliest visible use of the whole table, for each of some dates.
@@ -25,11 +25,10 @@ impl UsageBeginning {
         dates.sort_unstable();
         dates.dedup();
         let mut first: Vec<Option<Instant>> = vec![None; dates.len()];
-        for row in facts.usage.iter().flat_map(|usage| &usage.rows) {
-            let visible_after = row.at.max(row.known_at);
+        for (visible_after, at) in facts.usage.iter().flat_map(candidates) {
             // The first date at which the use is visible; the later ones follow below.
             if let Some(earliest) = first.get_mut(dates.partition_point(|date| *date <= visible_after)) {
-                *earliest = Some(earliest.map_or(row.at, |at| at.min(row.at)));
+                *earliest = Some(earliest.map_or(at, |known| known.min(at)));
             }
         }
         let mut so_far: Option<Instant> = None;
@@ -44,4 +43,22 @@ impl UsageBeginning {
     pub(crate) fn at(&self, as_of: Instant) -> Option<Instant> {
         self.dates.binary_search(&as_of).ok().and_then(|place| self.first[place])
     }
+}
+
+/// The uses that can be the first visible one at some date, as (visible from, event time): of each account, those that are
+/// visible before every earlier use is.
+fn candidates(usage: &Grouped<UsageFact>) -> impl Iterator<Item = (Instant, Instant)> + '_ {
+    usage.offsets.windows(2).flat_map(|pair| {
+        let mut earliest: Option<Instant> = None;
+        let rows = usage.rows[pair[0]..pair[1]].iter();
+        // A use that happened after another was visible cannot be visible before it.
+        rows.map_while(move |row| {
+            let visible_from = row.at.max(row.known_at);
+            let is_beaten = earliest.is_some_and(|known| known <= row.at);
+            let is_candidate = earliest.is_none_or(|known| visible_from < known);
+            earliest = earliest.into_iter().chain([visible_from]).min();
+            (!is_beaten).then_some(is_candidate.then_some((visible_from, row.at)))
+        })
+        .flatten()
+    })
 }

@@ -9,14 +9,16 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Date32Array, Float32Array, RecordBatch, StringArray};
+use arrow_array::{ArrayRef, Date32Array, Float32Array, StringArray};
 use arrow_schema::{DataType, Field, Schema};
 use bellwether_staging::Staging;
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, compute_leaves};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::metadata::{FeatureMetadata, METADATA_KEY};
@@ -103,7 +105,7 @@ impl FeatureMatrix {
         Ok(FeatureFile { path: path.to_owned(), bytes, rows: self.len(), sha256 })
     }
 
-    /// Writes row group by row group.
+    /// Writes row group by row group; the bytes do not depend on the number of threads.
     fn encode(&self, metadata: &FeatureMetadata, file: &mut Hashed) -> Result<(), ParquetError> {
         let external = |error: serde_json::Error| ParquetError::External(Box::new(error));
         let described = serde_json::to_string(metadata).map_err(external)?;
@@ -118,12 +120,40 @@ impl FeatureMatrix {
             ]))
             .build();
         let schema = Arc::new(self.schema());
-        let mut writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties))?;
-        for start in (0..self.len()).step_by(ROW_GROUP_ROWS) {
-            let end = (start + ROW_GROUP_ROWS).min(self.len());
-            writer.write(&RecordBatch::try_new(Arc::clone(&schema), self.arrays(start, end))?)?;
+        let writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties))?;
+        let (mut writer, encoders) = writer.into_serialized_writer()?;
+        let starts: Vec<(usize, usize)> = (0..self.len()).step_by(ROW_GROUP_ROWS).enumerate().collect();
+        // Row groups are encoded side by side and appended in order; a few at a time, so that memory stays small.
+        for some in starts.chunks(2 * rayon::current_num_threads()) {
+            let encode = |(group, start): &(usize, usize)| {
+                self.row_group(&schema, encoders.create_column_writers(*group)?, *start)
+            };
+            let encoded: Vec<_> = some.par_iter().map(encode).collect::<Result<_, ParquetError>>()?;
+            for chunks in encoded {
+                let mut group = writer.next_row_group()?;
+                chunks.into_iter().try_for_each(|chunk| chunk.append_to_row_group(&mut group))?;
+                group.close()?;
+            }
         }
-        writer.close().map(|_| ())
+        writer.close().map(drop)
+    }
+
+    /// Encodes the row group that begins at row `start`.
+    fn row_group(
+        &self,
+        schema: &Schema,
+        encoders: Vec<ArrowColumnWriter>,
+        start: usize,
+    ) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
+        let end = (start + ROW_GROUP_ROWS).min(self.len());
+        let columns = encoders.into_iter().zip(schema.fields()).zip(self.arrays(start, end));
+        let encode = |((mut encoder, field), array): ((ArrowColumnWriter, &Arc<Field>), ArrayRef)| {
+            for leaf in compute_leaves(field, &array)? {
+                encoder.write(&leaf)?;
+            }
+            encoder.close()
+        };
+        columns.map(encode).collect()
     }
 
     fn schema(&self) -> Schema {
@@ -151,8 +181,10 @@ impl FeatureMatrix {
 fn array(column: &Column, start: usize, end: usize) -> ArrayRef {
     match column {
         Column::Numeric(values) => {
-            let known = |value: &f32| (!value.is_nan()).then_some(*value);
-            Arc::new(values[start..end].iter().map(known).collect::<Float32Array>())
+            let values = &values[start..end];
+            let nulls = values.iter().any(|value| value.is_nan());
+            let nulls = nulls.then(|| values.iter().map(|value| !value.is_nan()).collect());
+            Arc::new(Float32Array::new(values.to_vec().into(), nulls))
         }
         Column::Category { levels, codes } => {
             let text = |code: &Option<u32>| code.and_then(|code| levels.get(code as usize));

@@ -195,7 +195,7 @@ fn what_is_no_feature_file_is_refused() {
     let newer = FeatureMetadata { format: 2, ..FeatureMetadata::of(&facts, &spine, &matrix, &[], Vec::new()) };
     matrix.write(&path, &newer).unwrap();
     assert!(matches!(FeatureMatrix::read(&path), Err(MatrixError::Format { .. })));
-    let nowhere = folder.path().join("missing").join("features.parquet");
+    let nowhere = path.join("features.parquet");
     assert!(matches!(
         matrix.write(&nowhere, &newer),
         Err(MatrixError::Io { action: "create a temporary file beside it", .. })
