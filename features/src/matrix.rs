@@ -4,6 +4,8 @@ mod file;
 mod metadata;
 mod reading;
 
+use std::sync::Arc;
+
 use chrono::NaiveDate;
 
 use crate::signal::SignalDefinition;
@@ -27,8 +29,8 @@ pub enum Column {
 /// Rows sorted by (as_of, account_id), one column per signal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FeatureMatrix {
-    /// Account id of each row.
-    pub account_ids: Vec<String>,
+    /// Account id of each row; the rows of an account share one text.
+    pub account_ids: Vec<Arc<str>>,
     /// Observation date of each row.
     pub as_of: Vec<NaiveDate>,
     /// Definitions, one per column.

@@ -269,7 +269,7 @@ fn check_matrix(matrix: &FeatureMatrix) -> Result<(), DatasetError> {
             }
         }
     }
-    let key = |row: usize| (matrix.as_of[row], matrix.account_ids[row].as_str());
+    let key = |row: usize| (matrix.as_of[row], matrix.account_ids[row].as_ref());
     match (1..rows).find(|row| key(row - 1) >= key(*row)) {
         Some(row) => Err(DatasetError::Order { row, as_of: matrix.as_of[row] }),
         None => Ok(()),
@@ -310,10 +310,10 @@ fn check_unique<'a>(kind: &'static str, names: impl Iterator<Item = &'a str>) ->
     Ok(())
 }
 
-fn account_codes(ids: &[String]) -> Vec<u32> {
-    let mut sorted: Vec<&str> = ids.iter().map(String::as_str).collect();
+fn account_codes(ids: &[Arc<str>]) -> Vec<u32> {
+    let mut sorted: Vec<&str> = ids.iter().map(AsRef::as_ref).collect();
     sorted.sort_unstable();
     sorted.dedup();
-    let code = |id: &String| sorted.binary_search(&id.as_str()).unwrap_or_default();
+    let code = |id: &Arc<str>| sorted.binary_search(&id.as_ref()).unwrap_or_default();
     ids.iter().map(|id| u32::try_from(code(id)).unwrap_or(u32::MAX)).collect()
 }

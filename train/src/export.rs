@@ -118,7 +118,7 @@ fn prediction_batch(dataset: &Dataset, run: &TargetRun, predictions: &Prediction
     let as_of: Vec<i32> = run.rows.iter().map(|one| dataset.as_of_days()[row(one)]).collect();
     let refit: Vec<i32> = run.refit.iter().map(|date| days_from_epoch(*date)).collect();
     let age: Vec<i32> = as_of.iter().zip(&refit).map(|(as_of, refit)| as_of - refit).collect();
-    let ids = run.rows.iter().map(|one| dataset.matrix().account_ids[row(one)].as_str());
+    let ids = run.rows.iter().map(|one| dataset.matrix().account_ids[row(one)].as_ref());
     let mrr = dataset.numeric("mrr");
     let amount = |one: &u32| mrr.map(|values| values[row(one)]).filter(|value| !value.is_nan()).map(f64::from);
     vec![

@@ -99,7 +99,7 @@ impl TruthTable {
         let mut probabilities = Vec::with_capacity(run.rows.len());
         for row in &run.rows {
             let row = *row as usize;
-            let key = (dataset.as_of_days()[row], dataset.matrix().account_ids[row].clone());
+            let key = (dataset.as_of_days()[row], dataset.matrix().account_ids[row].to_string());
             let found = self.positions.get(&key).and_then(|position| values.get(*position).copied().flatten());
             let missing = || format!("{}: a test row of {} has no true probability", run.target, dataset.as_of()[row]);
             probabilities.push(found.ok_or_else(|| TrainError::io(path, "judge", missing()))?);

@@ -13,6 +13,7 @@ pub(crate) mod versions;
 pub(crate) mod view;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 use rayon::prelude::*;
@@ -215,7 +216,8 @@ impl Columns {
             }
         };
         let columns = catalogue.signals().iter().map(column).collect();
-        let id = |account: &u32| facts.accounts[*account as usize].clone();
+        let ids: Vec<Arc<str>> = facts.accounts.iter().map(|id| Arc::from(id.as_str())).collect();
+        let id = |account: &u32| Arc::clone(&ids[*account as usize]);
         FeatureMatrix {
             account_ids: spine.accounts.iter().map(id).collect(),
             as_of: spine.as_of.clone(),

@@ -192,6 +192,8 @@ struct Timeline {
     quantity: Vec<Total>,
     /// Of the rows before each row, and of all; empty where nothing is declared a value moment.
     value_moments: Vec<u32>,
+    /// Rows of each of [`ROLLING`] at the date.
+    bounds: [(usize, usize); ROLLING.len()],
     features: Tally,
     /// By local feature.
     kinds: Vec<FeatureKind>,
@@ -227,7 +229,8 @@ impl Timeline {
         }
         let features = Tally::new(rows.clone().map(|row| Some(row.feature)));
         let kinds = features.globals.iter().map(|code| kind(*code)).collect();
-        Self { days, rank, quantity, value_moments, features, kinds, users: Tally::new(rows.map(|row| row.user)) }
+        let users = Tally::new(rows.map(|row| row.user));
+        Self { days, rank, quantity, value_moments, bounds: Default::default(), features, kinds, users }
     }
 
     /// Rows of the given ages, of the first `visible` ones.
@@ -243,6 +246,7 @@ impl Timeline {
         for (index, (days, is_before)) in ROLLING.into_iter().enumerate() {
             let ages = if is_before { before(days) } else { last(days) };
             let (start, end) = self.rows(&ages, today, visible);
+            self.bounds[index] = (start, end);
             for tally in [&mut self.features, &mut self.users] {
                 tally.windows[index].advance(start, end, &tally.codes);
             }
@@ -333,7 +337,11 @@ impl<'a> Uses<'a> {
     }
 
     fn rows_of(&self, ages: &Ages) -> (usize, usize) {
-        self.timeline().rows(ages, self.today, self.visible)
+        let timeline = self.timeline();
+        match ROLLING.iter().position(|(days, is_before)| !is_before && *ages == last(*days)) {
+            Some(window) => timeline.bounds[window],
+            None => timeline.rows(ages, self.today, self.visible),
+        }
     }
 
     /// Age of the first visible use ever.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
@@ -70,7 +71,7 @@ enum Growing {
 /// A matrix while it is read.
 struct Reading<'p> {
     path: &'p Path,
-    account_ids: Vec<String>,
+    account_ids: Vec<Arc<str>>,
     as_of: Vec<NaiveDate>,
     signals: Vec<SignalDefinition>,
     columns: Vec<Growing>,
@@ -89,7 +90,7 @@ impl<'p> Reading<'p> {
     fn take(&mut self, batch: &RecordBatch) -> Result<(), MatrixError> {
         let ids = batch.column_by_name("account_id").and_then(|column| column.as_string_opt::<i32>());
         let ids = ids.ok_or_else(|| wrong(self.path, "a string column `account_id`".to_owned()))?;
-        self.account_ids.extend(ids.iter().map(|id| id.unwrap_or_default().to_owned()));
+        self.account_ids.extend(ids.iter().map(|id| Arc::from(id.unwrap_or_default())));
         let dates = batch.column_by_name("as_of").and_then(|column| column.as_primitive_opt::<Date32Type>());
         let dates = dates.ok_or_else(|| wrong(self.path, "a date column `as_of`".to_owned()))?;
         self.as_of.extend(dates.values().iter().map(|days| date_from_days(i64::from(*days)).unwrap_or_default()));

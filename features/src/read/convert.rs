@@ -2,6 +2,7 @@
 //! side by side.
 
 use arrow_array::{Array, Int64Array};
+use rayon::prelude::*;
 
 use crate::contract::{ColumnKind, ColumnRule, TableContract};
 
@@ -123,16 +124,20 @@ pub(crate) fn convert(batch: RawBatch, plan: &FilePlan, table: &TableContract) -
             Kept::These((0..rows).filter(|row| evaluate(filter, &typed, *row).flag() == Some(true)).collect())
         }
     };
-    let mut bad_cells = Vec::new();
-    let mut columns = Vec::with_capacity(table.columns.len());
-    for (index, (rule, maker)) in table.columns.iter().zip(&plan.makers).enumerate() {
-        let mut converter = Converter { rule, index, time_format: table.time_format.as_deref(), bad: &mut bad_cells };
-        columns.push(match maker {
-            Maker::Absent => None,
-            Maker::Column(place) => Some(converter.column(&kept, &typed[*place])),
-            Maker::Derived(bound) => Some(converter.cells(&kept, |row| evaluate(bound, &typed, row))),
-        });
-    }
+    let rules = table.columns.par_iter().zip(&plan.makers).enumerate();
+    let converted: Vec<(Option<Values>, Vec<BadCell>)> = rules
+        .map(|(index, (rule, maker))| {
+            let mut converter = Converter { rule, index, time_format: table.time_format.as_deref(), bad: Vec::new() };
+            let values = match maker {
+                Maker::Absent => None,
+                Maker::Column(place) => Some(converter.column(&kept, &typed[*place])),
+                Maker::Derived(bound) => Some(converter.cells(&kept, |row| evaluate(bound, &typed, row))),
+            };
+            (values, converter.bad)
+        })
+        .collect();
+    let (columns, bad_cells): (Vec<_>, Vec<_>) = converted.into_iter().unzip();
+    let bad_cells = bad_cells.concat();
     let numbers = match &kept {
         Kept::All(_) => numbers,
         Kept::These(rows) => RowNumbers::Each(rows.iter().map(|row| numbers.of(*row)).collect()),
@@ -144,7 +149,7 @@ struct Converter<'a> {
     rule: &'a ColumnRule,
     index: usize,
     time_format: Option<&'a str>,
-    bad: &'a mut Vec<BadCell>,
+    bad: Vec<BadCell>,
 }
 
 impl Converter<'_> {

@@ -17,6 +17,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, Parq
 use parquet::basic::Encoding;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
+use rayon::prelude::*;
 
 use super::cells::{Kind, Typed};
 use super::error::ReadError;
@@ -101,12 +102,18 @@ impl ParquetSlice {
         if projection.is_empty() {
             return Ok(RawBatch { columns: Vec::new(), numbers, rows: self.length, bad_rows: Vec::new() });
         }
+        // Column by column, so that a file of one row group keeps more than one thread busy.
+        let columns = projection.par_iter().map(|name| self.column(name)).collect::<Result<_, _>>()?;
+        Ok(RawBatch { columns, numbers, rows: self.length, bad_rows: Vec::new() })
+    }
+
+    fn column(&self, name: &str) -> Result<Typed, ReadError> {
         let opened = File::open(&self.file).map_err(|cause| ReadError::io(&self.file, &cause))?;
-        let roots: Vec<usize> = projection.iter().filter_map(|name| self.schema.index_of(name).ok()).collect();
-        let columns = guarded(&self.file, || {
-            let options = ArrowReaderOptions::new().with_schema(self.text_types(&roots));
+        guarded(&self.file, || {
+            let root = self.schema.index_of(name)?;
+            let options = ArrowReaderOptions::new().with_schema(self.text_type(root));
             let metadata = ArrowReaderMetadata::try_new(Arc::clone(&self.metadata), options)?;
-            let mask = ProjectionMask::roots(metadata.parquet_schema(), roots.iter().copied());
+            let mask = ProjectionMask::roots(metadata.parquet_schema(), [root]);
             let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(opened, metadata)
                 .with_projection(mask)
                 .with_row_groups(vec![self.group])
@@ -115,38 +122,30 @@ impl ParquetSlice {
                 .with_batch_size(self.length)
                 .build()?;
             let batches: Vec<RecordBatch> = reader.collect::<Result<_, _>>()?;
-            let batch = match batches.as_slice() {
-                [batch] if batch.num_rows() == self.length => batch,
-                _ => return Err(ParquetError::General("it holds fewer rows than it declares".to_owned())),
-            };
-            let column = |name: &String| match batch.column_by_name(name) {
-                Some(array) => Typed::of(array),
-                None => Err(ParquetError::General("a column of its schema is missing".to_owned())),
-            };
-            projection.iter().map(column).collect::<Result<Vec<_>, _>>()
-        })?;
-        Ok(RawBatch { columns, numbers, rows: self.length, bad_rows: Vec::new() })
+            match batches.as_slice() {
+                [batch] if batch.num_rows() == self.length => Typed::of(batch.column(0)),
+                _ => Err(ParquetError::General("it holds fewer rows than it declares".to_owned())),
+            }
+        })
     }
 
-    /// The file's schema with texts as they are cheapest to read: by dictionary where all pages of the row group have
+    /// The file's schema; a text column as it is cheapest to read: by dictionary where all pages of the row group have
     /// one, else as views.
-    fn text_types(&self, roots: &[usize]) -> SchemaRef {
+    fn text_type(&self, root: usize) -> SchemaRef {
+        if *self.schema.field(root).data_type() != DataType::Utf8 {
+            return Arc::clone(&self.schema);
+        }
         let group = self.metadata.row_group(self.group);
         let types = group.schema_descr();
+        let leaf = (0..types.num_columns()).find(|leaf| types.get_column_root_idx(*leaf) == root);
+        let by_dictionary = leaf.is_some_and(|leaf| is_all_dictionary(group.column(leaf)));
+        let kind = if by_dictionary {
+            DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
+        } else {
+            DataType::Utf8View
+        };
         let mut fields: Vec<_> = self.schema.fields().iter().cloned().collect();
-        for root in roots {
-            if *fields[*root].data_type() != DataType::Utf8 {
-                continue;
-            }
-            let leaf = (0..types.num_columns()).find(|leaf| types.get_column_root_idx(*leaf) == *root);
-            let by_dictionary = leaf.is_some_and(|leaf| is_all_dictionary(group.column(leaf)));
-            let kind = if by_dictionary {
-                DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
-            } else {
-                DataType::Utf8View
-            };
-            fields[*root] = Arc::new(fields[*root].as_ref().clone().with_data_type(kind));
-        }
+        fields[root] = Arc::new(fields[root].as_ref().clone().with_data_type(kind));
         Arc::new(Schema::new(fields))
     }
 }

@@ -211,7 +211,7 @@ fn the_truth_is_judged_on_the_same_rows() {
     let path = folder.path().join("truth.parquet");
     let write = |rows: usize| {
         let columns: Vec<(&str, ArrayRef)> = vec![
-            ("account_id", Arc::new(StringArray::from(data.matrix().account_ids[..rows].to_vec()))),
+            ("account_id", Arc::new(StringArray::from_iter_values(&data.matrix().account_ids[..rows]))),
             ("as_of", Arc::new(Date32Array::from(data.as_of_days()[..rows].to_vec()))),
             ("churn_90d", Arc::new(Float64Array::from_iter_values(truth[..rows].iter().map(|p| p[0])))),
         ];

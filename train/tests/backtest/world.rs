@@ -80,7 +80,7 @@ pub(crate) fn matrix(size: Size, seed: u64) -> (FeatureMatrix, Vec<[f64; 2]>) {
         for (account, (strain_base, reach_base, wealth)) in bases.iter().enumerate() {
             let strain = 0.7 * strain_base + 0.7 * random.normal();
             let reach = 0.7 * reach_base + 0.7 * random.normal();
-            account_ids.push(format!("account-{account:05}"));
+            account_ids.push(format!("account-{account:05}").into());
             as_of.push(start.checked_add_months(Months::new(month)).unwrap());
             truth.push([sigmoid(-1.6 + 1.4 * strain), sigmoid(-1.2 + 1.2 * reach)]);
             let known = random.uniform() < 0.9;
