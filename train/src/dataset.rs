@@ -5,6 +5,7 @@
 //! rows given to [`crate::encode::Encoder::learn`], inside each fold, and from no others.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use bellwether_features::label::Labels;
 use bellwether_features::matrix::{Column, FeatureMatrix};
