@@ -84,7 +84,7 @@ impl<'a> Builder<'a> {
         Self { rows: &table.rows, dropped, accounts: accounts.len(), account }
     }
 
-    fn group<T: Send>(
+    fn group<T: Copy + Send + Sync>(
         &self,
         times: impl Fn(&T) -> (Instant, Instant) + Sync,
         fact: impl Fn(usize) -> T + Sync,

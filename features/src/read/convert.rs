@@ -1,8 +1,7 @@
-//! A batch brought into the table's own columns: `where`, `derive`, types, ranges. Pure, so that batches can be converted
-//! side by side.
+//! Batches brought into the table's own columns: `where`, `derive`, types, ranges. Each column is appended to on its own,
+//! so that columns can be converted side by side, and a text is looked up once, in the column's own dictionary.
 
-use arrow_array::{Array, Int64Array};
-use rayon::prelude::*;
+use arrow_array::Array;
 
 use crate::contract::{ColumnKind, ColumnRule, TableContract};
 
@@ -60,154 +59,153 @@ impl Values {
             Self::Time(values) => values.resize(length, NO_TIME),
         }
     }
-
-    /// Appends a batch's values; its codes are translated.
-    pub(crate) fn append(&mut self, other: Self) {
-        match (self, other) {
-            (Self::Text(codes, dictionary), Self::Text(more, names)) => {
-                let translated: Vec<u32> = names.names().map(|name| dictionary.code(name)).collect();
-                codes.extend(more.into_iter().map(|code| translated.get(code as usize).copied().unwrap_or(NO_CODE)));
-            }
-            (Self::Number(values), Self::Number(more)) => values.extend(more),
-            (Self::Time(values), Self::Time(more)) => values.extend(more),
-            // A column has one kind, fixed by the canonical table.
-            _ => {}
-        }
-    }
 }
 
 /// A value that broke a rule: row, column rule, rule.
 pub(crate) type BadCell = (usize, usize, Rule);
 
-/// A converted batch.
-pub(crate) struct BatchRows {
-    pub(crate) numbers: RowNumbers,
-    /// Rows that belong to the table.
-    pub(crate) rows: usize,
-    /// `None`: the file does not have the column.
-    pub(crate) columns: Vec<Option<Values>>,
-    pub(crate) bad_cells: Vec<BadCell>,
-    pub(crate) bad_rows: Vec<(u32, Rule)>,
-    pub(crate) rows_read: u64,
-}
-
 /// Which rows of a batch belong to the table.
-enum Kept {
+pub(crate) enum Kept {
     All(usize),
     These(Vec<usize>),
 }
 
 impl Kept {
-    fn len(&self) -> usize {
+    /// What `where` says.
+    pub(crate) fn of(batch: &RawBatch, plan: &FilePlan) -> Self {
+        match &plan.filter {
+            None => Self::All(batch.rows),
+            Some(filter) => {
+                let belongs = |row: &usize| evaluate(filter, &batch.columns, *row).flag() == Some(true);
+                Self::These((0..batch.rows).filter(belongs).collect())
+            }
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
         match self {
             Self::All(rows) => *rows,
             Self::These(rows) => rows.len(),
         }
     }
 
-    /// `value` of each row, by its place among the kept ones and its place in the batch.
-    fn map<T>(&self, mut value: impl FnMut(usize, usize) -> T) -> Vec<T> {
+    /// The numbers of the kept rows.
+    pub(crate) fn numbers(&self, numbers: &RowNumbers) -> RowNumbers {
         match self {
-            Self::All(rows) => (0..*rows).map(|row| value(row, row)).collect(),
-            Self::These(rows) => rows.iter().enumerate().map(|(place, row)| value(place, *row)).collect(),
+            Self::All(_) => numbers.clone(),
+            Self::These(rows) => RowNumbers::Each(rows.iter().map(|row| numbers.of(*row)).collect()),
+        }
+    }
+
+    /// Appends `value` of each row, by its place among the kept ones and its place in the batch.
+    fn append<T>(&self, values: &mut Vec<T>, mut value: impl FnMut(usize, usize) -> T) {
+        match self {
+            Self::All(rows) => values.extend((0..*rows).map(|row| value(row, row))),
+            Self::These(rows) => values.extend(rows.iter().enumerate().map(|(place, row)| value(place, *row))),
         }
     }
 }
 
-/// Converts a batch.
-pub(crate) fn convert(batch: RawBatch, plan: &FilePlan, table: &TableContract) -> BatchRows {
-    let RawBatch { columns: typed, numbers, rows, bad_rows } = batch;
-    let rows_read = (rows + bad_rows.len()) as u64;
-    let kept = match &plan.filter {
-        None => Kept::All(rows),
-        Some(filter) => {
-            Kept::These((0..rows).filter(|row| evaluate(filter, &typed, *row).flag() == Some(true)).collect())
-        }
-    };
-    let rules = table.columns.par_iter().zip(&plan.makers).enumerate();
-    let converted: Vec<(Option<Values>, Vec<BadCell>)> = rules
-        .map(|(index, (rule, maker))| {
-            let mut converter = Converter { rule, index, time_format: table.time_format.as_deref(), bad: Vec::new() };
-            let values = match maker {
-                Maker::Absent => None,
-                Maker::Column(place) => Some(converter.column(&kept, &typed[*place])),
-                Maker::Derived(bound) => Some(converter.cells(&kept, |row| evaluate(bound, &typed, row))),
-            };
-            (values, converter.bad)
-        })
-        .collect();
-    let (columns, bad_cells): (Vec<_>, Vec<_>) = converted.into_iter().unzip();
-    let bad_cells = bad_cells.concat();
-    let numbers = match &kept {
-        Kept::All(_) => numbers,
-        Kept::These(rows) => RowNumbers::Each(rows.iter().map(|row| numbers.of(*row)).collect()),
-    };
-    BatchRows { numbers, rows: kept.len(), columns, bad_cells, bad_rows, rows_read }
-}
-
-struct Converter<'a> {
+/// Converts one column of a table, batch by batch.
+pub(crate) struct Converter<'a> {
     rule: &'a ColumnRule,
     index: usize,
     time_format: Option<&'a str>,
+    /// Row of the table at which the batch begins.
+    start: usize,
     bad: Vec<BadCell>,
 }
 
-impl Converter<'_> {
-    /// A column of the file; types that need no reading of single cells go straight through.
-    fn column(&mut self, kept: &Kept, typed: &Typed) -> Values {
-        match (self.rule.canonical.kind, typed) {
-            (ColumnKind::Text, Typed::Text(texts)) => {
-                let mut dictionary = Dictionary::default();
-                let codes = match kept {
-                    Kept::All(rows) => dictionary.codes(texts, 0..*rows),
-                    Kept::These(rows) => dictionary.codes(texts, rows.iter().copied()),
-                };
-                self.text_values(codes, dictionary)
+impl<'a> Converter<'a> {
+    /// For the column rule at `index`.
+    pub(crate) fn new(table: &'a TableContract, index: usize) -> Self {
+        let time_format = table.time_format.as_deref();
+        Self { rule: &table.columns[index], index, time_format, start: 0, bad: Vec::new() }
+    }
+
+    /// Appends the kept rows of a batch, which begin at row `start` of the table; a column that the file does not have
+    /// has no values there.
+    pub(crate) fn append(
+        &mut self,
+        values: &mut Option<Values>,
+        maker: &Maker,
+        batch: &RawBatch,
+        kept: &Kept,
+        start: usize,
+    ) {
+        self.start = start;
+        if let Maker::Absent = maker {
+            if let Some(values) = values {
+                values.pad(start + kept.len());
             }
-            (ColumnKind::Number, Typed::Number(values)) => {
-                let cell = |row: usize| values.is_valid(row).then(|| values.value(row));
-                Values::Number(kept.map(|at, row| self.in_range(at, cell(row))))
-            }
-            (ColumnKind::Time, Typed::Time(values)) => self.times(kept, values),
-            _ => self.cells(kept, |row| typed.cell(row)),
+            return;
+        }
+        let values = values.get_or_insert_with(|| Values::new(self.rule.canonical.kind));
+        values.pad(start);
+        match maker {
+            Maker::Absent => {}
+            Maker::Column(place) => self.column(values, kept, &batch.columns[*place]),
+            Maker::Derived(bound) => self.cells(values, kept, |row| evaluate(bound, &batch.columns, row)),
         }
     }
 
-    fn times(&mut self, kept: &Kept, values: &Int64Array) -> Values {
-        let cell = |row: usize| values.is_valid(row).then(|| values.value(row));
-        Values::Time(kept.map(|at, row| self.instant(at, Ok(cell(row)))))
+    /// What was found to break a rule.
+    pub(crate) fn bad_cells(self) -> Vec<BadCell> {
+        self.bad
+    }
+
+    /// A column of the file; types that need no reading of single cells go straight through.
+    fn column(&mut self, values: &mut Values, kept: &Kept, typed: &Typed) {
+        match (values, typed) {
+            (Values::Text(codes, dictionary), Typed::Text(texts)) => {
+                match kept {
+                    Kept::All(rows) => dictionary.append(texts, 0..*rows, codes),
+                    Kept::These(rows) => dictionary.append(texts, rows.iter().copied(), codes),
+                }
+                self.check_allowed(codes, dictionary);
+            }
+            (Values::Number(numbers), Typed::Number(found)) => {
+                let cell = |row: usize| found.is_valid(row).then(|| found.value(row));
+                kept.append(numbers, |at, row| self.in_range(at, cell(row)));
+            }
+            (Values::Time(times), Typed::Time(found)) => {
+                let cell = |row: usize| found.is_valid(row).then(|| found.value(row));
+                kept.append(times, |at, row| self.instant(at, Ok(cell(row))));
+            }
+            (values, typed) => self.cells(values, kept, |row| typed.cell(row)),
+        }
     }
 
     /// Whatever has to be read cell by cell.
-    fn cells<'c>(&mut self, kept: &Kept, cell: impl Fn(usize) -> Cell<'c>) -> Values {
-        match self.rule.canonical.kind {
-            ColumnKind::Text => {
-                let mut dictionary = Dictionary::default();
-                let codes = kept.map(|_, row| match cell(row).into_text().filter(|text| !text.is_empty()) {
+    fn cells<'c>(&mut self, values: &mut Values, kept: &Kept, cell: impl Fn(usize) -> Cell<'c>) {
+        match values {
+            Values::Text(codes, dictionary) => {
+                kept.append(codes, |_, row| match cell(row).into_text().filter(|text| !text.is_empty()) {
                     None => NO_CODE,
                     Some(text) => dictionary.code(&text),
                 });
-                self.text_values(codes, dictionary)
+                self.check_allowed(codes, dictionary);
             }
-            ColumnKind::Number => Values::Number(kept.map(|at, row| match cell(row).number() {
+            Values::Number(numbers) => kept.append(numbers, |at, row| match cell(row).number() {
                 Ok(value) => self.in_range(at, value),
                 Err(()) => self.broken(at, Rule::Unparsable, f64::NAN),
-            })),
-            ColumnKind::Time => {
+            }),
+            Values::Time(times) => {
                 let format = self.time_format;
-                Values::Time(kept.map(|at, row| self.instant(at, cell(row).time(format))))
+                kept.append(times, |at, row| self.instant(at, cell(row).time(format)));
             }
         }
     }
 
-    fn text_values(&mut self, codes: Vec<u32>, dictionary: Dictionary) -> Values {
-        let refused: Vec<bool> = dictionary.names().map(|name| !self.is_allowed(name)).collect();
-        if refused.contains(&true) {
-            let refused_at = |code: &u32| refused.get(*code as usize).copied().unwrap_or(false);
-            let broken = codes.iter().enumerate().filter(|(_, code)| refused_at(code));
-            self.bad.extend(broken.map(|(at, _)| (at, self.index, Rule::NotAllowed)));
+    /// Only the declared values may occur.
+    fn check_allowed(&mut self, codes: &[u32], dictionary: &Dictionary) {
+        if self.rule.canonical.allowed.is_empty() && self.rule.allowed.is_empty() {
+            return;
         }
-        Values::Text(codes, dictionary)
+        let refused: Vec<bool> = dictionary.names().map(|name| !self.is_allowed(name)).collect();
+        let refused_at = |code: &u32| refused.get(*code as usize).copied().unwrap_or(false);
+        let broken = codes[self.start..].iter().enumerate().filter(|(_, code)| refused_at(code));
+        self.bad.extend(broken.map(|(at, _)| (self.start + at, self.index, Rule::NotAllowed)));
     }
 
     fn is_allowed(&self, name: &str) -> bool {
@@ -237,7 +235,7 @@ impl Converter<'_> {
     }
 
     fn broken<T>(&mut self, at: usize, rule: Rule, value: T) -> T {
-        self.bad.push((at, self.index, rule));
+        self.bad.push((self.start + at, self.index, rule));
         value
     }
 }

@@ -1,20 +1,26 @@
 //! Distinct texts and their codes.
 
-use hashbrown::{DefaultHashBuilder, HashTable};
 use std::hash::BuildHasher;
 
 use arrow_array::Array;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::cells::Texts;
 
 /// Stands for "no value" among codes.
 pub(crate) const NO_CODE: u32 = u32::MAX;
 
+/// Texts of up to so many bytes are their own key, so that looking one up touches one place in memory.
+const SHORT: usize = 15;
+
 /// Distinct texts in order of appearance, one after the other in one buffer.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Dictionary {
     hasher: DefaultHashBuilder,
-    codes: HashTable<u32>,
+    /// Short texts, with their codes.
+    short: HashTable<([u64; 2], u32)>,
+    /// Hashes of long texts, with their codes.
+    long: HashTable<(u64, u32)>,
     text: String,
     ends: Vec<usize>,
 }
@@ -22,16 +28,39 @@ pub(crate) struct Dictionary {
 impl Dictionary {
     /// The code of a text, new if need be.
     pub(crate) fn code(&mut self, name: &str) -> u32 {
-        let hash = self.hasher.hash_one(name);
-        let Self { hasher, codes, text, ends } = self;
-        if let Some(code) = codes.find(hash, |code| at(text, ends, *code) == name) {
+        match short_key(name) {
+            Some(key) => self.short_code(key, name),
+            None => self.long_code(name),
+        }
+    }
+
+    fn short_code(&mut self, key: [u64; 2], name: &str) -> u32 {
+        let hash = self.hasher.hash_one(key);
+        if let Some((_, code)) = self.short.find(hash, |(known, _)| *known == key) {
             return *code;
         }
+        let code = self.push(name);
+        let hasher = &self.hasher;
+        self.short.insert_unique(hash, (key, code), |(key, _)| hasher.hash_one(key));
+        code
+    }
+
+    fn long_code(&mut self, name: &str) -> u32 {
+        let hash = self.hasher.hash_one(name);
+        let is_it = |(known, code): &(u64, u32)| *known == hash && span(&self.text, &self.ends, *code as usize) == name;
+        if let Some((_, code)) = self.long.find(hash, is_it) {
+            return *code;
+        }
+        let code = self.push(name);
+        self.long.insert_unique(hash, (hash, code), |(hash, _)| *hash);
+        code
+    }
+
+    fn push(&mut self, name: &str) -> u32 {
         // Codes stay below NO_CODE: a table has at most 2^32 - 1 rows, and reading stops long before.
-        let code = u32::try_from(ends.len()).unwrap_or(NO_CODE - 1);
-        text.push_str(name);
-        ends.push(text.len());
-        codes.insert_unique(hash, code, |code| hasher.hash_one(at(text, ends, *code)));
+        let code = u32::try_from(self.ends.len()).unwrap_or(NO_CODE - 1);
+        self.text.push_str(name);
+        self.ends.push(self.text.len());
         code
     }
 
@@ -42,7 +71,7 @@ impl Dictionary {
 
     /// The text of a code, if it is one.
     pub(crate) fn name(&self, code: u32) -> Option<&str> {
-        ((code as usize) < self.ends.len()).then(|| at(&self.text, &self.ends, code))
+        ((code as usize) < self.ends.len()).then(|| span(&self.text, &self.ends, code as usize))
     }
 
     /// The texts, by code.
@@ -50,8 +79,8 @@ impl Dictionary {
         (0..self.ends.len()).map(|code| span(&self.text, &self.ends, code))
     }
 
-    /// The codes of the texts at `rows`; an empty text is no value.
-    pub(crate) fn codes(&mut self, texts: &Texts, rows: impl ExactSizeIterator<Item = usize>) -> Vec<u32> {
+    /// Appends the codes of the texts at `rows` to `codes`; an empty text is no value.
+    pub(crate) fn append(&mut self, texts: &Texts, rows: impl Iterator<Item = usize>, codes: &mut Vec<u32>) {
         if let Texts::Dictionary(keys, names) = texts {
             // Names are looked up once each, and only those that some row has, in the order of the rows.
             let mut known = vec![None; names.len()];
@@ -62,25 +91,24 @@ impl Dictionary {
                 })
             };
             let key = |row: usize| keys.is_valid(row).then(|| usize::try_from(keys.value(row)).ok()).flatten();
-            return rows.map(|row| key(row).map_or(NO_CODE, &mut code)).collect();
+            codes.extend(rows.map(|row| key(row).map_or(NO_CODE, &mut code)));
+            return;
         }
-        let mut last = NO_CODE;
-        let mut codes = Vec::with_capacity(rows.len());
-        for row in rows {
-            // Neighbours are often alike: then no hashing.
-            last = match texts.get(row) {
-                None | Some("") => NO_CODE,
-                Some(text) if self.name(last) == Some(text) => last,
-                Some(text) => self.code(text),
-            };
-            codes.push(last);
-        }
-        codes
+        codes.extend(rows.map(|row| match texts.get(row) {
+            None | Some("") => NO_CODE,
+            Some(text) => self.code(text),
+        }));
     }
 }
 
-fn at<'a>(text: &'a str, ends: &[usize], code: u32) -> &'a str {
-    span(text, ends, code as usize)
+/// A short text and its length as one number.
+fn short_key(name: &str) -> Option<[u64; 2]> {
+    let mut bytes = [0; SHORT + 1];
+    bytes.get_mut(..name.len()).filter(|_| name.len() <= SHORT)?.copy_from_slice(name.as_bytes());
+    bytes[SHORT] = u8::try_from(name.len()).ok()?;
+    let both = u128::from_le_bytes(bytes);
+    // The two halves, without loss.
+    Some([(both & u128::from(u64::MAX)) as u64, (both >> 64) as u64])
 }
 
 fn span<'a>(text: &'a str, ends: &[usize], code: usize) -> &'a str {
@@ -105,10 +133,26 @@ mod tests {
         ];
         for texts in all {
             let mut dictionary = Dictionary::default();
-            assert_eq!(dictionary.codes(&texts, 0..7), [0, NO_CODE, 1, NO_CODE, 0, 2, 1], "{texts:?}");
+            let mut codes = Vec::new();
+            dictionary.append(&texts, 0..7, &mut codes);
+            assert_eq!(codes, [0, NO_CODE, 1, NO_CODE, 0, 2, 1], "{texts:?}");
             assert_eq!(dictionary.names().collect::<Vec<_>>(), ["a", "b", "a rather long text"]);
             assert_eq!(dictionary.code("b"), 1);
             assert_eq!((dictionary.name(3), dictionary.len()), (None, 3));
         }
+    }
+
+    /// Around the length at which texts stop being their own key; a NUL is a character like any other.
+    #[test]
+    fn texts_of_every_length_are_told_apart() {
+        let mut dictionary = Dictionary::default();
+        let mut names: Vec<String> = (0..40).map(|length| "x".repeat(length)).collect();
+        names.extend((0..20).map(|length| format!("{}\0", "x".repeat(length))));
+        names.extend((0..20).map(|length| format!("\0{}é", "x".repeat(length))));
+        let codes: Vec<u32> = names.iter().map(|name| dictionary.code(name)).collect();
+        assert_eq!(codes, (0..80).collect::<Vec<u32>>());
+        let again: Vec<u32> = names.iter().map(|name| dictionary.code(name)).collect();
+        assert_eq!(again, codes);
+        assert!(names.iter().map(String::as_str).eq(dictionary.names()));
     }
 }

@@ -1,5 +1,7 @@
 //! Rows of a table brought into the order of [`Grouped`]: by account, event time, knowledge time, then source order.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::facts::{Grouped, Names};
@@ -9,10 +11,10 @@ use super::rows::TableRows;
 
 /// Groups the rows for which `account` gives one; `fact` makes the fact of a row, `times` its event and knowledge time.
 /// Same result at any thread count.
-pub(crate) fn group<T: Send, K: Ord>(
+pub(crate) fn group<T: Copy + Send + Sync, K: Ord>(
     accounts: usize,
     rows: &TableRows<'_>,
-    account: impl Fn(usize) -> Option<u32>,
+    account: impl Fn(usize) -> Option<u32> + Sync,
     fact: impl Fn(usize) -> T + Sync,
     times: impl Fn(&T) -> K + Sync,
 ) -> Grouped<T> {
@@ -23,27 +25,58 @@ pub(crate) fn group<T: Send, K: Ord>(
     for index in 0..accounts {
         offsets[index + 1] += offsets[index];
     }
-    let mut next = offsets.clone();
-    // A table has fewer than 2^32 rows: row numbers are 32-bit.
-    let mut order = vec![0_u32; offsets[accounts]];
-    for (row, account) in (0_u32..).zip((0..rows.len()).map(account)) {
-        if let Some(account) = account {
-            let place = &mut next[account as usize];
-            order[*place] = row;
-            *place += 1;
-        }
-    }
-    let mut grouped: Vec<T> = order.par_iter().map(|row| fact(*row as usize)).collect();
-    let mut slices = Vec::with_capacity(accounts);
-    let mut rest = grouped.as_mut_slice();
-    for pair in offsets.windows(2) {
-        let (slice, after) = rest.split_at_mut(pair[1] - pair[0]);
+    let Some(any) = (0..rows.len()).find(|row| account(*row).is_some()) else {
+        return Grouped { offsets, rows: Vec::new() };
+    };
+    let mut grouped = vec![fact(any); offsets[accounts]];
+    let stretches = stretches(&offsets, rayon::current_num_threads());
+    split(&mut grouped, &stretches, &offsets).into_par_iter().zip(&stretches).for_each(|(place, accounts)| {
+        fill(place, accounts.clone(), &offsets, rows.len(), &account, &fact);
+    });
+    let each: Vec<Range<usize>> = (0..accounts).map(|account| account..account + 1).collect();
+    // Stable: equal times keep the order of the source. Mostly sorted already, which it is quick to see.
+    split(&mut grouped, &each, &offsets).into_par_iter().with_min_len(64).for_each(|facts| facts.sort_by_key(&times));
+    Grouped { offsets, rows: grouped }
+}
+
+/// Consecutive accounts with about as many facts in each of `parts` stretches.
+fn stretches(offsets: &[usize], parts: usize) -> Vec<Range<usize>> {
+    let (accounts, facts) = (offsets.len() - 1, offsets[offsets.len() - 1]);
+    let end = |part: usize| offsets.partition_point(|offset| *offset < facts * part / parts).min(accounts);
+    let ends: Vec<usize> = (0..parts).map(end).chain([accounts]).collect();
+    ends.windows(2).map(|pair| pair[0]..pair[1].max(pair[0])).collect()
+}
+
+/// The facts of each stretch of accounts.
+fn split<'g, T>(mut rest: &'g mut [T], stretches: &[Range<usize>], offsets: &[usize]) -> Vec<&'g mut [T]> {
+    let mut slices = Vec::with_capacity(stretches.len());
+    for accounts in stretches {
+        let (slice, after) = rest.split_at_mut(offsets[accounts.end] - offsets[accounts.start]);
         slices.push(slice);
         rest = after;
     }
-    // Stable: equal times keep the order of the source. Mostly sorted already, which it is quick to see.
-    slices.into_par_iter().with_min_len(64).for_each(|slice| slice.sort_by_key(&times));
-    Grouped { offsets, rows: grouped }
+    slices
+}
+
+/// Writes the facts of some accounts to their places, in the order of the source: the columns are read from front to back.
+fn fill<T>(
+    place: &mut [T],
+    accounts: Range<usize>,
+    offsets: &[usize],
+    rows: usize,
+    account: &impl Fn(usize) -> Option<u32>,
+    fact: &impl Fn(usize) -> T,
+) {
+    let first = offsets[accounts.start];
+    let mut next: Vec<usize> = offsets[accounts.clone()].iter().map(|offset| offset - first).collect();
+    for row in 0..rows {
+        let Some(account) = account(row).map(|account| account as usize) else { continue };
+        if accounts.contains(&account) {
+            let next = &mut next[account - accounts.start];
+            place[*next] = fact(row);
+            *next += 1;
+        }
+    }
 }
 
 /// Sorted names of the codes in use, and each old code's rank among them.

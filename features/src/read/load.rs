@@ -10,13 +10,12 @@ use crate::label::{Event, TargetDefinition};
 
 use super::assemble::{ReadTable, assemble};
 use super::check::{check, lost_accounts};
-use super::convert::convert;
 use super::error::ReadError;
 use super::plan::{FilePlan, Maker};
 use super::report::{CheckReport, TableReport};
 use super::rows::TableRows;
 use super::rule::Rule;
-use super::source::{BATCH_ROWS, Part, Source, table_files};
+use super::source::{BATCH_ROWS, Part, RawBatch, Source, table_files};
 use super::{Loaded, Tables};
 
 impl Tables {
@@ -119,7 +118,7 @@ fn read_table(table: &TableContract) -> Result<(Vec<PathBuf>, TableRows<'_>), Re
     Ok((files, rows))
 }
 
-/// Decodes and converts about a batch per thread side by side, and appends them in order.
+/// Decodes about a batch per thread side by side, while the batches before are converted; appends in order.
 fn read_file(
     rows: &mut TableRows<'_>,
     index: u32,
@@ -127,27 +126,42 @@ fn read_file(
     source: &mut Source,
     plan: &FilePlan,
 ) -> Result<(), ReadError> {
-    let table = rows.table;
+    let (table, before) = (rows.table, rows.rows_read);
+    let mut seen = 0;
+    let mut decoded: Vec<RawBatch> = Vec::new();
     loop {
-        let mut parts: Vec<Part> = Vec::new();
-        let mut waiting = 0;
-        while waiting < (rayon::current_num_threads() * BATCH_ROWS) as u64 {
-            let Some(part) = source.next_part(&plan.projection)? else { break };
-            waiting += part.rows();
-            parts.push(part);
-            check_row_count(table, file, rows.rows_read + waiting)?;
-        }
-        if parts.is_empty() {
+        let (_, next) = rayon::join(
+            || rows.append(index, plan, &std::mem::take(&mut decoded)),
+            || {
+                let parts = next_parts(source, plan, |more| {
+                    seen += more;
+                    check_row_count(table, file, before + seen)
+                })?;
+                parts.into_par_iter().map(|part| part.decode(&plan.projection)).collect::<Result<Vec<_>, _>>()
+            },
+        );
+        decoded = next?;
+        if decoded.is_empty() {
             return Ok(());
         }
-        let converted: Vec<_> = parts
-            .into_par_iter()
-            .map(|part| Ok(convert(part.decode(&plan.projection)?, plan, table)))
-            .collect::<Result<_, ReadError>>()?;
-        for batch in converted {
-            rows.append(index, batch);
-        }
     }
+}
+
+/// Parts of a file with about a batch of rows per thread; `count` hears of the rows of each and may stop the reading.
+fn next_parts(
+    source: &mut Source,
+    plan: &FilePlan,
+    mut count: impl FnMut(u64) -> Result<(), ReadError>,
+) -> Result<Vec<Part>, ReadError> {
+    let mut parts: Vec<Part> = Vec::new();
+    let mut waiting = 0;
+    while waiting < (rayon::current_num_threads() * BATCH_ROWS) as u64 {
+        let Some(part) = source.next_part(&plan.projection)? else { break };
+        waiting += part.rows();
+        count(part.rows())?;
+        parts.push(part);
+    }
+    Ok(parts)
 }
 
 fn check_row_count(table: &TableContract, file: &Path, rows: u64) -> Result<(), ReadError> {

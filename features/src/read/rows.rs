@@ -1,12 +1,15 @@
-//! A table as typed columns: codes for text, plain numbers and instants, and for each row where it came from. Converted
-//! batches are appended in the order of the files.
+//! A table as typed columns: codes for text, plain numbers and instants, and for each row where it came from. Batches are
+//! appended in the order of the files.
+
+use rayon::prelude::*;
 
 use crate::contract::{TableContract, TableName};
 
-use super::convert::{BadCell, BatchRows, NO_TIME, Values};
+use super::convert::{BadCell, Converter, Kept, NO_TIME, Values};
 use super::dictionary::Dictionary;
+use super::plan::{FilePlan, Maker};
 use super::rule::Rule;
-use super::source::RowNumbers;
+use super::source::{RawBatch, RowNumbers};
 
 /// Rows that stand together in a file.
 struct Stretch {
@@ -59,24 +62,28 @@ impl<'a> TableRows<'a> {
         }
     }
 
-    /// Appends the next batch of a file.
-    pub(crate) fn append(&mut self, file: u32, batch: BatchRows) {
-        let start = self.rows;
-        self.rows += batch.rows;
-        self.stretches.push(Stretch { start, file, numbers: batch.numbers });
-        self.rows_read += batch.rows_read;
-        self.bad_rows.extend(batch.bad_rows.into_iter().map(|(row, rule)| (file, row, rule)));
-        self.bad_cells.extend(batch.bad_cells.into_iter().map(|(row, column, rule)| (start + row, column, rule)));
-        for ((column, more), rule) in self.columns.iter_mut().zip(batch.columns).zip(&self.table.columns) {
-            if let Some(more) = more {
-                let values = column.get_or_insert_with(|| Values::new(rule.canonical.kind));
-                values.pad(start);
-                values.append(more);
-            }
-            if let Some(values) = column {
-                values.pad(self.rows);
-            }
+    /// Appends the next batches of a file.
+    pub(crate) fn append(&mut self, file: u32, plan: &FilePlan, batches: &[RawBatch]) {
+        let kept: Vec<Kept> = batches.par_iter().map(|batch| Kept::of(batch, plan)).collect();
+        let mut starts = Vec::with_capacity(batches.len());
+        for (batch, kept) in batches.iter().zip(&kept) {
+            starts.push(self.rows);
+            self.stretches.push(Stretch { start: self.rows, file, numbers: kept.numbers(&batch.numbers) });
+            self.rows += kept.len();
+            self.rows_read += (batch.rows + batch.bad_rows.len()) as u64;
+            self.bad_rows.extend(batch.bad_rows.iter().map(|(row, rule)| (file, *row, *rule)));
         }
+        let table = self.table;
+        let convert = |(index, (values, maker)): (usize, (&mut Option<Values>, &Maker))| {
+            let mut converter = Converter::new(table, index);
+            for ((batch, kept), start) in batches.iter().zip(&kept).zip(&starts) {
+                converter.append(values, maker, batch, kept, *start);
+            }
+            converter.bad_cells()
+        };
+        let columns = self.columns.par_iter_mut().zip(&plan.makers).enumerate();
+        let bad_cells: Vec<Vec<BadCell>> = columns.map(convert).collect();
+        self.bad_cells.extend(bad_cells.into_iter().flatten());
     }
 
     pub(crate) fn len(&self) -> usize {
