@@ -77,13 +77,21 @@ impl Spine {
         let mut distinct = dates.to_vec();
         distinct.sort_unstable();
         distinct.dedup();
-        let per_date: Vec<(Vec<u32>, usize)> =
-            distinct.par_iter().map(|date| rows_at(facts, eligibility, Instant::start_of(*date))).collect();
+        let moments: Vec<Instant> = distinct.iter().map(|date| Instant::start_of(*date)).collect();
+        // Account by account, since an account's facts stand together; then put together date by date.
+        let at_all_dates = |account: usize| {
+            let history = AccountHistory::of(facts, account);
+            moments.iter().map(|as_of| standing(&history, eligibility, *as_of)).collect::<Vec<_>>()
+        };
+        let accounts = (0..facts.accounts.len()).into_par_iter().with_min_len(64);
+        let standings: Vec<Vec<Standing>> = accounts.map(at_all_dates).collect();
         let mut spine = Self { dates: distinct, ..Self::default() };
-        for (index, (accounts, ineligible)) in per_date.into_iter().enumerate() {
-            spine.as_of.extend(std::iter::repeat_n(spine.dates[index], accounts.len()));
-            spine.accounts.extend(accounts);
-            spine.ineligible.push(ineligible);
+        for (index, date) in spine.dates.iter().enumerate() {
+            let before = spine.accounts.len();
+            let eligible = (0_u32..).zip(&standings).filter(|(_, all)| all[index] == Standing::Eligible);
+            spine.accounts.extend(eligible.map(|(account, _)| account));
+            spine.as_of.extend(std::iter::repeat_n(*date, spine.accounts.len() - before));
+            spine.ineligible.push(standings.iter().filter(|all| all[index] == Standing::Ineligible).count());
         }
         spine
     }
@@ -114,20 +122,6 @@ impl Spine {
     pub fn is_empty(&self) -> bool {
         self.accounts.is_empty()
     }
-}
-
-/// Eligible accounts at one date, ascending, and the number of given but ineligible ones.
-fn rows_at(facts: &Facts, eligibility: &Eligibility, as_of: Instant) -> (Vec<u32>, usize) {
-    let mut accounts = Vec::new();
-    let mut ineligible = 0;
-    for account in 0..facts.accounts.len() {
-        match standing(&AccountHistory::of(facts, account), eligibility, as_of) {
-            Standing::Unknown => {}
-            Standing::Ineligible => ineligible += 1,
-            Standing::Eligible => accounts.push(u32::try_from(account).unwrap_or(u32::MAX)),
-        }
-    }
-    (accounts, ineligible)
 }
 
 fn standing(history: &AccountHistory<'_>, eligibility: &Eligibility, as_of: Instant) -> Standing {

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::FeatureMatrix;
@@ -111,16 +112,16 @@ pub fn table_ages_hours(facts: &Facts, as_of: NaiveDate) -> BTreeMap<String, f64
 }
 
 /// The latest visible event time of a table.
-fn latest<T>(
+fn latest<T: Sync>(
     table: Option<&Grouped<T>>,
     as_of: Instant,
-    times: impl Fn(&T) -> (Option<Instant>, Instant),
+    times: impl Fn(&T) -> (Option<Instant>, Instant) + Sync,
 ) -> Option<Instant> {
     let visible = |row: &T| {
         let (happened_at, known_at) = times(row);
         happened_at.filter(|at| *at < as_of && known_at < as_of)
     };
-    table?.rows.iter().filter_map(visible).max()
+    table?.rows.par_iter().filter_map(visible).max()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "an age in hours needs no more than 53 bits")]

@@ -1,5 +1,7 @@
 //! Checked rows become [`Facts`].
 
+use rayon::prelude::*;
+
 use crate::contract::{ANNUAL, Contract, MONTHLY, TableName};
 use crate::facts::{
     AccountFact, BillingPeriod, Facts, Grouped, InvoiceFact, Names, NpsFact, SubscriptionFact, TicketFact, UsageFact,
@@ -77,9 +79,11 @@ impl<'a> Builder<'a> {
             let search = |name: &str| accounts.binary_search_by(|id| id.as_str().cmp(name)).ok();
             let index = |name: &str| search(name).and_then(|at| u32::try_from(at).ok());
             let indices: Vec<Option<u32>> = names.names().map(index).collect();
-            for ((account, code), _) in account.iter_mut().zip(codes).zip(dropped).filter(|(_, dropped)| !**dropped) {
-                *account = indices.get(*code as usize).copied().flatten().unwrap_or(NO_CODE);
-            }
+            account.par_iter_mut().zip(codes).zip(dropped).for_each(|((account, code), dropped)| {
+                if !dropped {
+                    *account = indices.get(*code as usize).copied().flatten().unwrap_or(NO_CODE);
+                }
+            });
         }
         Self { rows: &table.rows, dropped, accounts: accounts.len(), account }
     }

@@ -13,6 +13,12 @@ pub(crate) const NO_CODE: u32 = u32::MAX;
 /// Texts of up to so many bytes are their own key, so that looking one up touches one place in memory.
 const SHORT: usize = 15;
 
+/// Texts whose places are computed before any is visited, so that the memory's waits overlap.
+const LOOKED_UP_TOGETHER: usize = 64;
+
+/// A text with what is looked up for it.
+type Keyed<'a> = ((u64, Option<[u64; 2]>), &'a str);
+
 /// Distinct texts in order of appearance, one after the other in one buffer.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Dictionary {
@@ -28,14 +34,25 @@ pub(crate) struct Dictionary {
 impl Dictionary {
     /// The code of a text, new if need be.
     pub(crate) fn code(&mut self, name: &str) -> u32 {
+        self.keyed_code(self.key(name), name)
+    }
+
+    /// What is looked up for a text: its hash, and itself if it is short.
+    fn key(&self, name: &str) -> (u64, Option<[u64; 2]>) {
         match short_key(name) {
-            Some(key) => self.short_code(key, name),
-            None => self.long_code(name),
+            Some(key) => (self.hasher.hash_one(key), Some(key)),
+            None => (self.hasher.hash_one(name), None),
         }
     }
 
-    fn short_code(&mut self, key: [u64; 2], name: &str) -> u32 {
-        let hash = self.hasher.hash_one(key);
+    fn keyed_code(&mut self, (hash, key): (u64, Option<[u64; 2]>), name: &str) -> u32 {
+        match key {
+            Some(key) => self.short_code(hash, key, name),
+            None => self.long_code(hash, name),
+        }
+    }
+
+    fn short_code(&mut self, hash: u64, key: [u64; 2], name: &str) -> u32 {
         if let Some((_, code)) = self.short.find(hash, |(known, _)| *known == key) {
             return *code;
         }
@@ -45,8 +62,7 @@ impl Dictionary {
         code
     }
 
-    fn long_code(&mut self, name: &str) -> u32 {
-        let hash = self.hasher.hash_one(name);
+    fn long_code(&mut self, hash: u64, name: &str) -> u32 {
         let is_it = |(known, code): &(u64, u32)| *known == hash && span(&self.text, &self.ends, *code as usize) == name;
         if let Some((_, code)) = self.long.find(hash, is_it) {
             return *code;
@@ -94,10 +110,14 @@ impl Dictionary {
             codes.extend(rows.map(|row| key(row).map_or(NO_CODE, &mut code)));
             return;
         }
-        codes.extend(rows.map(|row| match texts.get(row) {
-            None | Some("") => NO_CODE,
-            Some(text) => self.code(text),
-        }));
+        let mut some: Vec<Option<Keyed<'_>>> = Vec::with_capacity(LOOKED_UP_TOGETHER);
+        let mut rows = rows.peekable();
+        while rows.peek().is_some() {
+            let keyed = |row| texts.get(row).filter(|text| !text.is_empty()).map(|text| (self.key(text), text));
+            some.clear();
+            some.extend(rows.by_ref().take(LOOKED_UP_TOGETHER).map(keyed));
+            codes.extend(some.iter().map(|one| one.map_or(NO_CODE, |(key, text)| self.keyed_code(key, text))));
+        }
     }
 }
 

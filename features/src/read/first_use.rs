@@ -4,6 +4,8 @@
 //! its row for every time its first use moved, each known from the moment that the earlier use became visible; the
 //! latest version known before `as_of` is then exactly what was known at `as_of`.
 
+use rayon::prelude::*;
+
 use crate::facts::{AccountFact, Facts, Grouped};
 use crate::time::Instant;
 
@@ -20,9 +22,10 @@ pub(crate) fn complete_accounts(facts: &mut Facts) {
     }
     let mut offsets = vec![0];
     let mut rows = Vec::new();
-    for account in 0..facts.accounts.len() {
+    let versions: Vec<_> =
+        (0..facts.accounts.len()).into_par_iter().map(|account| first_use_versions(facts, account)).collect();
+    for (account, versions) in versions.into_iter().enumerate() {
         let known = declared.as_ref().and_then(|declared| declared.of(account).first().copied());
-        let versions = first_use_versions(facts, account);
         let base = known.unwrap_or(AccountFact {
             known_at: Instant::MIN,
             signed_up_at: None,
@@ -48,22 +51,30 @@ pub(crate) fn complete_accounts(facts: &mut Facts) {
 /// (known from, first use known then), by the former; the first use falls from one to the next. Without usage, the
 /// first subscription counts.
 fn first_use_versions(facts: &Facts, account: usize) -> Vec<(Instant, Instant)> {
-    let mut seen: Vec<(Instant, Instant)> = match (&facts.usage, &facts.subscriptions) {
+    match (&facts.usage, &facts.subscriptions) {
         (Some(usage), _) if !usage.of(account).is_empty() => {
-            usage.of(account).iter().map(|use_| (use_.known_at.max(use_.at), use_.at)).collect()
+            versions(usage.of(account).iter().map(|row| (row.known_at, row.at)))
         }
         (_, Some(subscriptions)) => {
-            let rows = subscriptions.of(account).iter();
-            rows.map(|row| (row.known_at.max(row.effective_at), row.effective_at)).collect()
+            versions(subscriptions.of(account).iter().map(|row| (row.known_at, row.effective_at)))
         }
         _ => Vec::new(),
-    };
-    seen.sort_unstable();
-    let mut versions: Vec<(Instant, Instant)> = Vec::new();
-    for (known_at, at) in seen {
-        if versions.last().is_none_or(|(_, first)| at < *first) {
-            versions.push((known_at, at));
+    }
+}
+
+/// Of rows by event time, those that were the first one known for some time.
+fn versions(rows: impl Iterator<Item = (Instant, Instant)>) -> Vec<(Instant, Instant)> {
+    let mut found: Vec<(Instant, Instant)> = Vec::new();
+    for (known_at, at) in rows {
+        // What happens after another was visible cannot be visible before it.
+        if found.last().is_some_and(|(visible, _)| *visible <= at) {
+            break;
+        }
+        let visible = known_at.max(at);
+        if found.last().is_none_or(|(earlier, first)| visible < *earlier && at > *first) {
+            found.push((visible, at));
         }
     }
-    versions
+    found.reverse();
+    found
 }
