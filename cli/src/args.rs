@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use bellwether_features::read::Partition;
 use bellwether_infer::arguments::{Common, EngineArguments};
 use chrono::NaiveDate;
 use clap::builder::FalseyValueParser;
@@ -208,6 +209,10 @@ pub(crate) struct FeaturesArguments {
     /// Step between them; monthly steps from a month-end stay at month-ends.
     #[arg(long, value_enum, default_value_t = StepArgument::Month)]
     pub(crate) every: StepArgument,
+    /// Only the accounts of one partition, such as 2/8: for running many machines side by side. All of them together are
+    /// the whole.
+    #[arg(long, value_name = "K/N")]
+    pub(crate) partition: Option<Partition>,
     /// The feature file (Parquet).
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,

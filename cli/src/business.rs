@@ -9,7 +9,7 @@ use bellwether_features::engine::FeaturePlan;
 use bellwether_features::facts::{Facts, Grouped};
 use bellwether_features::label::Labels;
 use bellwether_features::matrix::{FeatureMatrix, FeatureMetadata};
-use bellwether_features::read::{CheckReport, Tables, write_quarantine};
+use bellwether_features::read::{CheckReport, Partition, Tables, write_quarantine};
 use bellwether_features::spine::Spine;
 use bellwether_features::time::Instant;
 use bellwether_train::dataset::Dataset;
@@ -44,8 +44,13 @@ pub(crate) struct Features {
 impl<'a> Business<'a> {
     /// Reads every table of the project's contract.
     pub(crate) fn read(project: &'a Project) -> Result<Self, Failure> {
+        Self::read_partition(project, None)
+    }
+
+    /// As [`Business::read`], of some of the accounts.
+    pub(crate) fn read_partition(project: &'a Project, partition: Option<Partition>) -> Result<Self, Failure> {
         let contract = &project.contract;
-        let loaded = Tables::load(contract).map_err(|error| project.reading(error))?;
+        let loaded = Tables::load_partition(contract, partition).map_err(|error| project.reading(error))?;
         let available = Availability::of(&loaded.facts);
         let catalogue = Catalogue::new(&available, &contract.catalogue);
         Ok(Self {

@@ -10,6 +10,8 @@ use crate::time::Instant;
 pub struct Names {
     /// Distinct strings, sorted, so that codes do not depend on the order of the rows in a file.
     pub names: Vec<String>,
+    /// Whether the table has the column, even if no row has a value.
+    pub is_there: bool,
 }
 
 /// Rows of one table grouped by account: those of account `a` are `rows[offsets[a]..offsets[a + 1]]`, sorted by event
@@ -166,6 +168,9 @@ pub struct Facts {
     pub account_rows: Option<Grouped<AccountFact>>,
     /// Usage.
     pub usage: Option<Grouped<UsageFact>>,
+    /// The uses that are the first visible one of all accounts at some date, as (visible from, event time), by the first;
+    /// `None`: to be found in [`Facts::usage`], which then holds all accounts.
+    pub usage_begins: Option<Vec<(Instant, Instant)>>,
     /// Subscriptions.
     pub subscriptions: Option<Grouped<SubscriptionFact>>,
     /// NPS answers.

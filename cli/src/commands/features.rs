@@ -19,7 +19,8 @@ pub(crate) fn run(config: &Path, arguments: &FeaturesArguments, output: &Output)
     let project = Project::load(config)?;
     check_place(&arguments.out)?;
     with_threads(arguments.threads, || {
-        let business = output.step("read", || Business::read(&project), Business::summary)?;
+        let read = || Business::read_partition(&project, arguments.partition);
+        let business = output.step("read", read, Business::summary)?;
         write(&business, &dates, &arguments.out, output).map(drop)
     })?;
     output.result(format_args!("{}", arguments.out.display()));

@@ -56,10 +56,10 @@ pub struct Availability {
 }
 
 impl Availability {
-    /// What `facts` hold: a table is there when it is declared, an optional column when any row has a value.
+    /// What `facts` hold: a table is there when it is declared, an optional column when a file has it.
     #[must_use]
     pub fn of(facts: &Facts) -> Self {
-        let named = |names: &Names| !names.names.is_empty();
+        let named = |names: &Names| names.is_there || !names.names.is_empty();
         Self {
             usage: facts.usage.is_some(),
             users: facts.usage.is_some() && named(&facts.users),

@@ -25,7 +25,9 @@ impl UsageBeginning {
         dates.sort_unstable();
         dates.dedup();
         let mut first: Vec<Option<Instant>> = vec![None; dates.len()];
-        for (visible_after, at) in facts.usage.iter().flat_map(candidates) {
+        let known = facts.usage_begins.iter().flatten().copied();
+        let found = facts.usage.iter().filter(|_| facts.usage_begins.is_none()).flat_map(candidates);
+        for (visible_after, at) in known.chain(found) {
             // The first date at which the use is visible; the later ones follow below.
             if let Some(earliest) = first.get_mut(dates.partition_point(|date| *date <= visible_after)) {
                 *earliest = Some(earliest.map_or(at, |known| known.min(at)));

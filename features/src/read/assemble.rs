@@ -8,10 +8,12 @@ use crate::facts::{
 };
 use crate::time::Instant;
 
+use super::beginning::Beginning;
 use super::check::Checked;
 use super::convert::NO_TIME;
 use super::dictionary::NO_CODE;
 use super::group::{group, ranked};
+use super::partition::Partition;
 use super::rows::TableRows;
 
 /// A table that was read and checked.
@@ -21,13 +23,18 @@ pub(crate) struct ReadTable<'a> {
 }
 
 /// Builds the facts; `tables` in canonical order, each freed once it is built.
-pub(crate) fn assemble(contract: &Contract, tables: Vec<ReadTable<'_>>) -> Facts {
-    let mut facts = Facts { accounts: account_ids(&tables), ..Facts::default() };
+pub(crate) fn assemble(contract: &Contract, tables: Vec<ReadTable<'_>>, partition: Option<Partition>) -> Facts {
+    let mut accounts = account_ids(&tables);
+    accounts.retain(|id| partition.is_none_or(|partition| partition.holds(id)));
+    let mut facts = Facts { accounts, ..Facts::default() };
     for table in tables {
         let builder = Builder::new(&table, &facts.accounts);
         match table.rows.table.name {
             TableName::Accounts => builder.accounts(&mut facts),
-            TableName::Usage => builder.usage(&mut facts),
+            TableName::Usage => {
+                facts.usage_begins = table.rows.beginning.as_ref().map(Beginning::instants);
+                builder.usage(&mut facts);
+            }
             TableName::Subscriptions => builder.subscriptions(&mut facts),
             TableName::Nps => builder.nps(&mut facts),
             TableName::Invoices => builder.invoices(&mut facts),

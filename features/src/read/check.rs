@@ -11,6 +11,7 @@ use crate::time::Instant;
 
 use super::convert::NO_TIME;
 use super::dictionary::NO_CODE;
+use super::partition::Partition;
 use super::report::DayCount;
 use super::rows::TableRows;
 use super::rule::{Rule, Violation};
@@ -28,10 +29,10 @@ pub(crate) struct Checked {
 }
 
 /// Checks a table; `accounts` are the ids that the accounts table has, where there is one.
-pub(crate) fn check(rows: &TableRows<'_>, accounts: Option<&HashSet<String>>) -> Checked {
+pub(crate) fn check(rows: &TableRows<'_>, accounts: Option<&HashSet<String>>, partition: Option<Partition>) -> Checked {
     let mut checker = Checker { rows, dropped: vec![false; rows.len()], violations: Vec::new() };
     checker.cells();
-    checker.references(accounts);
+    checker.references(accounts, partition);
     checker.orders();
     checker.duplicate_keys();
     let mut violations = checker.violations;
@@ -159,11 +160,14 @@ impl Checker<'_, '_> {
         }
     }
 
-    fn references(&mut self, accounts: Option<&HashSet<String>>) {
+    fn references(&mut self, accounts: Option<&HashSet<String>>, partition: Option<Partition>) {
         let Some(accounts) = accounts else { return };
         let rows = self.rows;
         let Some((codes, names)) = rows.text("account_id") else { return };
-        let unknown: Vec<bool> = names.names().map(|name| !accounts.contains(name)).collect();
+        // Of accounts elsewhere nothing is known here.
+        let is_ours = |name: &str| partition.is_none_or(|partition| partition.holds(name));
+        let is_unknown = |name: &str| is_ours(name) && !accounts.contains(name);
+        let unknown: Vec<bool> = names.names().map(is_unknown).collect();
         if !unknown.contains(&true) {
             return;
         }

@@ -8,6 +8,7 @@ use crate::contract::{ColumnKind, ColumnRule, TableContract};
 use super::cells::{Cell, Typed};
 use super::dictionary::{Dictionary, NO_CODE};
 use super::evaluate::evaluate;
+use super::partition::Partition;
 use super::plan::{FilePlan, Maker};
 use super::rule::Rule;
 use super::source::{RawBatch, RowNumbers};
@@ -71,21 +72,44 @@ pub(crate) enum Kept {
 }
 
 impl Kept {
-    /// What `where` says.
-    pub(crate) fn of(batch: &RawBatch, plan: &FilePlan) -> Self {
-        match &plan.filter {
-            None => Self::All(batch.rows),
-            Some(filter) => {
-                let belongs = |row: &usize| evaluate(filter, &batch.columns, *row).flag() == Some(true);
-                Self::These((0..batch.rows).filter(belongs).collect())
-            }
+    /// What `where` says of the rows of the partition; also, how many those are.
+    pub(crate) fn of(batch: &RawBatch, plan: &FilePlan, share: Option<(Partition, &Maker)>) -> (Self, usize) {
+        let mut kept =
+            share.map_or(Self::All(batch.rows), |(partition, account)| Self::share(batch, partition, account));
+        let rows = kept.len();
+        if let Some(filter) = &plan.filter {
+            let belongs = |row: &usize| evaluate(filter, &batch.columns, *row).flag() == Some(true);
+            kept = match kept {
+                Self::All(rows) => Self::These((0..rows).filter(belongs).collect()),
+                Self::These(rows) => Self::These(rows.into_iter().filter(belongs).collect()),
+            };
         }
+        (kept, rows)
+    }
+
+    /// The rows of the partition's accounts.
+    fn share(batch: &RawBatch, partition: Partition, account: &Maker) -> Self {
+        let holds = |id: Cell<'_>| id.into_text().map_or(partition.is_first(), |id| partition.holds(&id));
+        let is_ours = |row: &usize| match account {
+            Maker::Absent => partition.is_first(),
+            Maker::Column(place) => holds(batch.columns[*place].cell(*row)),
+            Maker::Derived(bound) => holds(evaluate(bound, &batch.columns, *row)),
+        };
+        Self::These((0..batch.rows).filter(is_ours).collect())
     }
 
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::All(rows) => *rows,
             Self::These(rows) => rows.len(),
+        }
+    }
+
+    /// Visits the kept rows, by their place in the batch.
+    pub(crate) fn each(&self, visit: impl FnMut(usize)) {
+        match self {
+            Self::All(rows) => (0..*rows).for_each(visit),
+            Self::These(rows) => rows.iter().copied().for_each(visit),
         }
     }
 

@@ -94,5 +94,5 @@ pub(crate) fn ranked(codes: &[u32], names: &Dictionary, dropped: &[bool]) -> (Na
     for (rank, (_, code)) in order.iter().enumerate() {
         ranks[*code] = u32::try_from(rank).unwrap_or(NO_CODE);
     }
-    (Names { names: order.into_iter().map(|(name, _)| name.to_owned()).collect() }, ranks)
+    (Names { names: order.into_iter().map(|(name, _)| name.to_owned()).collect(), is_there: true }, ranks)
 }

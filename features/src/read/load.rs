@@ -9,8 +9,10 @@ use crate::contract::{Contract, TableContract, TableName};
 use crate::label::{Event, TargetDefinition};
 
 use super::assemble::{ReadTable, assemble};
+use super::beginning::Beginning;
 use super::check::{check, lost_accounts};
 use super::error::ReadError;
+use super::partition::Partition;
 use super::plan::{FilePlan, Maker};
 use super::report::{CheckReport, TableReport};
 use super::rows::TableRows;
@@ -28,6 +30,18 @@ impl Tables {
     /// [`ReadError`]: files that are missing, damaged or without rows, columns that are missing or of a wrong type, more
     /// rows than allowed.
     pub fn load(contract: &Contract) -> Result<Loaded, ReadError> {
+        Self::load_partition(contract, None)
+    }
+
+    /// As [`Tables::load`], of the accounts of one partition only. Peak memory falls with the number of partitions; every
+    /// file is read to its end all the same.
+    ///
+    /// A row without an account id belongs to the first partition. Invoices and tickets are keyed without the account, so
+    /// they are read and checked whole, and their findings are in the report of every partition.
+    ///
+    /// # Errors
+    /// As [`Tables::load`].
+    pub fn load_partition(contract: &Contract, partition: Option<Partition>) -> Result<Loaded, ReadError> {
         let mut report = CheckReport::default();
         let mut read = Vec::new();
         let mut accounts: Option<HashSet<String>> = None;
@@ -36,9 +50,10 @@ impl Tables {
                 report.missing_tables.push(name);
                 continue;
             };
-            let (files, rows) = read_table(table).map_err(|error| error.of_table(name))?;
+            let begins = name == TableName::Usage && !contract.catalogue.value_moments.is_empty();
+            let (files, rows) = read_table(table, partition, begins).map_err(|error| error.of_table(name))?;
             check_targets(contract, &rows, &files)?;
-            let checked = check(&rows, accounts.as_ref());
+            let checked = check(&rows, accounts.as_ref(), partition);
             if name == TableName::Accounts {
                 accounts = rows.text("account_id").map(|(codes, names)| {
                     let kept = codes.iter().zip(&checked.dropped).filter(|(_, dropped)| !**dropped);
@@ -48,7 +63,7 @@ impl Tables {
             report.tables.push(table_report(files, &rows, &checked));
             read.push(ReadTable { rows, checked });
         }
-        let facts = assemble(contract, read);
+        let facts = assemble(contract, read, partition);
         if let Some(usage) = &facts.usage
             && let Some(table) = report.tables.iter_mut().find(|table| table.table == TableName::Usage)
         {
@@ -98,20 +113,29 @@ fn table_report(files: Vec<PathBuf>, rows: &TableRows<'_>, checked: &super::chec
 }
 
 /// Reads the files of one table.
-fn read_table(table: &TableContract) -> Result<(Vec<PathBuf>, TableRows<'_>), ReadError> {
+fn read_table(
+    table: &TableContract,
+    partition: Option<Partition>,
+    begins: bool,
+) -> Result<(Vec<PathBuf>, TableRows<'_>), ReadError> {
     let files = table_files(table)?;
-    let mut rows = TableRows::new(table);
+    // A repeated key is found only where all its rows are.
+    let is_keyed_by_account = table.name.key().first().is_none_or(|first| *first == "account_id");
+    let mut rows = TableRows::new(table, partition.filter(|_| is_keyed_by_account));
+    rows.beginning = begins.then(Beginning::default);
     let mut with_known_at = Vec::with_capacity(files.len());
     let known_at = table.columns.iter().position(|rule| rule.canonical.name == "known_at");
     for (index, file) in files.iter().enumerate() {
         let mut source = Source::open(file, table)?;
-        check_row_count(table, file, rows.rows_read + source.declared_rows().unwrap_or(0))?;
+        check_row_count(table, file, rows.rows_seen + source.declared_rows().unwrap_or(0))?;
         let plan = FilePlan::new(file, &source, table)?;
         with_known_at.push(known_at.is_some_and(|at| !matches!(plan.makers[at], Maker::Absent)));
         let file_index = u32::try_from(index).unwrap_or(u32::MAX);
         read_file(&mut rows, file_index, file, &mut source, &plan)?;
     }
-    if rows.len() == 0 && rows.bad_rows.is_empty() {
+    let is_empty = rows.len() == 0 && rows.bad_rows.is_empty();
+    // A partition may well have no row of a table that has some.
+    if is_empty && (partition.is_none() || rows.rows_seen == 0) {
         return Err(ReadError::Empty { table: table.name, files: files.len(), filtered: rows.rows_read });
     }
     rows.resolve_known_at(&with_known_at);
@@ -126,7 +150,7 @@ fn read_file(
     source: &mut Source,
     plan: &FilePlan,
 ) -> Result<(), ReadError> {
-    let (table, before) = (rows.table, rows.rows_read);
+    let (table, before) = (rows.table, rows.rows_seen);
     let mut seen = 0;
     let mut decoded: Vec<RawBatch> = Vec::new();
     loop {

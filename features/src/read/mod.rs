@@ -10,6 +10,7 @@
 //! ranks among the sorted names.
 
 mod assemble;
+mod beginning;
 mod cells;
 mod check;
 mod convert;
@@ -23,6 +24,7 @@ mod group;
 mod instant;
 mod load;
 mod parquet_source;
+mod partition;
 mod plan;
 mod quarantine;
 mod report;
@@ -33,6 +35,7 @@ mod source;
 use crate::facts::Facts;
 
 pub use error::ReadError;
+pub use partition::Partition;
 pub use quarantine::write_quarantine;
 pub use report::{CheckOutcome, CheckReport, RuleCount, Status, TableOutcome, TableReport};
 pub use rule::{Rule, Violation};

@@ -5,8 +5,10 @@ use rayon::prelude::*;
 
 use crate::contract::{TableContract, TableName};
 
+use super::beginning::Beginning;
 use super::convert::{BadCell, Converter, Kept, NO_TIME, Values};
 use super::dictionary::Dictionary;
+use super::partition::Partition;
 use super::plan::{FilePlan, Maker};
 use super::rule::Rule;
 use super::source::{RawBatch, RowNumbers};
@@ -31,6 +33,12 @@ enum KnownAt {
 /// All rows of a table.
 pub(crate) struct TableRows<'a> {
     pub(crate) table: &'a TableContract,
+    /// Whose rows are kept.
+    partition: Option<Partition>,
+    /// Since when rows are on record, of every partition; `None` where nobody asks.
+    pub(crate) beginning: Option<Beginning>,
+    /// Rows of the files, of every partition.
+    pub(crate) rows_seen: u64,
     /// One per column rule; only those that some file has.
     columns: Vec<Option<Values>>,
     /// Which of them is the event time.
@@ -47,9 +55,13 @@ pub(crate) struct TableRows<'a> {
 }
 
 impl<'a> TableRows<'a> {
-    pub(crate) fn new(table: &'a TableContract) -> Self {
+    /// Of the accounts of a partition, or of all.
+    pub(crate) fn new(table: &'a TableContract, partition: Option<Partition>) -> Self {
         Self {
             table,
+            partition,
+            beginning: None,
+            rows_seen: 0,
             columns: table.columns.iter().map(|_| None).collect(),
             event: table.columns.iter().position(|rule| rule.canonical.name == table.name.event_time()),
             stretches: Vec::new(),
@@ -64,14 +76,26 @@ impl<'a> TableRows<'a> {
 
     /// Appends the next batches of a file.
     pub(crate) fn append(&mut self, file: u32, plan: &FilePlan, batches: &[RawBatch]) {
-        let kept: Vec<Kept> = batches.par_iter().map(|batch| Kept::of(batch, plan)).collect();
+        let account = self.table.columns.iter().position(|rule| rule.canonical.name == "account_id");
+        let share = self.partition.zip(account.map(|account| &plan.makers[account]));
+        let kept: Vec<(Kept, usize)> = batches.par_iter().map(|batch| Kept::of(batch, plan, share)).collect();
+        let (kept, ours): (Vec<Kept>, Vec<usize>) = kept.into_iter().unzip();
+        if let Some(beginning) = &mut self.beginning {
+            let found = batches.par_iter().map(|batch| Beginning::of(batch, plan, self.table));
+            found.collect::<Vec<_>>().iter().for_each(|found| beginning.join(found));
+        }
+        let takes_bad_rows = share.is_none_or(|(partition, _)| partition.is_first());
         let mut starts = Vec::with_capacity(batches.len());
-        for (batch, kept) in batches.iter().zip(&kept) {
+        for ((batch, kept), ours) in batches.iter().zip(&kept).zip(ours) {
             starts.push(self.rows);
+            self.rows_seen += (batch.rows + batch.bad_rows.len()) as u64;
             self.stretches.push(Stretch { start: self.rows, file, numbers: kept.numbers(&batch.numbers) });
             self.rows += kept.len();
-            self.rows_read += (batch.rows + batch.bad_rows.len()) as u64;
-            self.bad_rows.extend(batch.bad_rows.iter().map(|(row, rule)| (file, *row, *rule)));
+            self.rows_read += ours as u64;
+            if takes_bad_rows {
+                self.rows_read += batch.bad_rows.len() as u64;
+                self.bad_rows.extend(batch.bad_rows.iter().map(|(row, rule)| (file, *row, *rule)));
+            }
         }
         let table = self.table;
         let convert = |(index, (values, maker)): (usize, (&mut Option<Values>, &Maker))| {

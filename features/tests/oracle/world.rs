@@ -266,7 +266,7 @@ impl World {
     pub(crate) fn facts_among(&self, more: u32) -> Facts {
         let names = |texts: &[&str]| {
             let others = (0..more).map(|other| format!("0-{other}"));
-            Names { names: others.chain(texts.iter().map(|text| (*text).to_owned())).collect() }
+            Names { names: others.chain(texts.iter().map(|text| (*text).to_owned())).collect(), ..Names::default() }
         };
         Facts {
             accounts: (0..ACCOUNTS).map(|account| format!("a{account}")).collect(),
