@@ -213,11 +213,39 @@ pub(crate) struct FeaturesArguments {
     /// the whole.
     #[arg(long, value_name = "K/N")]
     pub(crate) partition: Option<Partition>,
+    /// Stay below about so much memory, such as 1GiB or 800MiB, by computing one partition after the other. The file has
+    /// the same bytes; every table is read once per partition.
+    #[arg(long, value_name = "SIZE", conflicts_with = "partition")]
+    pub(crate) memory_limit: Option<Bytes>,
     /// The feature file (Parquet).
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
     #[command(flatten)]
     pub(crate) threads: ThreadArguments,
+}
+
+/// A size in bytes, with a unit: B, KiB, MiB, GiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bytes(pub(crate) u64);
+
+impl std::str::FromStr for Bytes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (digits, unit) = text.split_at(text.find(|one: char| !one.is_ascii_digit()).unwrap_or(text.len()));
+        let factor = match unit.trim() {
+            "B" => Some(1),
+            "KiB" => Some(1 << 10),
+            "MiB" => Some(1 << 20),
+            "GiB" => Some(1 << 30),
+            _ => None,
+        };
+        let bytes = digits.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
+        bytes
+            .filter(|bytes| *bytes > 0)
+            .map(Self)
+            .ok_or_else(|| format!("expected a size such as 800MiB or 1GiB, found {text:?}"))
+    }
 }
 
 /// Step between observation dates.

@@ -93,23 +93,19 @@ impl<'a> Business<'a> {
         tables.into_iter().filter_map(|(name, rows)| Some((name, rows?))).collect()
     }
 
+    /// Number of accounts.
+    pub(crate) fn accounts(&self) -> usize {
+        self.facts.accounts.len()
+    }
+
     /// Stops when the data break the contract at `as_of`: too many bad rows, or too old.
     pub(crate) fn gate(&self, as_of: NaiveDate) -> Result<(), Failure> {
-        self.report.at(Some(as_of)).gate().map_err(Failure::reading)
+        gate(&self.report, as_of)
     }
 
     /// A line per table with rows that were left out of `as_of`.
     pub(crate) fn left_out(&self, as_of: NaiveDate) -> Vec<String> {
-        let outcome = self.report.at(Some(as_of));
-        let tables = outcome.tables.iter().filter(|table| table.left_out > 0);
-        tables
-            .map(|table| {
-                format!(
-                    "{}: {} of {} rows break the contract and are left out; `bellwether check --quarantine DIR` writes them",
-                    table.table, table.left_out, table.rows
-                )
-            })
-            .collect()
+        left_out(&self.report, as_of)
     }
 
     /// Whether `path` is one of the files that were read.
@@ -201,4 +197,23 @@ impl<'a> Business<'a> {
         }
         Dataset::new(features.matrix, labels).map_err(Failure::training)
     }
+}
+
+/// Stops when the data break the contract at `as_of`: too many bad rows, or too old.
+pub(crate) fn gate(report: &CheckReport, as_of: NaiveDate) -> Result<(), Failure> {
+    report.at(Some(as_of)).gate().map_err(Failure::reading)
+}
+
+/// A line per table with rows that were left out of `as_of`.
+pub(crate) fn left_out(report: &CheckReport, as_of: NaiveDate) -> Vec<String> {
+    let outcome = report.at(Some(as_of));
+    let tables = outcome.tables.iter().filter(|table| table.left_out > 0);
+    tables
+        .map(|table| {
+            format!(
+                "{}: {} of {} rows break the contract and are left out; `bellwether check --quarantine DIR` writes them",
+                table.table, table.left_out, table.rows
+            )
+        })
+        .collect()
 }

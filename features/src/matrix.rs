@@ -1,6 +1,7 @@
 //! Features as columns, in memory and as a file.
 
 mod file;
+mod merge;
 mod metadata;
 mod reading;
 

@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
+use bellwether_features::read::CheckReport;
 use bellwether_features::time::{Every, dates};
 use bellwether_infer::exit::ExitCode;
 use chrono::NaiveDate;
 
-use super::with_threads;
+use super::{partitions, with_threads};
 use crate::args::{FeaturesArguments, StepArgument};
-use crate::business::{Business, Features};
+use crate::business::{Business, Features, gate, left_out};
 use crate::failure::Failure;
 use crate::output::{Output, grouped};
 use crate::project::Project;
@@ -19,6 +20,12 @@ pub(crate) fn run(config: &Path, arguments: &FeaturesArguments, output: &Output)
     let project = Project::load(config)?;
     check_place(&arguments.out)?;
     with_threads(arguments.threads, || {
+        if let Some(limit) = arguments.memory_limit {
+            let count = partitions::count(&project, limit.0)?;
+            if count > 1 {
+                return partitions::write(&project, &dates, &arguments.out, count, output);
+            }
+        }
         let read = || Business::read_partition(&project, arguments.partition);
         let business = output.step("read", read, Business::summary)?;
         write(&business, &dates, &arguments.out, output).map(drop)
@@ -52,34 +59,38 @@ pub(super) fn write(
     output: &Output,
 ) -> Result<Features, Failure> {
     refuse_precious(business, path)?;
-    if let Some(last) = dates.last() {
-        business.gate(*last)?;
-        for line in business.left_out(*last) {
-            output.warn(line);
-        }
-    }
+    check_before_writing(&business.report, dates, output)?;
     output.step(
         "features",
         || {
             let features = business.features(dates);
             if features.matrix.is_empty() {
-                return Err(Failure::data(
-                    format!("expected accounts that are eligible on {}, found none", days(dates)),
-                    "`bellwether check` says what was read; [eligibility] says who counts",
-                ));
+                return Err(none_eligible(dates));
             }
             stop::protect(|| features.matrix.write(path, &features.metadata)).map_err(Failure::matrix)?;
             Ok(features)
         },
-        |features| {
-            format!(
-                "{} rows x {} signals for {}",
-                grouped(features.matrix.len() as u64),
-                features.matrix.signals.len(),
-                days(dates)
-            )
-        },
+        |features| report_line(features.matrix.len(), features.matrix.signals.len(), dates),
     )
+}
+
+/// Stops where the data break the contract at the last date, and says what was left out of it.
+pub(super) fn check_before_writing(report: &CheckReport, dates: &[NaiveDate], output: &Output) -> Result<(), Failure> {
+    let Some(last) = dates.last() else { return Ok(()) };
+    gate(report, *last)?;
+    left_out(report, *last).into_iter().for_each(|line| output.warn(line));
+    Ok(())
+}
+
+pub(super) fn none_eligible(dates: &[NaiveDate]) -> Failure {
+    Failure::data(
+        format!("expected accounts that are eligible on {}, found none", days(dates)),
+        "`bellwether check` says what was read; [eligibility] says who counts",
+    )
+}
+
+pub(super) fn report_line(rows: usize, signals: usize, dates: &[NaiveDate]) -> String {
+    format!("{} rows x {signals} signals for {}", grouped(rows as u64), days(dates))
 }
 
 /// Whether a feature file could be written to `path`, before anything is read for it.
@@ -91,7 +102,7 @@ pub(super) fn check_place(path: &Path) -> Result<(), Failure> {
 }
 
 /// A feature file replaces an earlier one, but never an input table, a device or a link.
-fn refuse_precious(business: &Business<'_>, path: &Path) -> Result<(), Failure> {
+pub(super) fn refuse_precious(business: &Business<'_>, path: &Path) -> Result<(), Failure> {
     check_place(path)?;
     if business.reads(path) { Err(precious(path, "one of the project's own tables")) } else { Ok(()) }
 }

@@ -6,6 +6,7 @@ mod demo;
 mod features;
 mod init;
 mod models;
+mod partitions;
 mod score;
 mod simulate;
 mod train;

@@ -76,6 +76,12 @@ impl TableName {
         }
     }
 
+    /// Whether rows of one key are rows of one account.
+    #[must_use]
+    pub(crate) fn is_keyed_by_account(self) -> bool {
+        self.key().first().is_none_or(|first| *first == "account_id")
+    }
+
     /// The column that says when a row's event happened.
     #[must_use]
     pub fn event_time(self) -> &'static str {

@@ -23,6 +23,7 @@ use sha2::{Digest, Sha256};
 
 use super::metadata::{FeatureMetadata, METADATA_KEY};
 use super::{Column, FeatureMatrix};
+use crate::signal::{SignalDefinition, Unit};
 use crate::time::days_from_epoch;
 
 /// Key of the full definitions, so that a file can be read back without the project that made it.
@@ -96,76 +97,7 @@ impl FeatureMatrix {
     /// # Errors
     /// [`MatrixError::Io`] and [`MatrixError::Parquet`]; a file that was there before is then still whole.
     pub fn write(&self, path: &Path, metadata: &FeatureMetadata) -> Result<FeatureFile, MatrixError> {
-        let (bytes, sha256) =
-            publish(path, |file| self.encode(metadata, file).map_err(|source| encoding_failed(path, source)))?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let line = format!("{sha256}  {name}\n");
-        let failed = |source| MatrixError::Io { path: sha256_path(path), action: "write it", source };
-        publish(&sha256_path(path), |file| file.write_all(line.as_bytes()).map_err(failed))?;
-        Ok(FeatureFile { path: path.to_owned(), bytes, rows: self.len(), sha256 })
-    }
-
-    /// Writes row group by row group; the bytes do not depend on the number of threads.
-    fn encode(&self, metadata: &FeatureMetadata, file: &mut Hashed) -> Result<(), ParquetError> {
-        let external = |error: serde_json::Error| ParquetError::External(Box::new(error));
-        let described = serde_json::to_string(metadata).map_err(external)?;
-        let definitions = serde_json::to_string(&self.signals).map_err(external)?;
-        let properties = WriterProperties::builder()
-            .set_created_by(concat!("bellwether ", env!("CARGO_PKG_VERSION")).to_owned())
-            .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
-            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-            .set_key_value_metadata(Some(vec![
-                KeyValue::new(METADATA_KEY.to_owned(), described),
-                KeyValue::new(DEFINITIONS_KEY.to_owned(), definitions),
-            ]))
-            .build();
-        let schema = Arc::new(self.schema());
-        let writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties))?;
-        let (mut writer, encoders) = writer.into_serialized_writer()?;
-        let starts: Vec<(usize, usize)> = (0..self.len()).step_by(ROW_GROUP_ROWS).enumerate().collect();
-        // Row groups are encoded side by side and appended in order; a few at a time, so that memory stays small.
-        for some in starts.chunks(2 * rayon::current_num_threads()) {
-            let encode = |(group, start): &(usize, usize)| {
-                self.row_group(&schema, encoders.create_column_writers(*group)?, *start)
-            };
-            let encoded: Vec<_> = some.par_iter().map(encode).collect::<Result<_, ParquetError>>()?;
-            for chunks in encoded {
-                let mut group = writer.next_row_group()?;
-                chunks.into_iter().try_for_each(|chunk| chunk.append_to_row_group(&mut group))?;
-                group.close()?;
-            }
-        }
-        writer.close().map(drop)
-    }
-
-    /// Encodes the row group that begins at row `start`.
-    fn row_group(
-        &self,
-        schema: &Schema,
-        encoders: Vec<ArrowColumnWriter>,
-        start: usize,
-    ) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
-        let end = (start + ROW_GROUP_ROWS).min(self.len());
-        let columns = encoders.into_iter().zip(schema.fields()).zip(self.arrays(start, end));
-        let encode = |((mut encoder, field), array): ((ArrowColumnWriter, &Arc<Field>), ArrayRef)| {
-            for leaf in compute_leaves(field, &array)? {
-                encoder.write(&leaf)?;
-            }
-            encoder.close()
-        };
-        columns.map(encode).collect()
-    }
-
-    fn schema(&self) -> Schema {
-        let kind = |column: &Column| match column {
-            Column::Numeric(_) => DataType::Float32,
-            Column::Category { .. } => DataType::Utf8,
-        };
-        let mut fields =
-            vec![Field::new("account_id", DataType::Utf8, false), Field::new("as_of", DataType::Date32, false)];
-        let signals = self.signals.iter().zip(&self.columns);
-        fields.extend(signals.map(|(signal, column)| Field::new(&signal.name, kind(column), true)));
-        Schema::new(fields)
+        write_rows(path, metadata, &self.signals, self.len(), &mut |start, end| Ok(self.arrays(start, end)))
     }
 
     fn arrays(&self, start: usize, end: usize) -> Vec<ArrayRef> {
@@ -175,6 +107,99 @@ impl FeatureMatrix {
         arrays.extend(self.columns.iter().map(|column| array(column, start, end)));
         arrays
     }
+}
+
+/// Gives the columns of the rows from one place to another; asked for them from first to last.
+pub(super) type NextRows<'r> = dyn FnMut(usize, usize) -> Result<Vec<ArrayRef>, MatrixError> + 'r;
+
+/// Writes a feature file of `rows` rows, and its digest beside it.
+pub(super) fn write_rows(
+    path: &Path,
+    metadata: &FeatureMetadata,
+    signals: &[SignalDefinition],
+    rows: usize,
+    next: &mut NextRows<'_>,
+) -> Result<FeatureFile, MatrixError> {
+    let (bytes, sha256) = publish(path, |file| encode(path, metadata, signals, rows, next, file))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let line = format!("{sha256}  {name}\n");
+    let failed = |source| MatrixError::Io { path: sha256_path(path), action: "write it", source };
+    publish(&sha256_path(path), |file| file.write_all(line.as_bytes()).map_err(failed))?;
+    Ok(FeatureFile { path: path.to_owned(), bytes, rows, sha256 })
+}
+
+/// Writes row group by row group; the bytes do not depend on the number of threads.
+fn encode(
+    path: &Path,
+    metadata: &FeatureMetadata,
+    signals: &[SignalDefinition],
+    rows: usize,
+    next: &mut NextRows<'_>,
+    file: &mut Hashed,
+) -> Result<(), MatrixError> {
+    let failed = |source| encoding_failed(path, source);
+    let schema = Arc::new(schema(signals));
+    let properties = properties(metadata, signals).map_err(failed)?;
+    let writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties)).map_err(failed)?;
+    let (mut writer, encoders) = writer.into_serialized_writer().map_err(failed)?;
+    let starts: Vec<(usize, usize)> = (0..rows).step_by(ROW_GROUP_ROWS).enumerate().collect();
+    // Row groups are encoded side by side and appended in order; a few at a time, so that memory stays small.
+    for some in starts.chunks(2 * rayon::current_num_threads()) {
+        let mut waiting = Vec::with_capacity(some.len());
+        for (group, start) in some {
+            let arrays = next(*start, (*start + ROW_GROUP_ROWS).min(rows))?;
+            waiting.push((encoders.create_column_writers(*group).map_err(failed)?, arrays));
+        }
+        let encode = |(encoders, arrays)| row_group(&schema, encoders, arrays);
+        let encoded: Vec<_> = waiting.into_par_iter().map(encode).collect::<Result<_, _>>().map_err(failed)?;
+        for chunks in encoded {
+            let mut group = writer.next_row_group().map_err(failed)?;
+            chunks.into_iter().try_for_each(|chunk| chunk.append_to_row_group(&mut group)).map_err(failed)?;
+            group.close().map_err(failed)?;
+        }
+    }
+    writer.close().map(drop).map_err(failed)
+}
+
+fn row_group(
+    schema: &Schema,
+    encoders: Vec<ArrowColumnWriter>,
+    arrays: Vec<ArrayRef>,
+) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
+    let columns = encoders.into_iter().zip(schema.fields()).zip(arrays);
+    let encode = |((mut encoder, field), array): ((ArrowColumnWriter, &Arc<Field>), ArrayRef)| {
+        for leaf in compute_leaves(field, &array)? {
+            encoder.write(&leaf)?;
+        }
+        encoder.close()
+    };
+    columns.map(encode).collect()
+}
+
+fn properties(metadata: &FeatureMetadata, signals: &[SignalDefinition]) -> Result<WriterProperties, ParquetError> {
+    let external = |error: serde_json::Error| ParquetError::External(Box::new(error));
+    let described = serde_json::to_string(metadata).map_err(external)?;
+    let definitions = serde_json::to_string(signals).map_err(external)?;
+    Ok(WriterProperties::builder()
+        .set_created_by(concat!("bellwether ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_key_value_metadata(Some(vec![
+            KeyValue::new(METADATA_KEY.to_owned(), described),
+            KeyValue::new(DEFINITIONS_KEY.to_owned(), definitions),
+        ]))
+        .build())
+}
+
+fn schema(signals: &[SignalDefinition]) -> Schema {
+    let kind = |signal: &SignalDefinition| match signal.unit {
+        Unit::Category => DataType::Utf8,
+        _ => DataType::Float32,
+    };
+    let mut fields =
+        vec![Field::new("account_id", DataType::Utf8, false), Field::new("as_of", DataType::Date32, false)];
+    fields.extend(signals.iter().map(|signal| Field::new(&signal.name, kind(signal), true)));
+    Schema::new(fields)
 }
 
 /// One column as an array; NaN and `None` become null.

@@ -94,6 +94,23 @@ impl FeatureMetadata {
     }
 }
 
+impl FeatureMetadata {
+    /// The metadata of these rows and those of another partition together, for the same dates and definitions.
+    pub fn join(&mut self, other: &Self) {
+        self.accounts_given += other.accounts_given;
+        self.ineligible += other.ineligible;
+        self.quarantined += other.quarantined;
+        for (table, age) in &other.table_ages_hours {
+            let known = self.table_ages_hours.entry(table.clone()).or_insert(*age);
+            *known = known.min(*age);
+        }
+        for (one, more) in self.dates.iter_mut().zip(&other.dates) {
+            one.rows += more.rows;
+            one.ineligible += more.ineligible;
+        }
+    }
+}
+
 /// Hours from the event time of the latest visible fact of each table to `as_of` 00:00 UTC; a table without a visible
 /// fact (or, for accounts, without a sign-up time) has no entry.
 #[must_use]

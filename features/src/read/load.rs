@@ -73,6 +73,33 @@ impl Tables {
     }
 }
 
+/// Bytes of memory that a row takes while it is read and grouped, about.
+const ROW_BYTES: u64 = 90;
+
+/// A row of a CSV file is hardly shorter than so many bytes; compressed, than so many.
+const CSV_ROW_BYTES: u64 = 30;
+const GZIP_ROW_BYTES: u64 = 5;
+
+impl Tables {
+    /// About how much memory [`Tables::load`] will take, from what the files declare.
+    ///
+    /// # Errors
+    /// [`ReadError`]: files that are missing or damaged.
+    pub fn estimated_bytes(contract: &Contract) -> Result<u64, ReadError> {
+        let mut rows = 0;
+        for table in contract.tables.values() {
+            let located = |error: ReadError| error.of_table(table.name);
+            for file in table_files(table).map_err(located)? {
+                let size = std::fs::metadata(&file).map_err(|cause| located(ReadError::io(&file, &cause)))?.len();
+                let compressed = file.extension().is_some_and(|ending| ending == "gz");
+                let declared = Source::open(&file, table).map_err(located)?.declared_rows();
+                rows += declared.unwrap_or(size / if compressed { GZIP_ROW_BYTES } else { CSV_ROW_BYTES });
+            }
+        }
+        Ok(rows * ROW_BYTES)
+    }
+}
+
 /// A target that counts users needs to know them.
 fn check_targets(contract: &Contract, rows: &TableRows<'_>, files: &[PathBuf]) -> Result<(), ReadError> {
     let counts_users = |target: &&TargetDefinition| matches!(target.event, Event::ActiveUsersIncrease { .. });
@@ -120,8 +147,7 @@ fn read_table(
 ) -> Result<(Vec<PathBuf>, TableRows<'_>), ReadError> {
     let files = table_files(table)?;
     // A repeated key is found only where all its rows are.
-    let is_keyed_by_account = table.name.key().first().is_none_or(|first| *first == "account_id");
-    let mut rows = TableRows::new(table, partition.filter(|_| is_keyed_by_account));
+    let mut rows = TableRows::new(table, partition.filter(|_| table.name.is_keyed_by_account()));
     rows.beginning = begins.then(Beginning::default);
     let mut with_known_at = Vec::with_capacity(files.len());
     let known_at = table.columns.iter().position(|rule| rule.canonical.name == "known_at");

@@ -343,3 +343,36 @@ fn grouped(count: u64) -> String {
     }
     text
 }
+
+impl CheckReport {
+    /// The findings of these accounts and those of another partition together.
+    pub fn join(&mut self, other: Self) {
+        for (table, more) in self.tables.iter_mut().zip(other.tables) {
+            table.join(more);
+        }
+    }
+}
+
+impl TableReport {
+    fn join(&mut self, other: Self) {
+        self.violations.extend(other.violations);
+        self.violations.sort_by_key(|found| (found.file, found.row, found.rule, found.column));
+        self.violations.dedup();
+        self.has_known_at &= other.has_known_at;
+        self.has_time |= other.has_time;
+        if !self.table.is_keyed_by_account() {
+            // Every partition reads it whole.
+            return;
+        }
+        self.rows_read += other.rows_read;
+        self.rows_filtered += other.rows_filtered;
+        self.rows_without_time += other.rows_without_time;
+        self.lost_accounts.extend(other.lost_accounts);
+        for (day, more) in other.days {
+            let count = self.days.entry(day).or_insert(DayCount { latest: Instant::MIN, ..DayCount::default() });
+            count.rows += more.rows;
+            count.duplicates += more.duplicates;
+            count.latest = count.latest.max(more.latest);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Features under a memory limit: partition by partition, each written beside the output, then put together. The file has
+//! the same bytes as one computed at once.
+
+use std::path::{Path, PathBuf};
+
+use bellwether_features::matrix::{FeatureMatrix, FeatureMetadata};
+use bellwether_features::read::{CheckReport, Partition, Tables};
+use bellwether_features::signal::SignalDefinition;
+use bellwether_staging::Staging;
+use chrono::NaiveDate;
+
+use super::features::{check_before_writing, none_eligible, report_line};
+use crate::business::Business;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::project::Project;
+use crate::stop;
+
+/// Share of the limit that the facts of a partition may take; the rest is for decoding and for the rows.
+const SHARE_FOR_FACTS: f64 = 0.3;
+
+/// In how many partitions the project's tables are to be read to stay below `limit_bytes`.
+pub(super) fn count(project: &Project, limit_bytes: u64) -> Result<u32, Failure> {
+    let estimated = Tables::estimated_bytes(&project.contract).map_err(|error| project.reading(error))?;
+    let share = (limit_bytes as f64 * SHARE_FOR_FACTS).max(1.0);
+    Ok((estimated as f64 / share).ceil().clamp(1.0, 4096.0) as u32)
+}
+
+/// What the partitions so far have in common.
+struct Whole {
+    report: CheckReport,
+    metadata: FeatureMetadata,
+    signals: Vec<SignalDefinition>,
+    parts: Vec<PathBuf>,
+}
+
+/// Computes and writes the features of `dates`, a partition of the accounts at a time.
+pub(super) fn write(
+    project: &Project,
+    dates: &[NaiveDate],
+    path: &Path,
+    count: u32,
+    output: &Output,
+) -> Result<(), Failure> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let folder = path.with_file_name(format!("{name}.parts"));
+    let staging = Staging::folder(&folder).map_err(|error| Failure::io(&folder, error))?;
+    let mut whole: Option<Whole> = None;
+    for partition in (1..=count).filter_map(|index| Partition::new(index, count)) {
+        let part = staging.path().join(format!("{:05}.parquet", whole.as_ref().map_or(0, |whole| whole.parts.len())));
+        let compute = || add(project, dates, path, partition, &part, &mut whole);
+        output.step("partition", compute, |accounts| format!("{partition}: {accounts} accounts"))?;
+    }
+    let Some(whole) = whole else { return Ok(()) };
+    check_before_writing(&whole.report, dates, output)?;
+    if whole.metadata.dates.iter().all(|date| date.rows == 0) {
+        return Err(none_eligible(dates));
+    }
+    let merge = || {
+        let write = || FeatureMatrix::write_merged(path, &whole.parts, &whole.signals, &whole.metadata);
+        stop::protect(write).map_err(Failure::matrix)
+    };
+    output.step("features", merge, |file| report_line(file.rows, whole.signals.len(), dates))?;
+    Ok(())
+}
+
+/// Computes one partition and joins what it says to what the others said; gives the number of its accounts.
+fn add(
+    project: &Project,
+    dates: &[NaiveDate],
+    path: &Path,
+    partition: Partition,
+    part: &Path,
+    whole: &mut Option<Whole>,
+) -> Result<usize, Failure> {
+    let business = Business::read_partition(project, Some(partition))?;
+    super::features::refuse_precious(&business, path)?;
+    let features = business.features(dates);
+    features.matrix.write(part, &features.metadata).map_err(Failure::matrix)?;
+    let accounts = business.accounts();
+    match whole {
+        None => {
+            *whole = Some(Whole {
+                report: business.report,
+                metadata: features.metadata,
+                signals: features.matrix.signals,
+                parts: vec![part.to_owned()],
+            });
+        }
+        Some(whole) => {
+            whole.report.join(business.report);
+            whole.metadata.join(&features.metadata);
+            whole.parts.push(part.to_owned());
+        }
+    }
+    Ok(accounts)
+}
