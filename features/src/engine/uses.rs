@@ -41,7 +41,8 @@ pub(crate) fn year_ago(days: u32) -> Ages {
     365..=364 + days
 }
 
-/// Windows in which users and features are told apart: the last so many days, and the windows before.
+/// Windows in which users and features are told apart: the last so many days, then the windows before those, which end
+/// where those begin.
 const ROLLING: [(u32, bool); 6] = [(7, false), (28, false), (90, false), (365, false), (28, true), (90, true)];
 
 /// Place of the last 90 days in [`ROLLING`].
@@ -244,8 +245,14 @@ impl Timeline {
     /// Brings the rolling windows to a date.
     fn advance(&mut self, today: i64, visible: usize) {
         for (index, (days, is_before)) in ROLLING.into_iter().enumerate() {
-            let ages = if is_before { before(days) } else { last(days) };
-            let (start, end) = self.rows(&ages, today, visible);
+            let first_day = today - i64::from(if is_before { 2 * days } else { days });
+            // Bounds only ever grow, so a few steps from where they were lead to where they are.
+            let mut start = self.bounds[index].0;
+            while start < visible && self.days[start] < first_day {
+                start += 1;
+            }
+            let after = ROLLING[..index].iter().position(|earlier| *earlier == (days, false)).filter(|_| is_before);
+            let end = after.map_or(visible, |after| self.bounds[after].0);
             self.bounds[index] = (start, end);
             for tally in [&mut self.features, &mut self.users] {
                 tally.windows[index].advance(start, end, &tally.codes);
