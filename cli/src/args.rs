@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use bellwether_features::read::Partition;
-use bellwether_infer::arguments::{Common, EngineArguments};
+use bellwether_infer::arguments::{Common, EngineArguments, date};
 use chrono::NaiveDate;
 use clap::builder::FalseyValueParser;
 use clap::parser::ValueSource;
@@ -61,7 +61,9 @@ impl Arguments {
     /// The options that every binary shares are defined without variables; this binary gives them theirs.
     fn command_with_variables() -> clap::Command {
         Self::command()
-            .mut_arg("config", |config| config.env("BELLWETHER_CONFIG"))
+            .mut_arg("config", |config| {
+                config.env("BELLWETHER_CONFIG").help("The project file [default: bellwether.toml]")
+            })
             .mut_arg("log_format", |format| format.env("BELLWETHER_LOG_FORMAT"))
             .mut_arg("quiet", |quiet| quiet.env("BELLWETHER_QUIET").value_parser(FalseyValueParser::new()))
             .mut_arg("progress", |progress| progress.env("BELLWETHER_PROGRESS"))
@@ -175,7 +177,7 @@ pub(crate) struct SimulateArguments {
 #[derive(Debug, Args)]
 pub(crate) struct CheckArguments {
     /// The day to check for: only facts visible then count. Default: the day after the last known fact.
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = date)]
     pub(crate) as_of: Option<NaiveDate>,
     /// How the findings are written.
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
@@ -198,13 +200,13 @@ pub(crate) enum ReportFormat {
 #[derive(Debug, Args)]
 pub(crate) struct FeaturesArguments {
     /// One observation date.
-    #[arg(long, value_name = "DATE", required_unless_present = "from", conflicts_with_all = ["from", "to"])]
+    #[arg(long, value_name = "DATE", value_parser = date, required_unless_present = "from", conflicts_with_all = ["from", "to"])]
     pub(crate) as_of: Option<NaiveDate>,
     /// First of several observation dates (inclusive).
-    #[arg(long, value_name = "DATE", requires = "to")]
+    #[arg(long, value_name = "DATE", value_parser = date, requires = "to")]
     pub(crate) from: Option<NaiveDate>,
     /// Last of several observation dates (inclusive).
-    #[arg(long, value_name = "DATE", requires = "from")]
+    #[arg(long, value_name = "DATE", value_parser = date, requires = "from")]
     pub(crate) to: Option<NaiveDate>,
     /// Step between them; monthly steps from a month-end stay at month-ends.
     #[arg(long, value_enum, default_value_t = StepArgument::Month)]
@@ -287,7 +289,7 @@ impl LearnerArguments {
 #[derive(Debug, Args)]
 pub(crate) struct JudgingArguments {
     /// Build the labels as known at this date; later facts are ignored. Default: all that is known
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = date)]
     pub(crate) known_as_of: Option<NaiveDate>,
     #[command(flatten)]
     pub(crate) learners: LearnerArguments,
@@ -349,7 +351,7 @@ pub(crate) enum ModelsCommand {
 #[derive(Debug, Args)]
 pub(crate) struct ScoreArguments {
     /// The observation date.
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = date)]
     pub(crate) as_of: NaiveDate,
     /// A bundle folder, or registry/NAME@ALIAS.
     #[arg(long, value_name = "BUNDLE", env = "BELLWETHER_BUNDLE")]

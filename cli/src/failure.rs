@@ -94,11 +94,13 @@ impl Failure {
         let error = error.into();
         // What the disk says comes first, wherever it was said.
         let exit = ExitCode::of_cause(&error).unwrap_or_else(|| match &error {
-            TrainError::Settings(_) => ExitCode::Usage,
+            TrainError::Settings(_) | TrainError::Foreign { .. } => ExitCode::Usage,
             TrainError::Registry(RegistryError::QualityGate { .. }) => ExitCode::QualityGate,
             TrainError::Registry(RegistryError::Locked { .. }) => ExitCode::Transient,
-            TrainError::Registry(RegistryError::Missing { .. } | RegistryError::Name { .. }) => ExitCode::Usage,
-            TrainError::Registry(RegistryError::Bundle(_)) if is_unknown_reference(&error) => ExitCode::Usage,
+            TrainError::Registry(
+                RegistryError::Missing { .. } | RegistryError::NoRegistry { .. } | RegistryError::Name { .. },
+            ) => ExitCode::Usage,
+            TrainError::Registry(RegistryError::Read(_)) if is_unknown_reference(&error) => ExitCode::Usage,
             TrainError::Registry(_) => ExitCode::ModelRefused,
             TrainError::Io { .. } => ExitCode::Transient,
             TrainError::Model { .. } | TrainError::Mismatch { .. } => ExitCode::InternalBug,
@@ -157,7 +159,10 @@ impl Diagnostic for Found {
 /// A failed read or write.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[error("{path}: cannot be read or written")]
-#[diagnostic(code(bellwether::io), help("check the path, its permissions and the free space"))]
+#[diagnostic(
+    code(bellwether::io),
+    help("{}", bellwether_staging::advice(source, "check the path, its permissions and the free space"))
+)]
 struct Files {
     path: String,
     source: std::io::Error,

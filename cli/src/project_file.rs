@@ -1,4 +1,4 @@
-//! Writing `bellwether.toml`: a file that we wrote and nobody touched may be replaced, an edited one never.
+//! Writing `bellwether.toml`: a file that we wrote and nobody touched may be replaced by a simulation, an edited one never.
 //!
 //! The first line holds the digest of all that follows. While the two agree nobody has edited the file.
 
@@ -26,6 +26,18 @@ pub(crate) fn write(folder: &Path, text: &str) -> Result<PathBuf, Failure> {
     });
     written.map_err(|error| Failure::io(&path, error))?;
     Ok(path)
+}
+
+/// Refuses a folder that has a project file, edited or not: who asks for a new one does not mean to lose the old.
+pub(crate) fn refuse_existing(folder: &Path) -> Result<(), Failure> {
+    let path = folder.join(FILE_NAME);
+    if fs::symlink_metadata(&path).is_err() {
+        return Ok(());
+    }
+    Err(Failure::configuration(
+        format!("{}: expected no project file, found one", path.display()),
+        "give another folder, or move the project file away",
+    ))
 }
 
 /// Refuses, before any work, a folder whose project file was edited.

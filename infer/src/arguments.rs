@@ -6,16 +6,31 @@
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
+use chrono::NaiveDate;
 use clap::{Args, ValueEnum};
 
 use crate::engine::EngineChoice;
 use crate::logging::{self, LogFormat};
 use crate::score::ReasonChoice;
 
+/// A date as an option gives it, `YYYY-MM-DD`.
+///
+/// # Errors
+/// What was expected, in words for a person: the form, or that there is no such day.
+pub fn date(text: &str) -> Result<NaiveDate, String> {
+    text.parse().map_err(|_| {
+        let mut parts =
+            text.split('-').map(|part| part.len() * usize::from(part.bytes().all(|byte| byte.is_ascii_digit())));
+        let has_form = [4, 2, 2].into_iter().all(|length| parts.next() == Some(length)) && parts.next().is_none();
+        let expected = "expected a date as YYYY-MM-DD, such as 2026-01-31";
+        if has_form { format!("there is no such day: {expected}") } else { expected.to_owned() }
+    })
+}
+
 /// Options of every verb.
 #[derive(Debug, Args)]
 pub struct Common {
-    /// The project file [default: bellwether.toml]; bellwether-infer only checks that it can be read
+    /// The project file
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// How log lines on stderr look
@@ -123,6 +138,25 @@ impl From<ReasonsName> for ReasonChoice {
             ReasonsName::All => Self::All,
             ReasonsName::Top => Self::Top,
             ReasonsName::None => Self::None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_that_is_none_says_what_was_expected() {
+        assert_eq!(date("2024-02-29").map(|date| date.to_string()), Ok("2024-02-29".to_owned()));
+        for text in ["2026-02-30", "2025-02-29", "2026-13-01"] {
+            assert!(
+                date(text).unwrap_err().starts_with("there is no such day: expected a date as YYYY-MM-DD"),
+                "{text}"
+            );
+        }
+        for text in ["31.01.2026", "2026-01", "2026-01-31-01", "yesterday", ""] {
+            assert!(date(text).unwrap_err().starts_with("expected a date as YYYY-MM-DD"), "{text}");
         }
     }
 }

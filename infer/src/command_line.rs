@@ -3,9 +3,9 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use bellwether_infer::arguments::{Common, EngineArguments, ReasonsName};
+use bellwether_infer::arguments::{Common, EngineArguments, ReasonsName, date};
 use chrono::NaiveDate;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 /// Scores a base of accounts with a Bellwether bundle: Parquet in, Parquet out.
 #[derive(Debug, Parser)]
@@ -15,6 +15,16 @@ pub(crate) struct Arguments {
     pub(crate) common: Common,
     #[command(subcommand)]
     pub(crate) verb: Verb,
+}
+
+impl Arguments {
+    /// Reads the command line of this process. What an option of both binaries means here is said here.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
+        let command = Self::command().mut_arg("config", |config| {
+            config.help("A project file; nothing in it concerns the scorer, which only checks that it can be read")
+        });
+        Self::from_arg_matches(&command.try_get_matches()?)
+    }
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 internal bug; 2 usage or configuration; 3 data contract, nothing published; \
@@ -44,7 +54,7 @@ pub(crate) struct ScoreArguments {
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: PathBuf,
     /// The date to score; needed when the file holds several
-    #[arg(long, value_name = "YYYY-MM-DD")]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = date)]
     pub(crate) as_of: Option<NaiveDate>,
     #[command(flatten)]
     pub(crate) engine: EngineArguments,

@@ -323,6 +323,9 @@ impl InferError {
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
+            // A registry that is there and is damaged is the model's fault, whatever was asked for.
+            Self::Registry(bellwether_models::registry::RegistryError::Aliases { .. }) => ExitCode::ModelRefused,
+            Self::Registry(bellwether_models::registry::RegistryError::Io { source, .. }) => ExitCode::of_io(source),
             Self::Config { .. }
             | Self::FileSystem { .. }
             | Self::Registry(_)
@@ -411,7 +414,7 @@ fn into_io(error: parquet::errors::ParquetError) -> Result<io::Error, parquet::e
 
 fn io_hint(source: &io::Error) -> &'static str {
     match ExitCode::of_io(source) {
-        ExitCode::ResourceLimit => "free some space, or write elsewhere",
+        ExitCode::ResourceLimit => "raise the limit, free some space, or write elsewhere",
         ExitCode::Usage => "check the path and its permissions",
         _ => "try again",
     }

@@ -30,4 +30,4 @@ pub mod verify;
 pub mod warning;
 
 pub use error::InferError;
-pub use input::{FileFacts, sha256_of_file};
+pub use input::{FileFacts, decoding, sha256_of_file};

@@ -8,14 +8,21 @@ use std::io::Write;
 use std::process::ExitCode as ProcessExit;
 
 use bellwether_infer::exit::ExitCode;
+use bellwether_infer::logging::LogFormat;
 use bellwether_infer::{logging, signals};
-use clap::Parser;
 
 use crate::command_line::Arguments;
 
-/// A panic is always a bug of ours: one line and the documented code, whichever thread it was on. What it leaves in
-/// staging, the next run removes.
-fn report_bug(panic: &std::panic::PanicHookInfo<'_>) {
+/// A panic is a bug of ours: one line and the documented code, whichever thread it was on. What it leaves in staging, the
+/// next run removes. Only a panic of the decoder is the fault of a damaged file; where panics unwind, it is caught.
+fn report_panic(panic: &std::panic::PanicHookInfo<'_>, format: LogFormat) {
+    if let Some(damaged) = bellwether_infer::decoding() {
+        if cfg!(panic = "unwind") {
+            return;
+        }
+        logging::error(format, &damaged);
+        std::process::exit(i32::from(damaged.exit_code().code()));
+    }
     let said = panic.payload_as_str().unwrap_or("no reason given");
     // There is nowhere to tell that stderr is closed.
     let _ = writeln!(std::io::stderr(), "error[bellwether::bug]: an internal bug stopped the work: {said}");
@@ -23,7 +30,7 @@ fn report_bug(panic: &std::panic::PanicHookInfo<'_>) {
 }
 
 fn main() -> ProcessExit {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match Arguments::read() {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version are results; the rest is wrong usage. A closed stream is no reason to fail differently.
@@ -32,7 +39,7 @@ fn main() -> ProcessExit {
         }
     };
     let format = arguments.common.log_format();
-    std::panic::set_hook(Box::new(report_bug));
+    std::panic::set_hook(Box::new(move |panic| report_panic(panic, format)));
     logging::start(format, arguments.common.quiet, arguments.common.color());
     if let Err(error) = signals::survive_file_size_limit() {
         tracing::warn!("a file size limit would end this run without a word: {error}");

@@ -146,8 +146,11 @@ pub enum RegistryError {
         nearest: Vec<String>,
     },
     /// `aliases.json` is damaged.
-    #[error("{}: expected champion, challenger and previous, each a version or null", path.display())]
-    #[diagnostic(code(bellwether::registry::aliases), help("restore it, or write it by hand: {{\"champion\":1}}"))]
+    #[error("{}: damaged: expected champion, challenger and previous as JSON, each a version or null", path.display())]
+    #[diagnostic(
+        code(bellwether::registry::aliases),
+        help("restore it, or write it by hand; history.jsonl beside it has the last good one: {{\"champion\":1}}")
+    )]
     Aliases {
         /// The file.
         path: PathBuf,
@@ -200,6 +203,7 @@ pub fn resolve(reference: &str) -> Result<ResolvedBundle, RegistryError> {
         _ => (folder, Alias::Champion.text()),
     };
     if !is_model(model) {
+        refuse_unknown_version(reference)?;
         return Err(RegistryError::UnknownModel { reference: reference.to_owned(), nearest: nearest_models(model) });
     }
     let aliases = Aliases::read(model)?;
@@ -225,6 +229,20 @@ pub fn resolve(reference: &str) -> Result<ResolvedBundle, RegistryError> {
         return Err(RegistryError::UnknownVersion { reference: reference.to_owned(), version, nearest });
     }
     Ok(ResolvedBundle { path: version_folder(model, version), alias, version: Some(version) })
+}
+
+/// A path to a version that is not there, `registry/acme/versions/9`, where the model is: says which versions there are.
+fn refuse_unknown_version(reference: &str) -> Result<(), RegistryError> {
+    let folder = Path::new(reference);
+    let name = folder.file_name().and_then(|name| name.to_str());
+    let above = folder.parent().filter(|above| above.file_name().is_some_and(|name| name == VERSIONS_FOLDER));
+    let model = above.and_then(Path::parent).map(|model| if model == Path::new("") { Path::new(".") } else { model });
+    let (Some(version), Some(model)) = (name.and_then(|name| name.parse::<u32>().ok()), model) else { return Ok(()) };
+    if folder.exists() || !is_model(model) {
+        return Ok(());
+    }
+    let nearest = labels(&Aliases::read(model)?, &versions(model)?);
+    Err(RegistryError::UnknownVersion { reference: reference.to_owned(), version, nearest })
 }
 
 /// Folder of a version.
@@ -348,6 +366,11 @@ mod tests {
         assert!(help(&format!("{model}@champoin")).contains("try: champion, challenger"));
         assert!(help(&format!("{model}@previous")).contains("champion, challenger, 10, 2, 1"));
         assert!(help(&format!("{model}@7")).contains("expected version 7"));
+        let by_path = help(&format!("{model}/versions/9"));
+        assert!(
+            by_path.contains("expected version 9") && by_path.contains("champion, challenger, 10, 2, 1"),
+            "{by_path}"
+        );
         assert!(help("nowhere/at/all").contains("bellwether train"));
         fs::write(root.path().join("acme/aliases.json"), "{\"champion\":\"x\"}").expect("a file");
         assert!(matches!(resolve(&model), Err(RegistryError::Aliases { .. })));

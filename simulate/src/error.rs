@@ -35,7 +35,10 @@ pub enum SimulateError {
     },
     /// A file or folder could not be made, written or moved.
     #[error("simulate: could not {action} {}", path.display())]
-    #[diagnostic(code(simulate::file), help("check that the folder exists, is writable and has free space"))]
+    #[diagnostic(
+        code(simulate::file),
+        help("{}", bellwether_staging::advice(source, "check that the folder exists, is writable and has free space"))
+    )]
     File {
         /// What was tried, e.g. `write`.
         action: &'static str,
@@ -47,7 +50,10 @@ pub enum SimulateError {
     },
     /// A table could not be encoded as Parquet, or not be written.
     #[error("simulate: could not write Parquet to {}", path.display())]
-    #[diagnostic(code(simulate::parquet), help("check free space; otherwise this is a bug, please report it"))]
+    #[diagnostic(
+        code(simulate::parquet),
+        help("{}", bellwether_staging::advice(source, "check free space; otherwise this is a bug, please report it"))
+    )]
     Parquet {
         /// Which file.
         path: PathBuf,

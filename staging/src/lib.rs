@@ -5,6 +5,7 @@
 //! name that is exactly ours, whose process is gone, and on which nobody holds the kernel's lock is abandoned. The lock
 //! (`flock`) dies with its process and is seen across containers, where process ids mean nothing.
 
+use std::error::Error;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
@@ -143,6 +144,19 @@ pub fn check(place: &Path) -> io::Result<()> {
     }
 }
 
+/// What to do about an error that a failed read or write has caused, however deep below it: a full disk and a limit of
+/// the shell are told apart from a wrong path. `otherwise` is for every other cause.
+#[must_use]
+pub fn advice(error: &(dyn Error + 'static), otherwise: &'static str) -> &'static str {
+    let mut causes = std::iter::successors(Some(error), |error| (*error).source());
+    match causes.find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind) {
+        Some(ErrorKind::FileTooLarge) => "raise the limit on the size of files (`ulimit -f`), or write elsewhere",
+        Some(ErrorKind::StorageFull) => "free some space, or write to another disk",
+        Some(ErrorKind::QuotaExceeded) => "raise the quota, free some space, or write to another disk",
+        _ => otherwise,
+    }
+}
+
 /// Removes what killed runs left for this place.
 fn remove_abandoned(place: &Path) -> io::Result<()> {
     let Some(name) = place.file_name() else { return Ok(()) };
@@ -274,6 +288,18 @@ mod tests {
         let first = Staging::folder(&folder.path().join("run")).unwrap();
         assert_eq!(Staging::folder(&folder.path().join("run")).unwrap_err().kind(), ErrorKind::AlreadyExists);
         assert!(first.path().is_dir());
+    }
+
+    #[test]
+    fn a_limit_a_quota_and_a_full_disk_have_their_own_advice() {
+        // EFBIG 27, ENOSPC 28, EDQUOT 122, EIO 5 on Linux (errno(3)).
+        for (errno, expected) in
+            [(27, "raise the limit"), (28, "free some space"), (122, "raise the quota"), (5, "else")]
+        {
+            let error = io::Error::other(io::Error::from_raw_os_error(errno));
+            let inner = error.get_ref().expect("an inner error");
+            assert!(advice(inner, "else").starts_with(expected), "{errno}");
+        }
     }
 
     #[test]

@@ -93,7 +93,13 @@ pub enum TrainError {
     },
     /// A file.
     #[error("{}: cannot {action}", path.display())]
-    #[diagnostic(code(bellwether::train::io), help("check that the folder exists, is writable and has room"))]
+    #[diagnostic(
+        code(bellwether::train::io),
+        help(
+            "{}",
+            bellwether_staging::advice(source.as_ref(), "check that the folder exists, is writable and has room")
+        )
+    )]
     Io {
         /// File.
         path: PathBuf,
@@ -101,6 +107,18 @@ pub enum TrainError {
         action: &'static str,
         /// Cause, kept whole: what kind of failure it is decides the exit code.
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A folder that holds what no backtest writes. Exit code 2.
+    #[error("{}: expected no folder, an empty one or an earlier backtest's, found {found}", path.display())]
+    #[diagnostic(
+        code(bellwether::train::foreign),
+        help("give another folder with --out: a folder with anything else in it is never replaced")
+    )]
+    Foreign {
+        /// The folder.
+        path: PathBuf,
+        /// What is in it.
+        found: String,
     },
     /// The registry.
     #[error(transparent)]

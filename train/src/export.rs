@@ -40,32 +40,42 @@ pub const RELIABILITY_BINS: usize = 10;
 /// Points of a lift curve.
 pub const LIFT_POINTS: usize = 20;
 
-/// The file that tells a run's folder from any other.
-pub const RUN_MARKER: &str = "backtest.json";
+/// The summary: every run has it.
+const SUMMARY_FILE: &str = "backtest.json";
+const METRICS_FILE: &str = "metrics.json";
+const PREDICTIONS_FILE: &str = "predictions.parquet";
+const RELIABILITY_FILE: &str = "reliability.parquet";
+const LIFT_FILE: &str = "lift.parquet";
+const REPORT_FILE: &str = "report.html";
 
-/// Writes the run to `folder`: all of it, or nothing. An earlier run in that place is replaced; any other folder with
-/// something in it is refused.
+/// Every file that a run may consist of, the one that every run has first. A folder with anything else in it is not a
+/// run's, and is never replaced.
+pub const RUN_FILES: [&str; 6] =
+    [SUMMARY_FILE, METRICS_FILE, PREDICTIONS_FILE, RELIABILITY_FILE, LIFT_FILE, REPORT_FILE];
+
+/// Writes the run to `folder`: all of it, or nothing. An earlier run in that place is replaced; a folder
+/// with anything in it that is not one of [`RUN_FILES`] is refused.
 ///
 /// # Errors
-/// [`TrainError::Io`] with the path; [`TrainError::Metric`] when a curve cannot be drawn.
+/// As [`check_run_folder`]; [`TrainError::Metric`] when a curve cannot be drawn.
 pub fn write_run(dataset: &Dataset, backtest: &Backtest, folder: &Path) -> Result<(), TrainError> {
     let staging = Staging::new(folder)?;
-    staging.write(RUN_MARKER, &summary_json(&backtest.summary)?)?;
+    staging.write(SUMMARY_FILE, &summary_json(&backtest.summary)?)?;
     let metrics = serde_json::to_vec_pretty(&metric_rows(&backtest.summary)).map_err(unserialisable)?;
-    staging.write("metrics.json", &metrics)?;
-    write_predictions(dataset, backtest, &staging.path().join("predictions.parquet"))?;
-    write_parquet(&staging.path().join("reliability.parquet"), per_learner(backtest, reliability_batch)?)?;
-    write_parquet(&staging.path().join("lift.parquet"), per_learner(backtest, lift_batch)?)?;
-    staging.write("report.html", report::html(backtest)?.as_bytes())?;
-    staging.publish_over(RUN_MARKER)
+    staging.write(METRICS_FILE, &metrics)?;
+    write_predictions(dataset, backtest, &staging.path().join(PREDICTIONS_FILE))?;
+    write_parquet(&staging.path().join(RELIABILITY_FILE), per_learner(backtest, reliability_batch)?)?;
+    write_parquet(&staging.path().join(LIFT_FILE), per_learner(backtest, lift_batch)?)?;
+    staging.write(REPORT_FILE, report::html(backtest)?.as_bytes())?;
+    staging.publish_over(&RUN_FILES)
 }
 
 /// Whether [`write_run`] could write to `folder`, before the work that is to be written.
 ///
 /// # Errors
-/// [`TrainError::Io`] when the folder is another's, or cannot be made or written.
+/// [`TrainError::Foreign`] when the folder holds what no run does; [`TrainError::Io`] when it cannot be made or written.
 pub fn check_run_folder(folder: &Path) -> Result<(), TrainError> {
-    staging::check(folder, RUN_MARKER)
+    staging::check(folder, &RUN_FILES)
 }
 
 /// `backtest.json`.
@@ -77,7 +87,7 @@ pub fn summary_json(summary: &BacktestSummary) -> Result<Vec<u8>, TrainError> {
 }
 
 fn unserialisable(cause: serde_json::Error) -> TrainError {
-    TrainError::io(Path::new(RUN_MARKER), "write as JSON", cause)
+    TrainError::io(Path::new(SUMMARY_FILE), "write as JSON", cause)
 }
 
 fn metric_rows(summary: &BacktestSummary) -> serde_json::Value {

@@ -56,6 +56,16 @@ pub enum RegistryError {
         /// What was looked for.
         expected: String,
     },
+    /// No registry. Exit code 2.
+    #[error("{}: expected a registry, found no such folder", path.display())]
+    #[diagnostic(
+        code(bellwether::registry::none),
+        help("--registry or BELLWETHER_REGISTRY says where it is; `bellwether train --out {}` makes one", path.display())
+    )]
+    NoRegistry {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
     /// A name that cannot be a folder. Exit code 2.
     #[error("model name: expected 1 to 100 letters, digits, `_` and `-`, found `{found}`")]
     #[diagnostic(code(bellwether::registry::name), help("rename the project"))]
@@ -207,10 +217,10 @@ pub fn promote(registry: &Path, name: &str, version: u32, actor: &Actor) -> Resu
 /// All versions of all models, by name and version.
 ///
 /// # Errors
-/// [`RegistryError::Missing`] without such a folder; [`RegistryError::Damaged`] for broken aliases; [`TrainError::Io`].
+/// [`RegistryError::NoRegistry`] without such a folder; [`RegistryError::Read`] for broken aliases; [`TrainError::Io`].
 pub fn list(registry: &Path) -> Result<Vec<Listed>, TrainError> {
     if !registry.is_dir() {
-        return Err(RegistryError::Missing { path: registry.to_owned(), expected: "a registry".into() }.into());
+        return Err(RegistryError::NoRegistry { path: registry.to_owned() }.into());
     }
     let mut listed = Vec::new();
     for name in models(registry).map_err(RegistryError::Read)? {
@@ -262,7 +272,9 @@ fn model_folder(registry: &Path, name: &str) -> Result<PathBuf, RegistryError> {
 
 fn existing_model(registry: &Path, name: &str) -> Result<PathBuf, RegistryError> {
     let model = model_folder(registry, name)?;
-    if model.join(VERSIONS_FOLDER).is_dir() {
+    if !registry.is_dir() {
+        Err(RegistryError::NoRegistry { path: registry.to_owned() })
+    } else if model.join(VERSIONS_FOLDER).is_dir() {
         Ok(model)
     } else {
         Err(RegistryError::Missing { path: registry.to_owned(), expected: format!("a model named `{name}`") })

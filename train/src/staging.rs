@@ -33,31 +33,42 @@ impl<'a> Staging<'a> {
         file.sync_all().map_err(|cause| TrainError::io(&path, "write it to disk", cause))
     }
 
-    /// Puts the folder in its place. A folder that is there already is replaced if it is empty or holds `marker`, and
-    /// refused otherwise: it is not ours.
-    pub(crate) fn publish_over(self, marker: &str) -> Result<(), TrainError> {
-        refuse_foreign(self.place, marker)?;
+    /// Puts the folder in its place. A folder that is there already is replaced if it is empty or an earlier one of ours
+    /// (see [`check`]), and refused otherwise.
+    pub(crate) fn publish_over(self, ours: &[&str]) -> Result<(), TrainError> {
+        refuse_foreign(self.place, ours)?;
         self.inner.publish_over().map_err(|cause| TrainError::io(self.place, "publish it", cause))
     }
 }
 
-/// Whether a folder could be published at `place`, before the work that is to fill it.
-pub(crate) fn check(place: &Path, marker: &str) -> Result<(), TrainError> {
-    refuse_foreign(place, marker)?;
+/// Whether a folder could be published at `place`, before the work that is to fill it. A folder is an earlier one of ours
+/// if it holds files with names in `ours` and nothing else, the first of them always.
+pub(crate) fn check(place: &Path, ours: &[&str]) -> Result<(), TrainError> {
+    refuse_foreign(place, ours)?;
     bellwether_staging::check(place).map_err(|cause| TrainError::io(place, "write it", cause))
 }
 
-fn refuse_foreign(place: &Path, marker: &str) -> Result<(), TrainError> {
-    let is_empty = match fs::read_dir(place) {
-        Ok(mut entries) => entries.next().is_none(),
+fn refuse_foreign(place: &Path, ours: &[&str]) -> Result<(), TrainError> {
+    let refused = |cause| TrainError::io(place, "replace it", cause);
+    let entries = match fs::read_dir(place) {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(cause) => return Err(TrainError::io(place, "replace it", cause)),
+        entries => entries.map_err(refused)?,
     };
-    if is_empty || place.join(marker).is_file() {
-        return Ok(());
+    let (mut own, mut foreign) = (Vec::new(), Vec::new());
+    for entry in entries {
+        let entry = entry.map_err(refused)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_file = entry.file_type().map_err(refused)?.is_file();
+        if is_file && ours.contains(&name.as_str()) { own.push(name) } else { foreign.push(name) }
     }
-    let found = format!("expected no folder, an empty one or one with {marker}, found another: choose another place");
-    Err(TrainError::io(place, "replace it", io::Error::new(io::ErrorKind::AlreadyExists, found)))
+    foreign.sort();
+    match (foreign.first(), ours.first()) {
+        (Some(foreign), _) => Err(TrainError::Foreign { path: place.to_owned(), found: format!("`{foreign}` in it") }),
+        (None, Some(always)) if !own.is_empty() && !own.iter().any(|name| name == always) => {
+            Err(TrainError::Foreign { path: place.to_owned(), found: format!("a folder without {always}") })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Writes a file through a hidden name in the same folder, synced, renamed.

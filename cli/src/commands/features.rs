@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use bellwether_features::read::CheckReport;
+use bellwether_features::matrix::{is_digest_of, is_feature_file, sha256_path};
 use bellwether_features::time::{Every, dates};
 use bellwether_infer::exit::ExitCode;
 use chrono::NaiveDate;
@@ -93,24 +94,41 @@ pub(super) fn report_line(rows: usize, signals: usize, dates: &[NaiveDate]) -> S
     format!("{} rows x {signals} signals for {}", grouped(rows as u64), days(dates))
 }
 
-/// Whether a feature file could be written to `path`, before anything is read for it.
+/// Whether a feature file and its digest could be written to `path`, before anything is read for it.
 pub(super) fn check_place(path: &Path) -> Result<(), Failure> {
-    if std::fs::symlink_metadata(path).is_ok_and(|there| !there.is_file()) {
-        return Err(precious(path, "something that is no file"));
-    }
+    refuse_foreign(path, "an earlier feature file", is_feature_file)?;
+    refuse_foreign(&sha256_path(path), "the digest of an earlier one", |digest| is_digest_of(digest, path))?;
     bellwether_staging::check(path).map_err(|error| Failure::io(path, error))
 }
 
-/// A feature file replaces an earlier one, but never an input table, a device or a link.
-pub(super) fn refuse_precious(business: &Business<'_>, path: &Path) -> Result<(), Failure> {
-    check_place(path)?;
-    if business.reads(path) { Err(precious(path, "one of the project's own tables")) } else { Ok(()) }
+/// What is at `path` may be replaced only if `is_ours`: a file that somebody else wrote is never lost to a slip in --out.
+fn refuse_foreign(path: &Path, ours: &str, is_ours: impl Fn(&Path) -> std::io::Result<bool>) -> Result<(), Failure> {
+    // What cannot be looked at is told by the check of the place.
+    let Ok(there) = std::fs::symlink_metadata(path) else { return Ok(()) };
+    if !there.is_file() {
+        return Err(precious(path, ours, "something that is no file"));
+    }
+    match is_ours(path) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(precious(path, ours, "another file")),
+        Err(error) => Err(Failure::io(path, error)),
+    }
 }
 
-fn precious(path: &Path, found: &str) -> Failure {
+/// A feature file replaces an earlier one, but never an input table, somebody's file, a device or a link.
+pub(super) fn refuse_precious(business: &Business<'_>, path: &Path) -> Result<(), Failure> {
+    check_place(path)?;
+    if business.reads(path) {
+        Err(precious(path, "an earlier feature file", "one of the project's own tables"))
+    } else {
+        Ok(())
+    }
+}
+
+fn precious(path: &Path, ours: &str, found: &str) -> Failure {
     Failure::configuration(
-        format!("{}: expected a new file or an earlier feature file, found {found}", path.display()),
-        "give another path with --out",
+        format!("{}: expected no file or {ours}, found {found}", path.display()),
+        "give another path with --out, or move that file away",
     )
 }
 

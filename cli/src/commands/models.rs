@@ -63,7 +63,26 @@ fn promote(registry: &Path, model: &str, output: &Output) -> Result<(), Failure>
 
 /// `NAME`, `NAME@ALIAS` or `NAME@VERSION`.
 fn resolved<'a>(registry: &Path, model: &'a str, default: &str) -> Result<(&'a str, u32), Failure> {
+    if model.contains('/') {
+        return Err(Failure::configuration(
+            format!("expected NAME, NAME@ALIAS or NAME@VERSION, found a path, `{model}`"),
+            match of_path(model) {
+                Some(meant) => format!("did you mean `{meant}`? --registry says where the registry is"),
+                None => {
+                    "`bellwether models list` shows what there is; --registry says where the registry is".to_owned()
+                }
+            },
+        ));
+    }
     let (name, version) = model.split_once('@').unwrap_or((model, default));
     let version = registry::resolve(registry, name, version).map_err(Failure::training)?;
     Ok((name, version))
+}
+
+/// `NAME@VERSION` of a path that ends in `NAME/versions/VERSION`.
+fn of_path(path: &str) -> Option<String> {
+    let mut parts = path.trim_end_matches('/').rsplit('/');
+    let (version, versions, name) = (parts.next()?, parts.next()?, parts.next()?);
+    let version: u32 = version.parse().ok()?;
+    (versions == "versions").then(|| format!("{name}@{version}"))
 }

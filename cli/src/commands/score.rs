@@ -4,7 +4,6 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 use bellwether_infer::engine::EngineChoice;
-use bellwether_infer::exit::ExitCode;
 use bellwether_infer::limits::Limits;
 use bellwether_infer::observe::{Observer, Stage, Stop};
 use bellwether_infer::score::{self, DEFAULT_BATCH_ROWS, ReasonChoice, ScoreRequest, ScoreSummary};
@@ -22,7 +21,7 @@ use crate::stop;
 pub(crate) fn run(config: &Path, arguments: &ScoreArguments, output: &Output) -> Result<(), Failure> {
     let project = Project::load(config)?;
     // Before any work: a bundle that is not there is found at once.
-    bellwether_models::registry::resolve(&arguments.bundle).map_err(|error| Failure::new(ExitCode::Usage, error))?;
+    bellwether_models::registry::resolve(&arguments.bundle).map_err(|error| Failure::scoring(error.into()))?;
     let input = arguments.out.join("features").join(format!("as_of={}", arguments.as_of)).join("features.parquet");
     super::features::check_place(&input)?;
     let summary = with_threads(arguments.threads, || {

@@ -85,7 +85,7 @@ pub fn explain_toml_error(file: &Path, source: &str, error: &toml::de::Error) ->
         let key = source.lines().nth(line - 1).and_then(|text| text.split_once('=')).map(|(key, _)| key.trim());
         message = key.map_or(message.clone(), |key| format!("{key}: {message}"));
     }
-    let problem = Problem::Syntax { hint: hint_of(&message), message };
+    let problem = Problem::Syntax { hint: hint_of(&message).or_else(|| unquoted(&message)), message };
     let place = Some(Place { file: file.to_path_buf(), line, column });
     ContractError { problem: Box::new(problem), key: Vec::new(), place }
 }
@@ -99,6 +99,24 @@ fn hint_of(message: &str) -> Option<String> {
     }
     let (found, known) = quoted.split_first()?;
     Some(did_you_mean(found, known.iter().copied()))
+}
+
+/// Keys whose value is a length of time.
+const LENGTHS: [&str; 8] =
+    ["horizon", "grace", "landing_delay", "within", "min_tenure", "known_after", "warn_after", "error_after"];
+
+/// "key: invalid type: integer `90`, expected a string": the value lacks its quotes, and a length of time its unit.
+fn unquoted(message: &str) -> Option<String> {
+    let (key, rest) = message.split_once(": invalid type: ")?;
+    let (found, _) = rest.split_once(", expected a string")?;
+    let value = found.split('`').nth(1).unwrap_or("...");
+    // Of `freshness = { warn_after = 24 }`, only the first key of the line is known.
+    if LENGTHS.contains(&key) || key == "freshness" {
+        let is_whole = found.starts_with("integer") && !value.starts_with('-');
+        let example = if is_whole { value } else { "90" };
+        return Some(format!("write a quoted length of time with its unit (m, h, d or w), such as \"{example}d\""));
+    }
+    Some(format!("write it in quotes: \"{value}\""))
 }
 
 #[cfg(test)]
@@ -134,6 +152,21 @@ mod tests {
         let Problem::Syntax { message, hint } = &*explained.problem else { panic!("{explained}") };
         assert!(message.contains("`colums`"), "{message}");
         assert_eq!(hint.as_deref(), Some("did you mean `columns`?"));
+    }
+
+    #[test]
+    fn a_value_without_quotes_is_shown_with_them() {
+        let hint = |source: &str| {
+            let error = toml::from_str::<Sections>(source).unwrap_err();
+            let explained = explain_toml_error(Path::new("bellwether.toml"), source, &error);
+            let Problem::Syntax { hint, .. } = &*explained.problem else { panic!("{explained}") };
+            hint.clone().unwrap_or_default()
+        };
+        let target = "[targets.churn_90d]\nevent = \"inactivity\"\n";
+        assert!(hint(&format!("{target}horizon = 90\n")).contains("a quoted length of time"));
+        assert!(hint(&format!("{target}horizon = 90\n")).ends_with("such as \"90d\""));
+        assert!(hint(&format!("{target}grace = 1.5\n")).ends_with("such as \"90d\""));
+        assert_eq!(hint("[project]\nname = 3\n"), "write it in quotes: \"3\"");
     }
 
     #[test]

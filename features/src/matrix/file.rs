@@ -4,8 +4,9 @@
 //! beside it in the same way. A crash in between leaves a file whose digest does not match, which the scorer refuses:
 //! never a half file that looks whole. The same matrix gives the same bytes.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, compute_leaves};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::KeyValue;
+use parquet::file::metadata::{KeyValue, ParquetMetaDataReader};
 use parquet::file::properties::WriterProperties;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -37,7 +38,10 @@ pub(super) const ROW_GROUP_ROWS: usize = 65_536;
 pub enum MatrixError {
     /// The file system refused.
     #[error("{}: cannot {action}", path.display())]
-    #[diagnostic(code(bellwether::features::io), help("check that the folder exists, is writable and has space"))]
+    #[diagnostic(
+        code(bellwether::features::io),
+        help("{}", bellwether_staging::advice(source, "check that the folder exists, is writable and has space"))
+    )]
     Io {
         /// File.
         path: PathBuf,
@@ -79,6 +83,35 @@ pub struct FeatureFile {
     pub rows: usize,
     /// SHA-256 of its bytes, hex.
     pub sha256: String,
+}
+
+/// Whether the file at `path` says of itself that it is a feature file, of whatever version: Parquet with
+/// [`METADATA_KEY`]. A file that cannot be read as Parquet is none.
+///
+/// # Errors
+/// Those of opening it.
+pub fn is_feature_file(path: &Path) -> io::Result<bool> {
+    let file = File::open(path)?;
+    // The reader may panic on a file that is something else; that is an answer too.
+    let read = catch_unwind(AssertUnwindSafe(|| ParquetMetaDataReader::new().parse_and_finish(&file)));
+    let Ok(Ok(metadata)) = read else { return Ok(false) };
+    let pairs = metadata.file_metadata().key_value_metadata();
+    Ok(pairs.is_some_and(|pairs| pairs.iter().any(|pair| pair.key == METADATA_KEY)))
+}
+
+/// Whether the file at `path` is the digest of a feature file at `features`, as [`FeatureMatrix::write`] puts it there.
+///
+/// # Errors
+/// Those of reading it.
+pub fn is_digest_of(path: &Path, features: &Path) -> io::Result<bool> {
+    let name = features.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let longest = 64 + 2 + name.len() as u64 + 1;
+    if fs::symlink_metadata(path)?.len() > longest {
+        return Ok(false);
+    }
+    let line = String::from_utf8(fs::read(path)?).unwrap_or_default();
+    let digest = line.strip_suffix(&format!("  {name}\n"));
+    Ok(digest.is_some_and(|digest| digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit())))
 }
 
 /// Where the digest of `path` is: beside it, with `.sha256` after the whole name.

@@ -251,8 +251,8 @@ fn for_each_key(
     mut take: impl FnMut(u64, Option<Option<NaiveDate>>, Option<&str>) -> Result<(), InferError>,
 ) -> Result<(), InferError> {
     let mut first_row = 0;
-    for batch in file.batches(columns.key_roots(), KEY_BATCH_ROWS)? {
-        let batch = batch.map_err(|error| file.broken(error))?;
+    let mut batches = file.batches(columns.key_roots(), KEY_BATCH_ROWS)?;
+    while let Some(batch) = batches.next()? {
         let has_date = columns.as_of.is_some();
         // A projection keeps the order of the file.
         let date_first = columns.as_of.is_some_and(|as_of| as_of < columns.account);

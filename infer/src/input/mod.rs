@@ -11,20 +11,26 @@
 mod columns;
 mod convert;
 mod digest;
+mod guard;
 mod keys;
 mod metadata;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use arrow_array::RecordBatch;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
+use parquet::errors::ParquetError;
 
-pub(crate) use columns::{Columns, as_views};
+pub(crate) use columns::Columns;
+use columns::as_views;
 pub(crate) use convert::{Converted, Converter};
 pub use digest::sha256_of_file;
+pub use guard::decoding;
+use guard::guarded;
 pub(crate) use keys::{KeyPlan, Order, Rule, batch_dates};
 pub use metadata::FileFacts;
 
@@ -81,11 +87,7 @@ impl FeatureFile {
         if let Some(name) = digest::verify_beside(path, &sha256)? {
             observer.warning(&Warning::NoDigest { name });
         }
-        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let plain = ArrowReaderMetadata::load(&file, options).map_err(|error| InferError::reading(path, error))?;
-        let views = ArrowReaderOptions::new().with_schema(as_views(plain.schema()));
-        let reader = ArrowReaderMetadata::try_new(plain.metadata().clone(), views)
-            .map_err(|error| InferError::reading(path, error))?;
+        let reader = guarded(path, || footer(&file).map_err(|error| InferError::reading(path, error)))?;
         let rows = limits.check_rows(path, reader.metadata().file_metadata().num_rows())?;
         let facts = FileFacts::of(path, reader.metadata().file_metadata().key_value_metadata())?;
         Ok(Self { path: path.to_path_buf(), bytes: status.len(), sha256, rows, facts, file, reader })
@@ -104,19 +106,21 @@ impl FeatureFile {
         &self,
         roots: impl IntoIterator<Item = usize>,
         batch_rows: usize,
-    ) -> Result<ParquetRecordBatchReader, InferError> {
+    ) -> Result<Batches<'_>, InferError> {
         let file = self.file.try_clone().map_err(|error| InferError::io(&self.path, "read", error))?;
-        let mask = ProjectionMask::roots(self.reader.parquet_schema(), roots);
-        ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.reader.clone())
-            .with_projection(mask)
-            .with_batch_size(batch_rows)
-            .build()
-            .map_err(|error| InferError::reading(&self.path, error))
+        let reader = guarded(&self.path, || {
+            let mask = ProjectionMask::roots(self.reader.parquet_schema(), roots);
+            ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.reader.clone())
+                .with_projection(mask)
+                .with_batch_size(batch_rows)
+                .build()
+                .map_err(|error| InferError::reading(&self.path, error))
+        })?;
+        Ok(Batches { file: self, reader, rows: 0 })
     }
 
     /// An error of the decoder while it streams.
-    pub(crate) fn broken(&self, error: arrow_schema::ArrowError) -> InferError {
-        use parquet::errors::ParquetError;
+    fn broken(&self, error: arrow_schema::ArrowError) -> InferError {
         match error {
             arrow_schema::ArrowError::ExternalError(inner) => match inner.downcast::<ParquetError>() {
                 Ok(error) => InferError::reading(&self.path, *error),
@@ -127,5 +131,37 @@ impl FeatureFile {
             }
             other => InferError::reading(&self.path, ParquetError::ArrowError(other.to_string())),
         }
+    }
+}
+
+/// Footer and schema of a file, every text to be read as a view.
+fn footer(file: &File) -> Result<ArrowReaderMetadata, ParquetError> {
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let plain = ArrowReaderMetadata::load(file, options)?;
+    let views = ArrowReaderOptions::new().with_schema(as_views(plain.schema()));
+    ArrowReaderMetadata::try_new(plain.metadata().clone(), views)
+}
+
+/// Batch after batch of a feature file; ends after its first error.
+pub(crate) struct Batches<'a> {
+    file: &'a FeatureFile,
+    reader: ParquetRecordBatchReader,
+    rows: u64,
+}
+
+impl Batches<'_> {
+    /// The next rows; `None` at the end, where all rows that the footer declares have been read.
+    ///
+    /// # Errors
+    /// [`InferError::Damaged`], [`InferError::Io`].
+    pub(crate) fn next(&mut self) -> Result<Option<RecordBatch>, InferError> {
+        let (file, reader) = (self.file, &mut self.reader);
+        let next = guarded(&file.path, || reader.next().transpose().map_err(|error| file.broken(error)))?;
+        self.rows += next.as_ref().map_or(0, |batch| batch.num_rows() as u64);
+        if next.is_none() && self.rows != file.rows {
+            let found = format!("expected {} rows, found {}", file.rows, self.rows);
+            return Err(InferError::reading(&file.path, ParquetError::General(found)));
+        }
+        Ok(next)
     }
 }

@@ -65,8 +65,17 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<Written,
     let mut text = serde_json::to_vec_pretty(value)
         .map_err(|error| InferError::Internal { reason: format!("{} cannot be written: {error}", path.display()) })?;
     text.push(b'\n');
+    write_bytes(path, &text)
+}
+
+/// Writes a text, and waits until it is on disk.
+pub(crate) fn write_text(path: &Path, text: &str) -> Result<Written, InferError> {
+    write_bytes(path, text.as_bytes())
+}
+
+fn write_bytes(path: &Path, bytes: &[u8]) -> Result<Written, InferError> {
     let mut file = OutputFile::create(path, 0o644)?;
-    file.write_all(&text).map_err(|error| InferError::io(path, "write", error))?;
+    file.write_all(bytes).map_err(|error| InferError::io(path, "write", error))?;
     file.finish().map_err(|error| InferError::io(path, "write", error))
 }
 

@@ -9,6 +9,7 @@ use bellwether_models::{
 };
 
 use super::ReasonChoice;
+use super::overview::BatchOverview;
 use super::tally::Tally;
 use crate::engine::Engine;
 use crate::error::InferError;
@@ -31,6 +32,7 @@ pub(super) struct BatchScorer<'a> {
 pub(super) struct ScoredBatch {
     pub(super) rows: RecordBatch,
     pub(super) tally: Tally,
+    pub(super) overview: BatchOverview,
 }
 
 impl<'a> BatchScorer<'a> {
@@ -75,6 +77,7 @@ impl<'a> BatchScorer<'a> {
             .ok_or_else(|| InferError::Internal { reason: "account_id changed its type".to_owned() })?;
         let mut builder = ScoreBatchBuilder::new(&self.targets);
         let mut tally = Tally::new(self.bundle);
+        let mut overview = BatchOverview::new(self.targets.len());
         for row in 0..block.rows {
             let reason = self.policy.status_reason(self.bundle.reference(), block, row);
             let scores = self.target_scores(&heads, block, &design, row, reason)?;
@@ -84,17 +87,19 @@ impl<'a> BatchScorer<'a> {
             let status = status(scored, scores.len());
             tally.row(status, reason);
             tally.unusable_mrr += u64::from(self.policy.mrr_is_unusable(block, row));
+            let account = self.policy.account_columns(block, row, &probabilities);
+            overview.row(&scores, account.health);
             builder.push(&ScoreRow {
                 account_id: ids.value(row),
                 targets: &scores,
-                account: self.policy.account_columns(block, row, &probabilities),
+                account,
                 status,
                 status_reason: reason,
                 model: &self.model,
             })?;
         }
         tally.block(self.bundle, &converted, &heads);
-        Ok(ScoredBatch { rows: builder.finish()?, tally })
+        Ok(ScoredBatch { rows: builder.finish()?, tally, overview })
     }
 
     /// The columns of each target for one row; all null when the row is not to be scored.

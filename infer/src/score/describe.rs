@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use super::Counts;
 use super::manifest::{CHECKS, FORMAT, FileRecord, Latest, Manifest, ModelRecord, RunResults, Tool, timestamp};
 use super::run::{Run, Scored};
 use super::tally::DriftRecord;
+use super::{Counts, report};
 use crate::error::InferError;
 use crate::exit::ExitCode;
-use crate::output::{Publication, Staged, write_json};
+use crate::output::{Publication, Staged, write_json, write_text};
 
 /// What is told about a finished run.
 pub(super) struct Finished<'a> {
@@ -24,7 +24,7 @@ pub(super) struct Finished<'a> {
 }
 
 impl Run<'_> {
-    /// Writes manifest, results and `latest.json` into staging.
+    /// Writes manifest, results, page and `latest.json` into staging.
     pub(super) fn describe(&self, finished: &Finished<'_>, staged: &Staged) -> Result<(), InferError> {
         let as_of = self.plan.as_of.to_string();
         let (run_id, publication) = (finished.run_id, finished.publication);
@@ -40,6 +40,7 @@ impl Run<'_> {
             warnings: &warnings,
         };
         write_json(&staged.run().join("run_results.json"), &results)?;
+        write_text(&staged.run().join("report.html"), &report::page(self, finished, &as_of))?;
         let latest = Latest {
             format: FORMAT,
             run_id,

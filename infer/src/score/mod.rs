@@ -3,8 +3,10 @@
 mod batch;
 mod describe;
 mod manifest;
+mod overview;
 mod pipeline;
 mod recorder;
+mod report;
 mod run;
 mod stream;
 mod tally;
@@ -158,7 +160,7 @@ impl ScoreSummary {
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = format!(
-            "{} of {} accounts scored for {} with {}\n{}\nscores     {}\nmanifest   {}\n",
+            "{} of {} accounts scored for {} with {}\n{}\nscores     {}\nmanifest   {}\nreport     {}\n",
             self.counts.scored + self.counts.partial,
             self.counts.given,
             self.as_of,
@@ -166,6 +168,7 @@ impl ScoreSummary {
             self.counts.text(),
             self.scores.display(),
             self.run.join("manifest.json").display(),
+            self.run.join("report.html").display(),
         );
         if let Some(quarantine) = &self.quarantine {
             text.push_str(&format!("quarantine {}\n", quarantine.display()));

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 
 use super::batch::BatchScorer;
 use super::describe::Finished;
+use super::overview::Overview;
 use super::recorder::Recorder;
 use super::stream::RowStream;
 use super::tally::{DriftRecord, Tally};
@@ -63,6 +64,7 @@ pub(super) struct Run<'a> {
 /// What scoring left in staging.
 pub(super) struct Scored {
     pub(super) tally: Tally,
+    pub(super) overview: Overview,
     pub(super) part: Written,
     pub(super) quarantine: Option<Written>,
 }
@@ -119,19 +121,21 @@ impl Run<'_> {
         let batch_rows = self.request.batch_rows.get();
         let mut stream = RowStream::open(self.file, self.columns, self.plan, batch_rows, quarantine, self.observer)?;
         let mut tally = Tally::new(self.bundle);
+        let mut overview = Overview::new(self.bundle.heads().len());
         pipeline::run_ordered(
             self.request.threads,
             || stream.next_good(),
             |batch| scorer.score(&batch),
             |scored| {
                 tally.merge(&scored.tally);
+                overview.add(&scored.overview);
                 writer.push(scored.rows)
             },
         )?;
         let part = writer.finish()?;
         let quarantine = stream.quarantine.finish()?;
         staged.mark_success()?;
-        Ok(Scored { tally, part, quarantine })
+        Ok(Scored { tally, overview, part, quarantine })
     }
 
     /// What became of the accounts: as the metadata of a file of one date says, else of the rows of the date.

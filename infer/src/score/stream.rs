@@ -2,10 +2,9 @@
 
 use arrow_array::{BooleanArray, RecordBatch};
 use arrow_select::filter::filter_record_batch;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
 use crate::error::InferError;
-use crate::input::{Columns, FeatureFile, KeyPlan, Rule, batch_dates};
+use crate::input::{Batches, Columns, FeatureFile, KeyPlan, Rule, batch_dates};
 use crate::observe::Observer;
 use crate::output::QuarantineWriter;
 
@@ -15,7 +14,7 @@ pub(super) struct RowStream<'a> {
     columns: &'a Columns,
     plan: &'a KeyPlan,
     observer: &'a dyn Observer,
-    reader: ParquetRecordBatchReader,
+    batches: Batches<'a>,
     next_row: u64,
     pub(super) quarantine: QuarantineWriter,
 }
@@ -30,8 +29,8 @@ impl<'a> RowStream<'a> {
         quarantine: QuarantineWriter,
         observer: &'a dyn Observer,
     ) -> Result<Self, InferError> {
-        let reader = file.batches(columns.roots.iter().copied(), batch_rows)?;
-        Ok(Self { file, columns, plan, observer, reader, next_row: 0, quarantine })
+        let batches = file.batches(columns.roots.iter().copied(), batch_rows)?;
+        Ok(Self { file, columns, plan, observer, batches, next_row: 0, quarantine })
     }
 
     /// The next good rows; `None` at the end of the file.
@@ -41,8 +40,7 @@ impl<'a> RowStream<'a> {
                 return Err(InferError::Stopped { stop });
             }
             self.observer.progress(self.next_row, self.file.rows);
-            let Some(batch) = self.reader.next() else { return Ok(None) };
-            let batch = batch.map_err(|error| self.file.broken(error))?;
+            let Some(batch) = self.batches.next()? else { return Ok(None) };
             let good = self.sort_out(batch)?;
             if good.num_rows() > 0 {
                 return Ok(Some(good));

@@ -14,7 +14,7 @@ fn infer() -> Command {
     command
 }
 
-fn score(world: &World) -> Command {
+pub(crate) fn score(world: &World) -> Command {
     let mut command = infer();
     command
         .arg("score")
@@ -27,7 +27,7 @@ fn score(world: &World) -> Command {
     command
 }
 
-fn run(command: &mut Command) -> (i32, String, String) {
+pub(crate) fn run(command: &mut Command) -> (i32, String, String) {
     let Output { status, stdout, stderr } = command.output().unwrap();
     let (stdout, stderr) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
     assert!(!stderr.contains("panicked"), "{stderr}");

@@ -94,19 +94,38 @@ fn a_truncated_file_without_a_digest_is_refused_by_name() {
 }
 
 #[test]
-fn flipped_bytes_without_a_digest_never_do_worse_than_finite_scores_or_a_refusal() {
+fn flipped_bits_without_a_digest_never_do_worse_than_finite_scores_or_a_refusal() {
     let base = Base::random(200, 6);
     let world = World::with_columns(&base.columns(), None);
     let good = std::fs::read(&world.input).unwrap();
-    for place in (0..good.len()).step_by(good.len() / 80) {
+    let mut contradictions = Vec::new();
+    for (place, bit) in (0..good.len()).step_by(97).flat_map(|place| (0..8).map(move |bit| (place, bit))) {
         let mut bad = good.clone();
-        bad[place] ^= 0x10;
-        std::fs::write(&world.input, bad).unwrap();
+        bad[place] ^= 1 << bit;
+        std::fs::write(&world.input, &bad).unwrap();
         let result = score::run(&ScoreRequest { batch_rows: 50.try_into().unwrap(), ..world.request() }, &Silent);
         if let Err(error) = result {
-            let code = error.exit_code();
-            assert!([ExitCode::DataContract, ExitCode::ResourceLimit].contains(&code), "byte {place}: {code} {error}");
+            let (code, text) = (error.exit_code(), diagnostic::lines(&error).join("\n"));
+            let expected = [ExitCode::DataContract, ExitCode::ResourceLimit];
+            assert!(expected.contains(&code), "bit {bit} of byte {place}: {code} {text}");
+            assert!(text.contains("features.parquet"), "bit {bit} of byte {place}: {text}");
+            if text.contains("contradicts its own description") {
+                contradictions.push(bad);
+            }
         }
+    }
+    // Where the decoder panics, the binary says the same, and nothing of a bug.
+    assert!(!contradictions.is_empty(), "no flip made the decoder panic: this test tests nothing any more");
+    let each = contradictions.len().div_ceil(8);
+    for bad in contradictions.iter().step_by(each) {
+        std::fs::write(&world.input, bad).unwrap();
+        let (code, _, stderr) = crate::command::run(&mut crate::command::score(&world));
+        assert_eq!(code, 3, "{stderr}");
+        assert!(
+            stderr.contains("error[bellwether::infer::damaged]") && stderr.contains("features.parquet"),
+            "{stderr}"
+        );
+        assert!(!stderr.contains("bug"), "{stderr}");
     }
 }
 

@@ -72,6 +72,51 @@ fn a_published_run_is_complete_and_described() {
 }
 
 #[test]
+fn the_page_of_a_run_shows_it_without_an_account_or_a_network() {
+    let base = Base::random(500, 22);
+    let mut metadata = base.metadata();
+    metadata["missing_tables"] = serde_json::json!(["<script>alert('tickets')</script>"]);
+    let world = World::with_columns(&base.columns(), Some(&metadata));
+    let summary = world.score().unwrap();
+    assert!(summary.text().contains("report.html"));
+    let page = std::fs::read_to_string(summary.run.join("report.html")).unwrap();
+    for expected in [
+        summary.run_id.as_str(),
+        summary.model.as_str(),
+        "<h2>churn_90d</h2>",
+        "<h2>expansion_60d</h2>",
+        "<td>highest</td>",
+        "<td>hostage</td>",
+        "STALE_USAGE",
+        "Population stability index",
+        "<td>usage_days_since_last</td>",
+        "<td>scoring</td>",
+        "&lt;script&gt;alert(&#39;tickets&#39;)",
+    ] {
+        assert!(page.contains(expected), "{expected} is not in {page}");
+    }
+    for banned in ["<script", "http:", "https:", "src=", "url(", "@import", "account-0"] {
+        assert!(!page.contains(banned), "{banned} is in {page}");
+    }
+    // The figures are those of the scores.
+    let scores = read_parquet(&world.part());
+    let mut churn: Vec<f64> = numbers(&scores, "churn_90d_probability").into_iter().flatten().collect();
+    churn.sort_by(f64::total_cmp);
+    let median = churn[churn.len().div_ceil(2) - 1];
+    assert!(page.contains(&format!("<td>50 %</td><td>{:.2} %</td>", 100.0 * median)), "median {median}");
+    let high = texts(&scores, "churn_90d_band").iter().filter(|band| band.as_deref() == Some("high")).count();
+    assert!(page.contains(&format!("<td>high</td><td>{high}</td>")), "{high} high");
+    // Drift, largest first.
+    let manifest = read_json(&summary.run.join("manifest.json"));
+    let drift = manifest["drift"].as_array().unwrap();
+    let index = |record: &serde_json::Value| record["population_stability_index"].as_f64().unwrap();
+    let largest = drift.iter().max_by(|one, other| index(one).total_cmp(&index(other))).unwrap();
+    let (_, table) = page.split_once("Population stability index").unwrap();
+    let (_, first) = table.split_once("<tbody>").unwrap();
+    assert!(first.trim_start().starts_with(&format!("<tr><td>{}</td>", largest["name"].as_str().unwrap())), "{first}");
+}
+
+#[test]
 fn threads_and_batches_change_no_byte() {
     let world = World::new(&Base::random(2_100, 3));
     let mut expected = None;

@@ -14,7 +14,10 @@ use crate::onnx::OnnxError;
 pub enum BundleError {
     /// The file system refused.
     #[error("{}: cannot {action}", path.display())]
-    #[diagnostic(code(bellwether::bundle::io), help("check the path and its permissions"))]
+    #[diagnostic(
+        code(bellwether::bundle::io),
+        help("{}", bellwether_staging::advice(source, "check the path and its permissions"))
+    )]
     Io {
         /// File or folder.
         path: PathBuf,

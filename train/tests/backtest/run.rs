@@ -199,7 +199,7 @@ fn a_run_is_written_whole_and_replaces_only_a_run() {
     let foreign = folder.path().join("mine");
     std::fs::create_dir(&foreign).unwrap();
     std::fs::write(foreign.join("thesis.txt"), "years of work").unwrap();
-    assert!(matches!(write_run(&data, &backtest, &foreign), Err(TrainError::Io { .. })));
+    assert!(matches!(write_run(&data, &backtest, &foreign), Err(TrainError::Foreign { .. })));
     assert_eq!(std::fs::read_to_string(foreign.join("thesis.txt")).unwrap(), "years of work");
 }
 
