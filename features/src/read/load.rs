@@ -25,7 +25,7 @@ impl Tables {
     /// Deterministic at any number of threads. Peak memory is about 100 bytes a row of the largest table.
     ///
     /// # Errors
-    /// [`ReadError`]: files that are missing, damaged or without rows, columns that are missing or of a wrong type, more
+    /// [`ReadError`]: files that are missing, damaged, without rows or not what their `.sha256` says, columns that are missing or of a wrong type, more
     /// rows than allowed.
     pub fn load(contract: &Contract) -> Result<Loaded, ReadError> {
         let mut report = CheckReport::default();
@@ -100,6 +100,7 @@ fn table_report(files: Vec<PathBuf>, rows: &TableRows<'_>, checked: &super::chec
 /// Reads the files of one table.
 fn read_table(table: &TableContract) -> Result<(Vec<PathBuf>, TableRows<'_>), ReadError> {
     let files = table_files(table)?;
+    super::digest::verify(&files)?;
     let mut rows = TableRows::new(table);
     let mut with_known_at = Vec::with_capacity(files.len());
     let known_at = table.columns.iter().position(|rule| rule.canonical.name == "known_at");

@@ -15,6 +15,7 @@ mod check;
 mod convert;
 mod csv_source;
 mod dictionary;
+mod digest;
 mod duplicates;
 mod error;
 mod evaluate;
