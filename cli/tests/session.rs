@@ -58,6 +58,31 @@ fn every_verb_of_the_session_works() {
 }
 
 #[test]
+fn the_business_has_its_words_in_the_report_and_on_the_card() {
+    let folder = tempfile::tempdir().unwrap();
+    let business = simulated(folder.path());
+    let config = fs::read_to_string(business.join("bellwether.toml")).unwrap();
+    let (rest, _) = config.split_once("[glossary]").unwrap();
+    let own = "[glossary]\nmrr = \"What <b>we</b> bill | a month\"\n";
+    let pages = |config: &str| {
+        fs::write(business.join("bellwether.toml"), config).unwrap();
+        succeed(&business, &["backtest", "--out", "run", "--learners", "base_rate"]);
+        succeed(&business, &["train", "--out", "registry", "--learners", "base_rate"]);
+        let newest = fs::read_dir(business.join("registry/simulated/versions")).unwrap().count();
+        let card = business.join(format!("registry/simulated/versions/{newest}/MODEL_CARD.md"));
+        [fs::read_to_string(business.join("run/report.html")).unwrap(), fs::read_to_string(card).unwrap()]
+    };
+    let [report, card] = pages(&format!("{rest}{own}"));
+    assert!(report.contains("<h2>In this business&#39;s words</h2>"), "{report}");
+    assert!(report.contains("<dt>mrr</dt><dd>What &lt;b&gt;we&lt;/b&gt; bill | a month</dd>"), "{report}");
+    assert!(card.contains("## In this business's words\n\n| term | meaning |\n"), "{card}");
+    assert!(card.contains(r"| mrr | What \<b\>we\</b\> bill \| a month |"), "{card}");
+    for page in pages(rest) {
+        assert!(!page.contains("own words") && !page.contains("s words"), "{page}");
+    }
+}
+
+#[test]
 fn an_edited_project_file_is_never_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let business = simulated(folder.path());

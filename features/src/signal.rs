@@ -43,6 +43,8 @@ pub enum Unit {
     RelativeChange,
     /// A difference of counts or points.
     Difference,
+    /// A difference of fractions of a whole; 0.28 is "+28 %".
+    SignedShare,
     /// The project's currency.
     Money,
     /// A score, such as NPS.
@@ -84,6 +86,9 @@ pub struct SignalDefinition {
     pub table: String,
     /// Text with one `{value}`, e.g. "events in the last 28 days {value} against the 28 days before".
     pub text: String,
+    /// What a null says, in words; without it "not known".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub null_text: Option<String>,
     /// Expected direction for churn.
     pub churn: Direction,
     /// Expected direction for expansion.
@@ -126,6 +131,7 @@ mod tests {
             window_days: Some(28),
             table: "usage".to_owned(),
             text: "events in the last 28 days: {value}".to_owned(),
+            null_text: None,
             churn: Direction::Down,
             expansion: Direction::Up,
             actionable: true,
@@ -145,5 +151,7 @@ mod tests {
         assert_ne!(changed.digest(), definition().digest());
         let turned = SignalDefinition { churn: Direction::Unknown, ..definition() };
         assert_ne!(turned.digest(), definition().digest());
+        let told = SignalDefinition { null_text: Some("no events".to_owned()), ..definition() };
+        assert_ne!(told.digest(), definition().digest());
     }
 }

@@ -20,6 +20,8 @@ pub enum Unit {
     RelativeChange,
     /// A difference of counts or points, written with its sign.
     Difference,
+    /// A difference of fractions of a whole, written as a percentage with its sign ("+28 %").
+    SignedShare,
     /// An amount in the project's currency.
     Money,
     /// A score such as NPS, 0 to 10.
@@ -59,6 +61,9 @@ pub struct SignalCard {
     pub window_days: Option<u32>,
     /// Text with one `{value}`, e.g. "events in the last 28 days {value} against the 28 days before".
     pub text: String,
+    /// What a missing value says, in words; without it "not known".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub null_text: Option<String>,
     /// Expected direction for churn.
     pub churn: Direction,
     /// Expected direction for expansion.
@@ -80,6 +85,7 @@ impl SignalCard {
             unit: if *kind == InputKind::Numeric { Unit::Count } else { Unit::Category },
             window_days: None,
             text: format!("{name}: {{value}}"),
+            null_text: None,
             churn: Direction::Unknown,
             expansion: Direction::Unknown,
             actionable: false,

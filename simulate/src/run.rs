@@ -97,7 +97,8 @@ const BLOCK_ACCOUNTS: u32 = 4_096;
 
 impl Simulation {
     /// Writes the business to `out`: `data/{accounts,subscriptions,nps,invoices,tickets}.parquet`,
-    /// `data/usage/part-*.parquet` and, where asked for, `truth/probabilities.parquet`. Replaces the files of an earlier
+    /// `data/usage/part-*.parquet` and, where asked for, `truth/probabilities.parquet`; beside each its digest
+    /// (`.sha256`). Replaces the files of an earlier
     /// simulation there, at the end and only if all went well; touches nothing else.
     ///
     /// Rows of a table are in the order of the accounts; usage, subscriptions and invoices of an account by event time.

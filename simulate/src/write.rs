@@ -3,8 +3,12 @@
 //! Everything goes to a staging folder inside the output folder first. [`Staging::publish`] removes the files of an
 //! earlier simulation (only files of our names) and moves the new ones in; an interrupted run leaves the earlier
 //! result as it was, dropping the staging removes what it had written, and what a killed run left the next one removes.
+//!
+//! Beside each file stands its SHA-256 (`<file>.sha256`, as `sha256sum` writes it), taken while it is written: the
+//! parquet crate writes no page checksums, and without either a flipped bit would be read as another value.
 
 use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
@@ -14,6 +18,7 @@ use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
+use sha2::{Digest, Sha256};
 
 use crate::SimulateError;
 use crate::tables::{Row, shared_schema};
@@ -41,11 +46,34 @@ fn options(schema: &SchemaRef) -> ArrowWriterOptions {
     ArrowWriterOptions::new().with_properties(properties.build()).with_skip_arrow_metadata(true)
 }
 
+/// A file that knows its digest.
+struct Hashed {
+    file: File,
+    digest: Sha256,
+}
+
+impl Write for Hashed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.digest.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Where the digest of a file is.
+fn digest_name(name: &str) -> String {
+    format!("{name}.sha256")
+}
+
 /// One Parquet file being written.
 pub(crate) struct TableWriter<T> {
     path: PathBuf,
     schema: SchemaRef,
-    writer: ArrowWriter<File>,
+    writer: ArrowWriter<Hashed>,
     waiting: Vec<T>,
     rows: u64,
 }
@@ -55,8 +83,9 @@ impl<T: Row> TableWriter<T> {
     pub(crate) fn create(path: PathBuf) -> Result<Self, SimulateError> {
         let schema = shared_schema::<T>();
         let file = File::create(&path).map_err(SimulateError::file("create", &path))?;
-        let writer = ArrowWriter::try_new_with_options(file, schema.clone(), options(&schema))
-            .map_err(SimulateError::parquet(&path))?;
+        let writer =
+            ArrowWriter::try_new_with_options(Hashed { file, digest: Sha256::new() }, schema.clone(), options(&schema))
+                .map_err(SimulateError::parquet(&path))?;
         Ok(Self { path, schema, writer, waiting: Vec::new(), rows: 0 })
     }
 
@@ -78,18 +107,30 @@ impl<T: Row> TableWriter<T> {
         self.writer.flush().map_err(SimulateError::parquet(&self.path))
     }
 
-    /// Writes what waits and closes the file; the number of rows in it.
+    /// Writes what waits, closes the file and writes its digest; the number of rows in it.
     pub(crate) fn finish(mut self) -> Result<u64, SimulateError> {
         if !self.waiting.is_empty() {
             self.flush()?;
         }
-        self.writer.close().map_err(SimulateError::parquet(&self.path))?;
+        let hashed = self.writer.into_inner().map_err(SimulateError::parquet(&self.path))?;
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        let digest_path = self.path.with_file_name(digest_name(&name));
+        fs::write(&digest_path, format!("{}  {name}\n", hex::encode(hashed.digest.finalize())))
+            .map_err(SimulateError::file("write", &digest_path))?;
         Ok(self.rows)
     }
 }
 
 /// The tables with one file each.
 pub(crate) const TABLES: [&str; 5] = ["accounts", "subscriptions", "nps", "invoices", "tickets"];
+
+/// The truth, relative to the output folder.
+const TRUTH: &str = "truth/probabilities.parquet";
+
+/// A file and its digest.
+fn with_digest(name: &str) -> [String; 2] {
+    [name.to_owned(), digest_name(name)]
+}
 
 /// The folder that a simulation writes to before it is published.
 pub(crate) struct Staging {
@@ -122,7 +163,7 @@ impl Staging {
 
     /// Where the truth is staged.
     pub(crate) fn truth(&self) -> PathBuf {
-        self.folder.path().join("truth/probabilities.parquet")
+        self.folder.path().join(TRUTH)
     }
 
     /// Replaces the files of an earlier simulation in `out` by the staged ones.
@@ -130,11 +171,12 @@ impl Staging {
         for old in self.published()? {
             fs::remove_file(&old).map_err(SimulateError::file("remove", &old))?;
         }
-        let mut moves: Vec<String> = TABLES.iter().map(|name| format!("data/{name}.parquet")).collect();
+        let mut moves: Vec<String> =
+            TABLES.iter().flat_map(|name| with_digest(&format!("data/{name}.parquet"))).collect();
         let parts = file_names(&self.folder.path().join("data/usage"))?;
         moves.extend(parts.into_iter().map(|name| format!("data/usage/{name}")));
         if self.truth().exists() {
-            moves.push("truth/probabilities.parquet".to_owned());
+            moves.extend(with_digest(TRUTH));
         }
         for relative in moves {
             let target = self.out.join(&relative);
@@ -149,11 +191,14 @@ impl Staging {
 
     /// Files of our names that an earlier simulation left in `out`.
     fn published(&self) -> Result<Vec<PathBuf>, SimulateError> {
-        let mut paths: Vec<PathBuf> = TABLES.iter().map(|name| self.out.join(format!("data/{name}.parquet"))).collect();
-        paths.push(self.out.join("truth/probabilities.parquet"));
+        let tables = TABLES.iter().map(|name| format!("data/{name}.parquet")).chain([TRUTH.to_owned()]);
+        let mut paths: Vec<PathBuf> =
+            tables.flat_map(|name| with_digest(&name)).map(|name| self.out.join(name)).collect();
         let usage = self.out.join("data/usage");
         if usage.exists() {
-            let is_part = |name: &String| name.starts_with("part-") && name.ends_with(".parquet");
+            let is_part = |name: &String| {
+                name.starts_with("part-") && name.strip_suffix(".sha256").unwrap_or(name).ends_with(".parquet")
+            };
             paths.extend(file_names(&usage)?.into_iter().filter(is_part).map(|name| usage.join(name)));
         }
         paths.retain(|path| path.exists());

@@ -40,7 +40,7 @@ fn threads_memory_and_truth_change_no_byte() {
     pool(1).install(|| run(Parameters { blocks_in_flight: Some(1), ..small() }, &one));
     pool(3).install(|| run(Parameters { blocks_in_flight: Some(7), ..small() }, &three));
     let reference = contents(&one);
-    assert_eq!(reference.len(), 7, "five tables and two parts of usage");
+    assert_eq!(reference.len(), 2 * 7, "five tables and two parts of usage, each with its digest");
     assert_same(&reference, &contents(&three));
     run(Parameters { truth: true, ..small() }, &truth);
     let mut with_truth = contents(&truth);

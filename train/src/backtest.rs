@@ -7,7 +7,7 @@
 //!
 //! The loop is sequential; learners use threads inside, without changing a bit of the result.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_features::label::Labels;
 use bellwether_models::{FeatureBlock, MarginModel};
@@ -127,6 +127,7 @@ fn summarise(
         signals: dataset.signals().len(),
         targets,
         warnings,
+        glossary: BTreeMap::new(),
     }
 }
 

@@ -6,8 +6,9 @@ use std::fmt::Write;
 
 use crate::backtest::Backtest;
 use crate::evaluate::MetricSet;
-use crate::report::verdict;
+use crate::report::{GLOSSARY_TITLE, verdict};
 use crate::summary::{CalibrationRecord, CalibrationSource, TargetSummary};
+use crate::text::escape_markdown;
 
 /// What the card says about one target beyond the backtest.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +36,7 @@ pub(crate) fn model_card(name: &str, backtest: &Backtest, targets: &[CardTarget<
     add_metrics(&mut card, targets);
     add_calibration(&mut card, targets);
     add_limits(&mut card, backtest);
+    add_glossary(&mut card, backtest);
     card
 }
 
@@ -161,6 +163,17 @@ fn add_limits(card: &mut String, backtest: &Backtest) {
     );
     for warning in &backtest.summary.warnings {
         add(card, format_args!("- `{}` {}\n", warning.code, warning.text));
+    }
+}
+
+fn add_glossary(card: &mut String, backtest: &Backtest) {
+    let glossary = &backtest.summary.glossary;
+    if glossary.is_empty() {
+        return;
+    }
+    add(card, format_args!("\n## {GLOSSARY_TITLE}\n\n| term | meaning |\n|---|---|\n"));
+    for (term, meaning) in glossary {
+        add(card, format_args!("| {} | {} |\n", escape_markdown(term), escape_markdown(meaning)));
     }
 }
 

@@ -108,6 +108,7 @@ pub fn unit_name(unit: Unit) -> &'static str {
         Unit::Share => "share",
         Unit::RelativeChange => "relative change",
         Unit::Difference => "difference",
+        Unit::SignedShare => "difference of shares",
         Unit::Money => "money",
         Unit::Score => "score",
         Unit::Ratio => "ratio",

@@ -83,6 +83,7 @@ fn card(signal: &SignalDefinition, typical: Option<f64>) -> SignalCard {
         unit: unit(signal.unit),
         window_days: signal.window_days,
         text: signal.text.clone(),
+        null_text: signal.null_text.clone(),
         churn: direction(signal.churn),
         expansion: direction(signal.expansion),
         actionable: signal.actionable,
@@ -98,6 +99,7 @@ fn unit(unit: Unit) -> signals::Unit {
         Unit::Share => signals::Unit::Share,
         Unit::RelativeChange => signals::Unit::RelativeChange,
         Unit::Difference => signals::Unit::Difference,
+        Unit::SignedShare => signals::Unit::SignedShare,
         Unit::Money => signals::Unit::Money,
         Unit::Score => signals::Unit::Score,
         Unit::Ratio => signals::Unit::Ratio,
@@ -168,6 +170,10 @@ fn mean_uplift(dataset: &Dataset) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use bellwether_features::catalog::Workflow;
+    use bellwether_features::{Availability, Catalogue, CatalogueSettings};
+    use bellwether_models::reasons::{sentence, write_value};
+
     use super::*;
 
     #[test]
@@ -176,6 +182,54 @@ mod tests {
             [(0, 500, true), (9, 500, true), (10, 500, false), (10, 20_000, true), (20, 20_000, false), (0, 0, true)]
         {
             assert_eq!(requires_usage(without, rows), required, "{without} of {rows}");
+        }
+    }
+
+    /// Every signal of the catalogue as a reason tells it: typical values, 0, 1 and null.
+    fn told() -> Vec<(String, Vec<String>)> {
+        let one = || vec!["x".to_owned()];
+        let declared = CatalogueSettings {
+            features: one(),
+            advanced: one(),
+            integrations: one(),
+            value_moments: one(),
+            complaint_categories: one(),
+            how_to_categories: one(),
+            workflows: vec![Workflow { name: "publish".to_owned(), steps: vec!["x".to_owned(), "y".to_owned()] }],
+            ..CatalogueSettings::default()
+        };
+        let definitions = Catalogue::new(&Availability::full(), &declared).definitions();
+        let told = definitions.iter().map(|definition| {
+            let card = card(definition, None);
+            let typical: &[f64] = match definition.unit {
+                Unit::Share | Unit::SignedShare | Unit::RelativeChange => &[-0.28, 0.28, 0.0, 1.0],
+                Unit::Flag => &[0.0, 1.0],
+                Unit::Category => &[],
+                _ => &[-2.0, 12.4, 0.0, 1.0],
+            };
+            let values = typical.iter().map(|value| write_value(card.unit, *value));
+            let levels = (definition.unit == Unit::Category).then(|| "rising".to_owned());
+            let mut texts: Vec<String> = values.chain(levels).map(|value| sentence(&card, Some(&value))).collect();
+            texts.push(sentence(&card, None));
+            (definition.name.clone(), texts)
+        });
+        told.collect()
+    }
+
+    /// To read them all: `cargo test --release --workspace every_text_reads -- --nocapture`.
+    #[test]
+    #[allow(clippy::print_stdout, reason = "so that they can be read")]
+    fn every_text_reads_as_a_sentence_without_holes() {
+        for (name, texts) in told() {
+            for text in &texts {
+                println!("{name}: {text}");
+                assert!(!text.contains("...") && !text.contains('{') && !text.contains('}'), "{name}: {text}");
+                assert!(!text.contains("  ") && text.trim() == text && !text.is_empty(), "{name}: `{text}`");
+            }
+            let null = texts.last().map_or("", String::as_str);
+            let dangling = [" in: ", " of: ", " for: ", " is: ", " at: ", ": : "];
+            assert!(!dangling.iter().any(|end| null.contains(end)), "{name}: {null}: give it a null_text");
+            assert!(!null.starts_with("of ") && !null.starts_with(':'), "{name}: {null}: give it a null_text");
         }
     }
 

@@ -1,5 +1,7 @@
 //! What a backtest found, as it is written to `backtest.json` and read back by the registry's gate.
 
+use std::collections::BTreeMap;
+
 use bellwether_features::label::TargetDefinition;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
@@ -197,6 +199,10 @@ pub struct BacktestSummary {
     pub targets: Vec<TargetSummary>,
     /// Warnings.
     pub warnings: Vec<Warning>,
+    /// Terms in the business's own words, for the pages; [`crate::backtest::backtest`] leaves it empty, whoever has read
+    /// the project file fills it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub glossary: BTreeMap<String, String>,
 }
 
 impl BacktestSummary {

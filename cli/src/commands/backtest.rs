@@ -24,7 +24,7 @@ pub(crate) fn run(config: &Path, arguments: &BacktestArguments, output: &Output)
     with_threads(arguments.judging.threads, || {
         let business = output.step("read", || Business::read(&project), Business::summary)?;
         let dataset = dataset(&business, &settings, arguments.judging.known_as_of, output)?;
-        let backtest = judge(&dataset, &settings, output)?;
+        let backtest = judge(&dataset, &settings, &project, output)?;
         stop::protect(|| write_run(&dataset, &backtest, &arguments.out)).map_err(Failure::training)?;
         for line in table(&backtest.summary) {
             output.result(line);
@@ -61,10 +61,15 @@ pub(super) fn dataset(
     )
 }
 
-/// Runs the backtest and says what it warned of.
-pub(super) fn judge(dataset: &Dataset, settings: &BacktestSettings, output: &Output) -> Result<Backtest, Failure> {
+/// Runs the backtest and says what it warned of; the project's glossary goes with it to the pages.
+pub(super) fn judge(
+    dataset: &Dataset,
+    settings: &BacktestSettings,
+    project: &Project,
+    output: &Output,
+) -> Result<Backtest, Failure> {
     let bar = Bar::new(output);
-    let backtest = output.step(
+    let mut backtest = output.step(
         "backtest",
         || backtest(dataset, settings, &bar).map_err(Failure::training),
         |backtest| {
@@ -75,6 +80,7 @@ pub(super) fn judge(dataset: &Dataset, settings: &BacktestSettings, output: &Out
     for warning in &backtest.summary.warnings {
         output.warn(format_args!("[{}] {}", warning.code, warning.text));
     }
+    backtest.summary.glossary.clone_from(&project.contract.glossary);
     Ok(backtest)
 }
 

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use bellwether_features::read::CheckReport;
 use bellwether_features::matrix::{is_digest_of, is_feature_file, sha256_path};
+use bellwether_features::read::CheckReport;
 use bellwether_features::time::{Every, dates};
 use bellwether_infer::exit::ExitCode;
 use chrono::NaiveDate;

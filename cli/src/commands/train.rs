@@ -25,7 +25,7 @@ pub(crate) fn run(config: &Path, arguments: &TrainArguments, output: &Output) ->
     let added = with_threads(arguments.judging.threads, || {
         let business = output.step("read", || Business::read(&project), Business::summary)?;
         let dataset = dataset(&business, &settings, arguments.judging.known_as_of, output)?;
-        let backtest = judge(&dataset, &settings, output)?;
+        let backtest = judge(&dataset, &settings, &project, output)?;
         for line in table(&backtest.summary) {
             output.note(line);
         }

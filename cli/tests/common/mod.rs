@@ -109,7 +109,8 @@ pub(crate) fn python(test: &str) -> Option<PathBuf> {
     python
 }
 
-fn skipped(test: &str, needs: &str) {
+/// Says loudly what is skipped.
+pub(crate) fn skipped(test: &str, needs: &str) {
     // Past the test harness's capture: a skip must be seen even when everything passes.
     let _ = std::fs::write("/dev/stderr", format!("\n*** SKIPPED {test}: it needs {needs} ***\n"));
 }

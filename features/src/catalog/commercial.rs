@@ -28,13 +28,15 @@ fn terms() -> Vec<Template> {
     vec![
         commercial("mrr", "commercial.mrr")
             .unit(Unit::Money)
-            .text("monthly recurring revenue {value}")
+            .text("monthly recurring revenue: {value}")
+            .null_text("monthly recurring revenue: not known")
             .fixed()
             .rule("mrr of the subscription at as_of; null without one")
             .number(|view, _| Some(view.subscription()?.mrr)),
         signal(Family::Commercial, "accounts", "tenure_days", "commercial.tenure")
             .unit(Unit::Days)
             .text("customer for {value}")
+            .null_text("customer since: not known")
             .expect(Down, Unknown)
             .fixed()
             .rule("as_of minus the UTC day of sign-up, or of the first visible use or subscription where it is unknown")
@@ -42,6 +44,7 @@ fn terms() -> Vec<Template> {
         commercial("commercial_days_to_renewal", "commercial.renewal")
             .unit(Unit::Days)
             .text("renewal in {value}")
+            .null_text("no renewal ahead on record")
             .expect(Down, Unknown)
             .fixed()
             .rule(
@@ -52,6 +55,7 @@ fn terms() -> Vec<Template> {
         commercial("commercial_billed_annually", "commercial.billing")
             .unit(Unit::Flag)
             .text("billed annually: {value}")
+            .null_text("billing period: not known")
             .expect(Down, Unknown)
             .rule("1 when the billing period at as_of is annual, 0 when monthly; null when unknown")
             .number(|view, _| Some(f64::from(view.subscription()?.billing_period? == BillingPeriod::Annual))),
@@ -62,7 +66,7 @@ fn terms() -> Vec<Template> {
             .number(|view, _| view.subscription()?.seats),
         commercial("commercial_discount", "commercial.discount")
             .unit(Unit::Share)
-            .text("discount of {value}")
+            .text("discount: {value}")
             .expect(Up, Unknown)
             .rule("discount at as_of as a share of the list price; null when unknown")
             .number(|view, _| view.subscription()?.discount),
@@ -75,6 +79,7 @@ fn changes() -> Vec<Template> {
             .over(&[90, 365])
             .unit(Unit::RelativeChange)
             .text("monthly recurring revenue {value} against {w} days ago")
+            .null_text("no monthly recurring revenue {w} days ago to compare with")
             .expect(Down, Unknown)
             .rule("mrr at as_of / mrr then - 1; null without an mrr above 0 then")
             .number(|view, w| relative_change(view.subscription()?.mrr, view.subscription_before(w)?.mrr)),
@@ -82,36 +87,42 @@ fn changes() -> Vec<Template> {
             .over(&[90])
             .unit(Unit::RelativeChange)
             .text("seats {value} against {w} days ago")
+            .null_text("seats now and {w} days ago: not both known")
             .expect(Down, Unknown)
             .rule("seats at as_of / seats then - 1; null without seats above 0 then")
             .number(|view, w| relative_change(view.subscription()?.seats?, view.subscription_before(w)?.seats?)),
         commercial("commercial_expansions_{w}d", "commercial.expansions")
             .over(&[365])
             .text("expansions in the last {w} days: {value}")
+            .null_text("expansions: no subscription on record")
             .expect(Down, Up)
             .rule("number of expansions in the window; null without a subscription")
             .number(|view, w| steps_within(view, w, is_expansion)),
         commercial("commercial_contractions_{w}d", "commercial.contractions")
             .over(&[365])
             .text("contractions in the last {w} days: {value}")
+            .null_text("contractions: no subscription on record")
             .expect(Up, Unknown)
             .rule("number of contractions in the window; null without a subscription")
             .number(|view, w| steps_within(view, w, is_contraction)),
         commercial("commercial_days_since_expansion", "commercial.expansions")
             .unit(Unit::Days)
             .text("last expansion {value} ago")
+            .null_text("no expansion on record")
             .expect(Up, Down)
             .rule("as_of minus the UTC day of the last expansion; null without one")
             .number(|view, _| last_step(view, is_expansion)),
         commercial("commercial_days_since_contraction", "commercial.contractions")
             .unit(Unit::Days)
             .text("last contraction {value} ago")
+            .null_text("no contraction on record")
             .expect(Down, Unknown)
             .rule("as_of minus the UTC day of the last contraction; null without one")
             .number(|view, _| last_step(view, is_contraction)),
         commercial("commercial_contracted_after_expansion", "commercial.contractions")
             .unit(Unit::Flag)
-            .text("contracted after an expansion: {value}")
+            .text("contracted after an expansion, both in the last 365 days: {value}")
+            .null_text("contracted after an expansion: no subscription on record")
             .expect(Up, Down)
             .rule("1 when, within the last 365 days, an expansion was followed by a contraction; null without a subscription")
             .number(contracted_after_expansion),

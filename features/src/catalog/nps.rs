@@ -28,19 +28,22 @@ fn latest() -> Vec<Template> {
     vec![
         nps("nps_latest_score", "nps.score")
             .unit(Unit::Score)
-            .text("latest NPS score {value}")
+            .text("latest NPS score: {value}")
+            .null_text("no NPS answer on record")
             .expect(Down, Up)
             .rule("score of the latest answer; null without one")
             .number(|view, _| Some(view.nps.last()?.score)),
         nps("nps_days_since_answer", "nps.recency")
             .unit(Unit::Days)
             .text("last NPS answer {value} ago")
+            .null_text("no NPS answer on record")
             .expect(Up, Down)
             .rule("as_of minus the UTC day of the latest answer; null without one")
             .number(|view, _| Some(days(view.age(view.nps.last()?.at)))),
         nps("nps_change", "nps.change")
             .unit(Unit::Difference)
-            .text("NPS score {value} since the answer before")
+            .text("change in NPS score since the answer before: {value}")
+            .null_text("fewer than two NPS answers on record")
             .expect(Down, Up)
             .rule("score of the latest answer less that of the answer before it, whoever gave them; null with fewer than two")
             .number(|view, _| {
@@ -61,14 +64,16 @@ fn year() -> Vec<Template> {
         nps("nps_mean_{w}d", "nps.score")
             .over(&[365])
             .unit(Unit::Score)
-            .text("mean NPS score of the last {w} days {value}")
+            .text("mean NPS score of the last {w} days: {value}")
+            .null_text("no NPS answer in the last {w} days")
             .expect(Down, Up)
             .rule("mean score of the answers in the window; null without one")
             .number(|view, w| mean(&scores(view, w))),
         nps("nps_net_{w}d", "nps.net")
             .over(&[365])
             .unit(Unit::Score)
-            .text("net promoter score of the last {w} days {value}")
+            .text("net promoter score of the last {w} days: {value}")
+            .null_text("no NPS answer in the last {w} days")
             .expect(Down, Up)
             .rule("100 x (answers of 9 or more - answers of 6 or less) / answers in the window; null without one")
             .number(|view, w| net_promoter_score(&scores(view, w))),
@@ -87,6 +92,7 @@ fn year() -> Vec<Template> {
         nps("nps_detractor_after_promoter", "nps.lost_promoter")
             .unit(Unit::Flag)
             .text("detractor after having been a promoter: {value}")
+            .null_text("no NPS answer on record")
             .expect(Up, Down)
             .rule("1 when the latest answer is 6 or less and an earlier one of the last 365 days 9 or more; null without one")
             .number(|view, _| {

@@ -31,17 +31,20 @@ fn paid() -> Vec<Template> {
             .over(&[365])
             .unit(Unit::Days)
             .text("invoices paid in the last {w} days were {value} late on average")
+            .null_text("no invoice paid in the last {w} days")
             .rule("mean days late of the invoices paid in the window; null without one")
             .number(|view, w| mean(&days_late(view, 1, w))),
         payments("payments_days_late_max_{w}d", "payments.days_late")
             .over(&[365])
             .unit(Unit::Days)
-            .text("worst invoice paid in the last {w} days was {value} late")
+            .text("latest of the invoices paid in the last {w} days was {value} late")
+            .null_text("no invoice paid in the last {w} days")
             .rule("most days late of the invoices paid in the window; null without one")
             .number(|view, w| days_late(view, 1, w).into_iter().reduce(f64::max)),
         payments("payments_days_late_last", "payments.days_late")
             .unit(Unit::Days)
-            .text("last paid invoice was {value} late")
+            .text("invoice paid last was {value} late")
+            .null_text("no paid invoice on record")
             .rule("days late of the invoice paid last (of several at once, the latest); null without a paid one")
             .number(|view, _| {
                 let paid = invoices(view).filter_map(|invoice| Some((view.come(invoice.paid_at)?, invoice)));
@@ -51,6 +54,7 @@ fn paid() -> Vec<Template> {
             .over(&[365])
             .unit(Unit::Share)
             .text("share of invoices due in the last {w} days that were late: {value}")
+            .null_text("no invoice due in the last {w} days")
             .rule("late invoices / invoices with a due day in the window; null without one")
             .number(|view, w| {
                 let due = invoices(view).filter(|invoice| view.within(invoice.due_at, w));
@@ -59,7 +63,8 @@ fn paid() -> Vec<Template> {
         payments("payments_days_late_trend_{w}d", "payments.days_late.trend")
             .over(&[365])
             .unit(Unit::Difference)
-            .text("days late {value} in the last half year against the half before")
+            .text("change in mean days late, last half year against the half before: {value}")
+            .null_text("no invoices paid in both halves of the last year to compare")
             .rule("mean days late of invoices paid in the last 182 days less that of the 183 days before; null without either")
             .number(|view, w| {
                 let recent = mean(&days_late(view, 1, TREND_HALF_DAYS))?;
@@ -67,7 +72,8 @@ fn paid() -> Vec<Template> {
             }),
         payments("payments_first_time_late", "payments.first_time_late")
             .unit(Unit::Flag)
-            .text("late for the first time: {value}")
+            .text("latest invoice due is late, for the first time: {value}")
+            .null_text("no invoice due so far")
             .rule(
                 "1 when an invoice of the latest due time before as_of is late and there were earlier ones, none late; null \
                  without an invoice due",
@@ -80,18 +86,21 @@ fn open() -> Vec<Template> {
     vec![
         payments("payments_overdue_amount", "payments.overdue")
             .unit(Unit::Money)
-            .text("overdue amount {value}")
+            .text("amount overdue: {value}")
+            .null_text("no invoice on record")
             .rule("sum of the amounts of overdue invoices; 0 when none is overdue")
             .number(|view, _| overdue_amount(view)),
         payments("payments_overdue_months_of_mrr", "payments.overdue")
             .unit(Unit::Ratio)
-            .text("overdue amount is {value} the monthly revenue")
+            .text("amount overdue: {value} the monthly revenue")
+            .null_text("amount overdue against monthly revenue: no invoice or no revenue on record")
             .needs(&[Need::Subscriptions])
             .rule("overdue amount / mrr at as_of; null without an mrr above 0")
             .number(|view, _| ratio(overdue_amount(view)?, view.positive_mrr()?)),
         payments("payments_overdue_days", "payments.overdue_days")
             .unit(Unit::Days)
-            .text("oldest open invoice {value} overdue")
+            .text("longest that an open invoice is overdue: {value}")
+            .null_text("no invoice on record")
             .rule("as_of minus the earliest due day of the overdue invoices; 0 when none is overdue")
             .number(|view, _| {
                 invoices(view).next()?;
@@ -100,7 +109,8 @@ fn open() -> Vec<Template> {
         payments("payments_days_sales_outstanding_{w}d", "payments.days_sales_outstanding")
             .over(&[365])
             .unit(Unit::Days)
-            .text("{value} of sales outstanding")
+            .text("amount not paid yet, in days of the sales of the last {w} days: {value}")
+            .null_text("no invoice issued in the last {w} days")
             .rule(
                 "amounts not paid at as_of / amounts issued in the window x days of the window since the first invoice; \
                  null with nothing issued in it",
@@ -110,6 +120,7 @@ fn open() -> Vec<Template> {
             .over(&[365])
             .unit(Unit::Share)
             .text("share of invoices of the last {w} days that were disputed: {value}")
+            .null_text("no invoice issued in the last {w} days")
             .rule("invoices issued in the window and disputed before as_of / issued in the window; null without one")
             .number(|view, w| {
                 let issued = invoices(view).filter(|invoice| view.within(invoice.issued_at, w));

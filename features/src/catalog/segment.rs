@@ -11,27 +11,27 @@ fn segment(table: &'static str, name: &'static str, idea: &'static str) -> Templ
 pub(super) fn templates() -> Vec<Template> {
     vec![
         segment("accounts", "segment", "segment.segment")
-            .text("segment {value}")
+            .text("segment: {value}")
             .needs(&[Need::Segments])
             .rule("segment of the account's row at as_of; null when unknown")
             .category(Levels::Segments, |view| view.row?.segment),
         segment("accounts", "industry", "segment.industry")
-            .text("industry {value}")
+            .text("industry: {value}")
             .needs(&[Need::Industries])
             .rule("industry of the account's row at as_of; null when unknown")
             .category(Levels::Industries, |view| view.row?.industry),
         segment("accounts", "region", "segment.region")
-            .text("region {value}")
+            .text("region: {value}")
             .needs(&[Need::Regions])
             .rule("region of the account's row at as_of; null when unknown")
             .category(Levels::Regions, |view| view.row?.region),
         segment("accounts", "channel", "segment.channel")
-            .text("channel {value}")
+            .text("channel: {value}")
             .needs(&[Need::Channels])
             .rule("channel of the account's row at as_of; null when unknown")
             .category(Levels::Channels, |view| view.row?.channel),
         segment("subscriptions", "plan", "segment.plan")
-            .text("plan {value}")
+            .text("plan: {value}")
             .needs(&[Need::Plans])
             .rule("plan of the subscription at as_of; null when unknown")
             .category(Levels::Plans, |view| view.subscription()?.plan),

@@ -29,6 +29,7 @@ fn counts() -> Vec<Template> {
         support("support_tickets_per_user_{w}d", "support.tickets_per_user")
             .over(&[90])
             .text("tickets per active user in the last {w} days: {value}")
+            .null_text("no known active user in the last {w} days")
             .expect(Up, Unknown)
             .needs(&[Need::Users])
             .rule("tickets opened in the window / distinct users of the window; null without a user")
@@ -43,7 +44,8 @@ fn counts() -> Vec<Template> {
         support("support_resolve_days_median_{w}d", "support.resolve_days")
             .over(&[90])
             .unit(Unit::Days)
-            .text("tickets of the last {w} days took {value} to resolve")
+            .text("median time to resolve of the tickets resolved in the last {w} days: {value}")
+            .null_text("no ticket resolved in the last {w} days")
             .expect(Up, Down)
             .rule("median of the elapsed days from opened to resolved, at least 0, of tickets resolved in the window")
             .number(|view, w| {
@@ -60,6 +62,7 @@ fn kinds() -> Vec<Template> {
             .over(&[90])
             .unit(Unit::Share)
             .text("share of tickets in the last {w} days that repeat a category: {value}")
+            .null_text("no ticket with a category in the last {w} days")
             .expect(Up, Down)
             .rule("1 - distinct categories / tickets with a category opened in the window; null without one")
             .number(|view, w| {
@@ -73,6 +76,7 @@ fn kinds() -> Vec<Template> {
             .over(&[90])
             .unit(Unit::Share)
             .text("share of complaints in the tickets of the last {w} days: {value}")
+            .null_text("no ticket in the last {w} days to judge for complaints")
             .expect(Up, Down)
             .needs(&[Need::Complaints])
             .rule(

@@ -90,6 +90,7 @@ pub(super) struct Template {
     table: &'static str,
     windows: &'static [u32],
     text: &'static str,
+    null_text: Option<&'static str>,
     churn: Direction,
     expansion: Direction,
     actionable: bool,
@@ -108,6 +109,7 @@ pub(super) fn signal(family: Family, table: &'static str, name: &'static str, id
         table,
         windows: &[],
         text: "{value}",
+        null_text: None,
         churn: Direction::Unknown,
         expansion: Direction::Unknown,
         actionable: true,
@@ -131,6 +133,12 @@ impl Template {
     /// The text with its `{value}`.
     pub(super) fn text(self, text: &'static str) -> Self {
         Self { text, ..self }
+    }
+
+    /// What a null says, where that can be said better than "not known": a sentence that is true in every case that the
+    /// rule calls null.
+    pub(super) fn null_text(self, null_text: &'static str) -> Self {
+        Self { null_text: Some(null_text), ..self }
     }
 
     /// Where a higher value is expected to move churn and expansion.
@@ -194,6 +202,7 @@ impl Template {
             window_days,
             table: self.table.to_owned(),
             text: filled(self.text),
+            null_text: self.null_text.map(filled),
             churn: self.churn,
             expansion: self.expansion,
             actionable: self.actionable,

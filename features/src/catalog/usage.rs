@@ -56,6 +56,7 @@ fn counts() -> Vec<Template> {
         usage("usage_events_per_active_user_{w}d", "usage.events_per_user")
             .over(&[28])
             .text("events per active user in the last {w} days: {value}")
+            .null_text("no known active user in the last {w} days")
             .expect(Down, Up)
             .needs(&[Need::Users])
             .rule("uses / distinct users of the window; null without a user")
@@ -63,6 +64,7 @@ fn counts() -> Vec<Template> {
         usage("usage_events_per_seat_{w}d", "usage.events_per_seat")
             .over(&[28])
             .text("events per seat in the last {w} days: {value}")
+            .null_text("events per seat in the last {w} days: no seats on record")
             .expect(Down, Up)
             .needs(&[Need::Subscriptions])
             .rule("uses of the window / seats at as_of; null without seats")
@@ -75,6 +77,7 @@ fn rhythm() -> Vec<Template> {
         usage("usage_days_since_last", "usage.recency")
             .unit(Unit::Days)
             .text("last use {value} ago")
+            .null_text("no use on record")
             .expect(Up, Down)
             .rule("as_of minus the UTC day of the last visible use; null without one")
             .number(|view, _| Some(days(view.uses.last_age()?))),
@@ -82,6 +85,7 @@ fn rhythm() -> Vec<Template> {
             .over(&[90])
             .unit(Unit::Days)
             .text("longest silence in the last {w} days: {value}")
+            .null_text("longest silence in the last {w} days: no history yet")
             .expect(Up, Down)
             .rule("longest run of days without a use among those of the window since the history began; null without history")
             .number(|view, w| Some(view.uses.longest_gap(last(seen(view, w)?)))),
@@ -89,6 +93,7 @@ fn rhythm() -> Vec<Template> {
             .over(&[90])
             .unit(Unit::Share)
             .text("share of days with use in the last {w} days: {value}")
+            .null_text("share of days with use in the last {w} days: no history yet")
             .expect(Down, Up)
             .rule("active days / days of the window since the history began; null without history")
             .number(|view, w| ratio(view.uses.active_days(last(w)), f64::from(seen(view, w)?))),
@@ -109,6 +114,7 @@ fn changes() -> Vec<Template> {
             .over(&[7, 28, 90])
             .unit(Unit::RelativeChange)
             .text("events in the last {w} days {value} against the {w} days before")
+            .null_text("events in the last {w} days: nothing to compare with (none before, or a short history)")
             .expect(Down, Up)
             .rule("uses of the window / uses of the window before - 1")
             .number(|view, w| change(view, w, last(w), before(w), |ages| view.uses.events(ages))),
@@ -116,6 +122,7 @@ fn changes() -> Vec<Template> {
             .over(&[28])
             .unit(Unit::RelativeChange)
             .text("quantity used in the last {w} days {value} against the {w} days before")
+            .null_text("quantity used in the last {w} days: nothing to compare with (none before, or a short history)")
             .expect(Down, Up)
             .rule("quantity of the window / quantity of the window before - 1")
             .number(|view, w| change(view, w, last(w), before(w), |ages| view.uses.quantity(ages))),
@@ -123,6 +130,7 @@ fn changes() -> Vec<Template> {
             .over(&[28])
             .unit(Unit::RelativeChange)
             .text("days with use in the last {w} days {value} against the {w} days before")
+            .null_text("days with use in the last {w} days: nothing to compare with (none before, or a short history)")
             .expect(Down, Up)
             .rule("active days of the window / active days of the window before - 1")
             .number(|view, w| change(view, w, last(w), before(w), |ages| view.uses.active_days(ages))),
@@ -130,6 +138,7 @@ fn changes() -> Vec<Template> {
             .over(&[28])
             .unit(Unit::RelativeChange)
             .text("events in the last {w} days {value} against the same days a year ago")
+            .null_text("events in the last {w} days: no comparison with a year ago (none then, or a short history)")
             .expect(Down, Up)
             .rule("uses of the window / uses of the window 364 days earlier - 1")
             .number(|view, w| {
@@ -139,6 +148,7 @@ fn changes() -> Vec<Template> {
         usage("usage_daily_mean_change_30d", "usage.events.change")
             .unit(Unit::RelativeChange)
             .text("daily events of the last 30 days {value} against the 90 days before")
+            .null_text("daily events of the last 30 days: nothing to compare with (none before, or a short history)")
             .expect(Down, Up)
             .rule("mean uses per day of the last 30 days / of the 90 days before those - 1")
             .number(|view, _| {
@@ -147,7 +157,8 @@ fn changes() -> Vec<Template> {
             }),
         usage("usage_spike_7d", "usage.spike")
             .unit(Unit::Ratio)
-            .text("events of the last 7 days {value} the usual week")
+            .text("events of the last 7 days: {value} those of the usual week")
+            .null_text("events of the last 7 days: no usual week to compare with")
             .expect(Unknown, Up)
             .rule("uses of the last 7 days / median week of the 8 weeks before")
             .number(|view, _| {
@@ -161,8 +172,9 @@ fn changes() -> Vec<Template> {
 fn trends() -> Vec<Template> {
     vec![
         usage("usage_slope_13w", "usage.trend")
-            .unit(Unit::RelativeChange)
-            .text("weekly events {value} per week over the last 13 weeks")
+            .unit(Unit::SignedShare)
+            .text("slope of weekly events over the last 13 weeks: {value} of their mean per week")
+            .null_text("slope of weekly events: no use in the last 13 weeks, or a shorter history")
             .expect(Down, Up)
             .rule("least-squares slope of the last 13 weekly counts / their mean; null without a use in them")
             .number(|view, _| {
@@ -170,8 +182,9 @@ fn trends() -> Vec<Template> {
                 ratio(slope(&trend.weeks)?, trend.mean)
             }),
         usage("usage_acceleration_13w", "usage.acceleration")
-            .unit(Unit::RelativeChange)
-            .text("the weekly trend of events {value} against the weeks before")
+            .unit(Unit::SignedShare)
+            .text("slope of weekly events, last 6 weeks less the 7 before: {value} of their mean per week")
+            .null_text("turn in the slope of weekly events: no use in the last 13 weeks, or a shorter history")
             .expect(Down, Up)
             .rule("slope of the last 6 weekly counts less that of the 7 before, / the mean of all 13")
             .number(|view, _| {
@@ -180,13 +193,15 @@ fn trends() -> Vec<Template> {
             }),
         usage("usage_direction", "usage.direction")
             .text("weekly use over the last 13 weeks is {value}")
+            .null_text("direction of weekly use: no use in the last 13 weeks, or a shorter history")
             .rule(
                 "slopes / the mean of 13 weeks; reversing: that of the last 6 and that of the 7 before differ in sign, both \
                  at least 2 %; else rising or falling by the slope of all 13 if at least 2 %, else flat; null with slope",
             )
             .category(Levels::Fixed(DIRECTIONS), direction),
         usage("usage_plateau_weeks_13w", "usage.plateau")
-            .text("of the last 13 weeks, {value} within 5 % of the median week")
+            .text("weeks of the last 13 within 5 % of the median week: {value}")
+            .null_text("use in less than 7 of the last 13 weeks, or a shorter history: no median week")
             .rule("weeks w of the last 13 with 20 |w - m| <= m, m their median; null when m is 0")
             .number(|view, _| {
                 let weeks = Trend::of(view)?.weeks;
@@ -202,14 +217,16 @@ fn limit() -> Vec<Template> {
         usage("usage_limit_share_{w}d", "usage.limit")
             .over(&[28])
             .unit(Unit::Share)
-            .text("{value} of the usage included in the plan, by the last {w} days")
+            .text("use of the last {w} days as a share of what the plan includes: {value}")
+            .null_text("no usage limit on record")
             .expect(Down, Up)
             .needs(&[Need::Subscriptions])
             .rule("quantity of the window x 30 / its days / usage_limit at as_of; null without a limit above 0")
             .number(|view, w| ratio(view.uses.quantity(last(w)) * 30.0 / f64::from(w), usage_limit(view)?)),
         usage("usage_days_to_limit", "usage.limit")
             .unit(Unit::DaysAhead)
-            .text("usage limit at the present slope: {value}")
+            .text("usage limit, if use grows on as in the last 13 weeks: {value}")
+            .null_text("not seen to move towards a usage limit (no limit, no growth, or a short history)")
             .expect(Unknown, Down)
             .needs(&[Need::Subscriptions])
             .rule(
@@ -234,6 +251,9 @@ fn value_moments() -> Vec<Template> {
             .over(&[28])
             .unit(Unit::RelativeChange)
             .text("uses of value moments in the last {w} days {value} against the {w} days before")
+            .null_text(
+                "uses of value moments in the last {w} days: nothing to compare with (none before, or a short history)",
+            )
             .expect(Down, Up)
             .needs(&[Need::ValueMoments])
             .rule("value moments of the window / of the window before - 1")
@@ -242,6 +262,7 @@ fn value_moments() -> Vec<Template> {
             .over(&[28])
             .unit(Unit::Share)
             .text("share of value moments in the use of the last {w} days: {value}")
+            .null_text("no use in the last {w} days")
             .expect(Down, Up)
             .needs(&[Need::ValueMoments])
             .rule("value moments / uses of the window; null without a use")

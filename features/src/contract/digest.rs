@@ -63,7 +63,8 @@ fn input_file(table: TableName, path: PathBuf) -> Result<InputFile, ReadError> {
     Ok(InputFile { table: table.as_str().to_owned(), path, bytes, sha256 })
 }
 
-fn sha256_of(path: &Path) -> std::io::Result<(u64, String)> {
+/// Size and SHA-256 (lower-case hexadecimal) of a file, read in chunks.
+pub(crate) fn sha256_of(path: &Path) -> std::io::Result<(u64, String)> {
     let mut file = File::open(path)?;
     let mut digest = Sha256::new();
     let mut buffer = vec![0; 1 << 18];

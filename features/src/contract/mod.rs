@@ -40,6 +40,7 @@ use crate::spine::{ActiveBy, Eligibility};
 
 pub(crate) use canonical::{ANNUAL, MONTHLY};
 pub use canonical::{CanonicalColumn, ColumnKind, TableName};
+pub(crate) use digest::sha256_of;
 pub use digest::{InputFile, digest_of};
 pub use duration::{MICROS_PER_HOUR, parse_days, parse_duration_micros};
 pub use error::{ContractError, FailureKind, Place, Problem};

@@ -71,7 +71,8 @@ impl PathPattern {
         Ok(Self { written, pattern })
     }
 
-    /// Files that match, sorted by path; folders and hidden files are not matched by a glob.
+    /// Files that match, sorted by path; folders and hidden files are not matched by a glob, and a `.sha256` is what is
+    /// said of a file, never a table.
     ///
     /// # Errors
     /// The first folder that cannot be listed.
@@ -81,7 +82,8 @@ impl PathPattern {
         let mut files = Vec::new();
         for entry in entries {
             let path = entry.map_err(std::io::Error::from)?;
-            if !path.is_dir() {
+            let is_digest = path.extension().is_some_and(|ending| ending == "sha256");
+            if !is_digest && !path.is_dir() {
                 files.push(path);
             }
         }
@@ -119,11 +121,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let base = folder.path().join("a[1]");
         std::fs::create_dir_all(base.join("u/c.csv")).unwrap();
-        for name in ["u/b.csv", "u/a.csv", "u/.hidden.csv", "u/a.txt"] {
+        for name in ["u/b.csv", "u/a.csv", "u/.hidden.csv", "u/a.txt", "u/a.csv.sha256"] {
             std::fs::write(base.join(name), "x").unwrap();
         }
         let pattern = PathPattern::new("u/*.csv".to_owned(), &base, &[]).unwrap();
         assert_eq!(pattern.files().unwrap(), [base.join("u/a.csv"), base.join("u/b.csv")]);
+        let pattern = PathPattern::new("u/a.*".to_owned(), &base, &[]).unwrap();
+        assert_eq!(pattern.files().unwrap(), [base.join("u/a.csv"), base.join("u/a.txt")]);
         assert!(PathPattern::new("u/[.csv".to_owned(), &base, &[]).is_err());
     }
 }

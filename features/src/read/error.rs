@@ -47,6 +47,43 @@ pub enum ReadError {
         /// The table that it was read for, once known.
         table: Option<TableName>,
     },
+    /// A file is not the one that its `.sha256` was written for.
+    #[error(
+        "{}: its sha256 is {found}, and {} says {expected}: the file changed after its digest was written",
+        file.display(), digest_file.display()
+    )]
+    #[diagnostic(
+        code(bellwether::read::changed),
+        help("fetch or write the file again, or remove the .sha256 if the change is meant")
+    )]
+    Changed {
+        /// The file.
+        file: PathBuf,
+        /// Where its digest is.
+        digest_file: PathBuf,
+        /// The digest that was written.
+        expected: String,
+        /// The file's own.
+        found: String,
+        /// The table that it was read for, once known.
+        table: Option<TableName>,
+    },
+    /// What stands beside a file as its digest is none.
+    #[error("{}: expected the sha256 of {} as `sha256sum` writes it, found {found}", digest_file.display(), file.display())]
+    #[diagnostic(
+        code(bellwether::read::digest_file),
+        help("write it again with sha256sum, or remove it: the file is then read without this check")
+    )]
+    DigestFile {
+        /// The file.
+        file: PathBuf,
+        /// What should be its digest.
+        digest_file: PathBuf,
+        /// What it is.
+        found: &'static str,
+        /// The table that it was read for, once known.
+        table: Option<TableName>,
+    },
     /// A table without a single row.
     #[error("table `{table}`: {files} file(s), and no row that belongs to the table ({filtered} left out by `where`)")]
     #[diagnostic(
@@ -196,6 +233,8 @@ impl ReadError {
     pub(crate) fn of_table(mut self, name: TableName) -> Self {
         if let Self::UnknownFormat { table, .. }
         | Self::Undecodable { table, .. }
+        | Self::Changed { table, .. }
+        | Self::DigestFile { table, .. }
         | Self::DuplicateHeader { table, .. }
         | Self::OpenQuote { table, .. }
         | Self::Io { table, .. } = &mut self
@@ -225,6 +264,8 @@ impl ReadError {
             Self::Empty { table, filtered, .. } => (*table, if *filtered > 0 { &["where"] } else { &["path"] }),
             Self::UnknownFormat { table, .. }
             | Self::Undecodable { table, .. }
+            | Self::Changed { table, .. }
+            | Self::DigestFile { table, .. }
             | Self::DuplicateHeader { table, .. }
             | Self::OpenQuote { table, .. }
             | Self::Io { table, .. } => ((*table)?, &["path"]),

@@ -27,8 +27,8 @@ impl Tables {
     /// Deterministic at any number of threads. Peak memory is about 100 bytes a row of the largest table.
     ///
     /// # Errors
-    /// [`ReadError`]: files that are missing, damaged or without rows, columns that are missing or of a wrong type, more
-    /// rows than allowed.
+    /// [`ReadError`]: files that are missing, damaged, without rows or not what their `.sha256` says, columns that are
+    /// missing or of a wrong type, more rows than allowed.
     pub fn load(contract: &Contract) -> Result<Loaded, ReadError> {
         Self::load_partition(contract, None)
     }
@@ -146,6 +146,7 @@ fn read_table(
     begins: bool,
 ) -> Result<(Vec<PathBuf>, TableRows<'_>), ReadError> {
     let files = table_files(table)?;
+    super::digest::verify(&files)?;
     // A repeated key is found only where all its rows are.
     let mut rows = TableRows::new(table, partition.filter(|_| table.name.is_keyed_by_account()));
     rows.beginning = begins.then(Beginning::default);

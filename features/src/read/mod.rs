@@ -16,6 +16,7 @@ mod check;
 mod convert;
 mod csv_source;
 mod dictionary;
+mod digest;
 mod duplicates;
 mod error;
 mod evaluate;

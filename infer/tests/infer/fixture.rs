@@ -153,6 +153,7 @@ pub(crate) fn bundle(root: &Path) -> PathBuf {
         unit: if input.kind == InputKind::Numeric { Unit::Count } else { Unit::Category },
         window_days: None,
         text: format!("{}: {{value}}", input.name),
+        null_text: None,
         churn: Direction::Unknown,
         expansion: Direction::Unknown,
         actionable: true,

@@ -12,7 +12,7 @@
 mod text;
 mod treeshap;
 
-pub use text::{NOT_KNOWN, Reason, SignalBook, top_reasons, write_value};
+pub use text::{NOT_KNOWN, Reason, SignalBook, sentence, top_reasons, write_value};
 
 use crate::{Calibration, DesignBlock, Head, LinearModel, MarginModel, ModelError, Signature};
 use treeshap::ShapleyTrees;

@@ -109,7 +109,7 @@ pub fn top_reasons(
         let (sign, value) = entry.describe(block, row);
         Some(Reason {
             id: format!("{}:{sign}", book.ideas[idea]),
-            text: sentence(&entry.card.text, &value),
+            text: sentence(&entry.card, value.as_deref()),
             effect: effects[idea],
             actionable: entry.card.actionable,
         })
@@ -118,8 +118,8 @@ pub fn top_reasons(
 }
 
 impl Entry {
-    /// Sign against the typical value, and the value in words.
-    fn describe(&self, block: &FeatureBlock, row: usize) -> (char, String) {
+    /// Sign against the typical value, and the value in words where there is one.
+    fn describe(&self, block: &FeatureBlock, row: usize) -> (char, Option<String>) {
         match &self.column {
             Source::Numeric(position) => {
                 let value = block.numeric.get(*position).and_then(|column| column.get(row));
@@ -131,30 +131,36 @@ impl Entry {
                             Some(std::cmp::Ordering::Greater) => '+',
                             _ => '=',
                         };
-                        (sign, write_value(self.card.unit, value))
+                        (sign, Some(write_value(self.card.unit, value)))
                     }
-                    _ => ('?', NOT_KNOWN.to_owned()),
+                    _ => ('?', None),
                 }
             }
             Source::Category(position, levels) => {
                 let code = block.categories.get(*position).and_then(|column| column.get(row));
                 match code.map(|code| *code as usize) {
-                    Some(code) if code < levels.len() => ('=', levels[code].clone()),
-                    Some(code) if code == levels.len() => ('=', "other".to_owned()),
-                    _ => ('?', NOT_KNOWN.to_owned()),
+                    Some(code) if code < levels.len() => ('=', Some(levels[code].clone())),
+                    Some(code) if code == levels.len() => ('=', Some("other".to_owned())),
+                    _ => ('?', None),
                 }
             }
         }
     }
 }
 
-/// The card's text with the value in its place; a value that is not known stands before the text, where it reads as a
-/// sentence whatever the text is.
-fn sentence(text: &str, value: &str) -> String {
-    if value == NOT_KNOWN && !text.ends_with("{value}") {
-        return format!("{NOT_KNOWN}: {}", text.replace("{value}", "..."));
+/// The card's text with the value in its place. Without a value the card's own words for that, or its text without the
+/// value: "invoices are {value} late" becomes "invoices are late: not known".
+#[must_use]
+pub fn sentence(card: &SignalCard, value: Option<&str>) -> String {
+    match (value, &card.null_text) {
+        (Some(value), _) => card.text.replace("{value}", value),
+        (None, Some(words)) => words.clone(),
+        (None, None) => {
+            let bare = card.text.replace("{value}", "");
+            let words: Vec<&str> = bare.split_whitespace().collect();
+            format!("{}: {NOT_KNOWN}", words.join(" ").trim_end_matches([':', ',']))
+        }
     }
-    text.replace("{value}", value)
 }
 
 /// Days ahead beyond which a day is not near.
@@ -180,19 +186,23 @@ pub fn write_value(unit: Unit, value: f64) -> String {
         Unit::DaysAhead if value <= 0.0 => "reached".to_owned(),
         Unit::DaysAhead => format!("in {}", counted(&trimmed(value, 1), "day")),
         Unit::Share => percentage(value),
+        Unit::SignedShare => signed(percentage(value)),
         Unit::RelativeChange => match (value * 100.0).round() {
             change if change > 0.0 => format!("rose {} %", trimmed(change, 0)),
             change if change < 0.0 => format!("fell {} %", trimmed(-change, 0)),
             _ => "did not change".to_owned(),
         },
-        Unit::Difference => {
-            let text = trimmed(value, 2);
-            if text == "0" || text.starts_with('-') { text } else { format!("+{text}") }
-        }
+        Unit::Difference => signed(trimmed(value, 2)),
         Unit::Money => with_separators(&format!("{value:.2}")),
-        Unit::Ratio => counted(&trimmed(value, 2), "time"),
+        Unit::Ratio => format!("{} times", trimmed(value, 2)),
         Unit::Flag => if value >= 0.5 { "yes" } else { "no" }.to_owned(),
     }
+}
+
+/// A number with its sign; 0 has none.
+fn signed(number: String) -> String {
+    let unsigned = number.starts_with('-') || number == "0" || number == "0 %";
+    if unsigned { number } else { format!("+{number}") }
 }
 
 /// A number with its noun, which is plural unless the number reads as one.
@@ -250,6 +260,9 @@ mod tests {
             (Unit::Share, 0.34, "34 %"),
             (Unit::Share, 0.004, "0.4 %"),
             (Unit::Share, 0.0, "0 %"),
+            (Unit::SignedShare, 0.28, "+28 %"),
+            (Unit::SignedShare, -0.004, "-0.4 %"),
+            (Unit::SignedShare, 0.0001, "0 %"),
             (Unit::Days, 15.0, "15 days"),
             (Unit::Days, 1.0, "1 day"),
             (Unit::Days, 12.5, "12.5 days"),
@@ -265,8 +278,8 @@ mod tests {
             (Unit::Count, -0.001, "0"),
             (Unit::Score, 7.0, "7"),
             (Unit::Ratio, 1.5, "1.5 times"),
-            (Unit::Ratio, 1.0, "1 time"),
-            (Unit::Ratio, 0.999, "1 time"),
+            (Unit::Ratio, 1.0, "1 times"),
+            (Unit::Ratio, 0.999, "1 times"),
             (Unit::DaysAhead, 0.0, "reached"),
             (Unit::DaysAhead, 1.0, "in 1 day"),
             (Unit::DaysAhead, 365.0, "in 365 days"),
@@ -283,6 +296,19 @@ mod tests {
     fn card(name: &str, idea: &str, unit: Unit, text: &str, typical: Option<f64>) -> SignalCard {
         let unknown = SignalCard::unknown(name, &InputKind::Numeric);
         SignalCard { idea: idea.to_owned(), unit, text: text.to_owned(), typical, ..unknown }
+    }
+
+    #[test]
+    fn what_is_not_known_is_said_without_a_hole() {
+        let told = |text: &str| sentence(&card("name", "idea", Unit::Count, text, None), None);
+        assert_eq!(told("events in the last 28 days: {value}"), "events in the last 28 days: not known");
+        assert_eq!(told("segment {value}"), "segment: not known");
+        assert_eq!(told("seats {value} against 90 days ago"), "seats against 90 days ago: not known");
+        let words = Some("no expansion on record".to_owned());
+        let own =
+            SignalCard { null_text: words, ..card("name", "idea", Unit::Days, "last expansion {value} ago", None) };
+        assert_eq!(sentence(&own, None), "no expansion on record");
+        assert_eq!(sentence(&own, Some("3 days")), "last expansion 3 days ago");
     }
 
     fn explained(contributions: &[f64]) -> Explanation {
@@ -319,11 +345,7 @@ mod tests {
         let events = "events in the last 28 days fell 30 % against the 28 days before";
         assert_eq!(
             found,
-            [
-                ("payments.late:?", "not known: invoices are ... late"),
-                ("plan:=", "plan: pro"),
-                ("usage.change:-", events),
-            ]
+            [("payments.late:?", "invoices are late: not known"), ("plan:=", "plan: pro"), ("usage.change:-", events),]
         );
         assert!((reasons[2].effect - 0.039).abs() < 1e-12);
         assert_eq!(top_reasons(&book, &explained(&[0.5, -0.11, 0.4, 0.0, -0.4]), &block, 0, 1).len(), 1);

@@ -15,7 +15,8 @@ pub(crate) struct Table(Vec<RecordBatch>);
 impl Table {
     /// Reads one file, or all files of a folder in the order of their names.
     pub(crate) fn read(path: &Path) -> Self {
-        let batches = files(path).into_iter().flat_map(|file| {
+        let batches = files(path).into_iter().filter(|file| file.extension().is_some_and(|ending| ending == "parquet"));
+        let batches = batches.flat_map(|file| {
             let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(file).unwrap()).unwrap().build().unwrap();
             reader.map(Result::unwrap).collect::<Vec<_>>()
         });

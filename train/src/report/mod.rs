@@ -15,6 +15,9 @@ use crate::metric::{self, ReliabilityBin};
 use crate::summary::{BacktestSummary, CalibrationSource, TargetSummary};
 use crate::text::escape_html;
 
+/// Above the terms of `[glossary]`, here and in the model card.
+pub(crate) const GLOSSARY_TITLE: &str = "In this business's words";
+
 /// The page.
 ///
 /// # Errors
@@ -31,6 +34,7 @@ pub fn html(backtest: &Backtest) -> Result<String, TrainError> {
         push_target(&mut body, target, &reliability(target, run)?);
     }
     push_method(&mut body, summary);
+    push_glossary(&mut body, summary);
     Ok(page("Bellwether backtest", &body))
 }
 
@@ -83,6 +87,7 @@ th, td { padding: .25rem .7rem; border-bottom: 1px solid var(--line); text-align
 th:first-child, td:first-child { text-align: left; }
 tr.selected td { font-weight: 600; }
 svg { max-width: 26rem; width: 100%; height: auto; }
+dt { font-weight: 600; }
 .warning { border-left: 4px solid var(--accent); padding-left: .8rem; }
 ";
 
@@ -125,6 +130,17 @@ fn push_method(body: &mut String, summary: &BacktestSummary) {
             summary.seed
         ),
     );
+}
+
+fn push_glossary(body: &mut String, summary: &BacktestSummary) {
+    if summary.glossary.is_empty() {
+        return;
+    }
+    push(body, format_args!("<h2>{}</h2>\n<dl>\n", escape_html(GLOSSARY_TITLE)));
+    for (term, meaning) in &summary.glossary {
+        push(body, format_args!("<dt>{}</dt><dd>{}</dd>\n", escape_html(term), escape_html(meaning)));
+    }
+    body.push_str("</dl>\n");
 }
 
 fn push_target(body: &mut String, target: &TargetSummary, bins: &[ReliabilityBin]) {

@@ -53,6 +53,7 @@ fn signal(name: &str, unit: Unit, churn: Direction) -> SignalDefinition {
         window_days: None,
         table: "usage".to_owned(),
         text: format!("{name} {{value}}"),
+        null_text: None,
         churn,
         expansion: Direction::Unknown,
         actionable: true,

@@ -98,6 +98,7 @@ pub(crate) fn signal(name: &str, churn: Direction) -> SignalDefinition {
         window_days: None,
         table: "usage".to_owned(),
         text: "{value}".to_owned(),
+        null_text: None,
         churn,
         expansion: Direction::Unknown,
         actionable: true,
