@@ -68,10 +68,11 @@ pub struct TableContract {
     pub max_rows: u64,
 }
 
-/// Resolves one table.
+/// Resolves one table; `also` are columns that nothing but a declared signal reads.
 pub(super) fn resolve(
     name: &str,
     options: &TableOptions,
+    also: &[&str],
     base: &std::path::Path,
     lookup: &dyn Fn(&str) -> Option<String>,
 ) -> Result<TableContract, ContractError> {
@@ -90,7 +91,7 @@ pub(super) fn resolve(
     Ok(TableContract {
         name: table,
         patterns: patterns(name, options, base, lookup)?,
-        columns: columns(table, name, options)?,
+        columns: columns(table, name, options, also)?,
         filter,
         known_after_micros,
         on_violation: options.on_violation,
@@ -158,12 +159,17 @@ fn check_columns<'a>(
     Ok(())
 }
 
-fn columns(table: TableName, name: &str, options: &TableOptions) -> Result<Vec<ColumnRule>, ContractError> {
+fn columns(
+    table: TableName,
+    name: &str,
+    options: &TableOptions,
+    also: &[&str],
+) -> Result<Vec<ColumnRule>, ContractError> {
     check_columns(table, "columns", options.columns.keys(), None)?;
     check_columns(table, "derive", options.derive.keys(), None)?;
     check_columns(table, "range", options.range.keys(), Some(ColumnKind::Number))?;
     check_columns(table, "allowed", options.allowed.keys(), Some(ColumnKind::Text))?;
-    let readable = table.columns().iter().filter(|column| column.read);
+    let readable = table.columns().iter().filter(|column| column.read || also.contains(&column.name));
     readable.map(|canonical| column_rule(canonical, name, options)).collect()
 }
 

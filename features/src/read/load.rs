@@ -38,6 +38,7 @@ impl Tables {
             };
             let (files, rows) = read_table(table).map_err(|error| error.of_table(name))?;
             check_targets(contract, &rows, &files)?;
+            super::declared::check_columns(contract, &rows, &files)?;
             let checked = check(&rows, accounts.as_ref());
             if name == TableName::Accounts {
                 accounts = rows.text("account_id").map(|(codes, names)| {
