@@ -94,7 +94,8 @@ pub(crate) enum Command {
     Simulate(SimulateArguments),
     /// Read every table against the contract and say what is wrong.
     Check(CheckArguments),
-    /// List the signals: unit, window, expected directions, text and rule of each.
+    /// List the signals that the project's tables allow (optional columns are taken to be there): unit, window, expected
+    /// directions, text and rule of each.
     Signals(SignalsArguments),
     /// Compute point-in-time features.
     Features(FeaturesArguments),

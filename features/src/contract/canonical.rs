@@ -102,7 +102,7 @@ pub enum ColumnKind {
     Text,
     /// A finite number.
     Number,
-    /// An instant; without a zone it is UTC.
+    /// An instant; without a zone it is in the table's, which is UTC unless declared.
     Time,
 }
 

@@ -103,7 +103,9 @@ pub struct TableOptions {
     /// How old the newest visible row may be at `as_of`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub freshness: Option<FreshnessOptions>,
-    /// Zone of times without one; only `UTC` for now, which is also the default.
+    /// Zone of times without one, e.g. `Europe/Berlin`: texts, dates and Parquet timestamps that are not adjusted to UTC. Of
+    /// two instants with the same local time the earlier counts; a local time that was skipped is unparsable. Texts in
+    /// expressions without a zone are UTC. Default `UTC`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
     /// Format of times that are not ISO 8601, e.g. `%m/%d/%Y` (strftime). Default: ISO 8601 only.
