@@ -97,6 +97,9 @@ pub(crate) enum Command {
     Simulate(SimulateArguments),
     /// Read every table against the contract and say what is wrong.
     Check(CheckArguments),
+    /// List the signals that the project's tables allow (optional columns are taken to be there): unit, window, expected
+    /// directions, text and rule of each.
+    Signals(SignalsArguments),
     /// Compute point-in-time features.
     Features(FeaturesArguments),
     /// Judge the learners as they would have been used: refit in the past, score forward.
@@ -194,6 +197,28 @@ pub(crate) enum ReportFormat {
     Text,
     /// For programs.
     Json,
+}
+
+/// `bellwether signals`.
+#[derive(Debug, Args)]
+pub(crate) struct SignalsArguments {
+    /// The whole catalogue, whatever the project's tables allow. Without a project file it is listed anyway.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// How the list is written.
+    #[arg(long, value_enum, default_value_t = SignalsFormat::Text)]
+    pub(crate) format: SignalsFormat,
+}
+
+/// Form of the list of signals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SignalsFormat {
+    /// For reading.
+    Text,
+    /// For programs.
+    Json,
+    /// For a page.
+    Markdown,
 }
 
 /// `bellwether features`.

@@ -3,6 +3,8 @@
 //! This is the seam between the contract (which fills it from files) and the engine (which only reads it). Every fact
 //! carries `known_at`, resolved from the table's column or from its event time plus the declared delay.
 
+use std::collections::BTreeMap;
+
 use crate::time::Instant;
 
 /// Strings as codes; code `c` stands for `names[c]`.
@@ -159,6 +161,32 @@ pub struct TicketFact {
     pub severe: bool,
 }
 
+/// A row as a declared signal reads it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DeclaredFact {
+    /// When it happened.
+    pub at: Instant,
+    /// When this version became known; of the versions of one row, that known last holds.
+    pub known_at: Instant,
+    /// From when on the row reads like this: a later time of its own (when an invoice was paid) has come by then.
+    pub revealed_at: Instant,
+    /// What the versions of one row share; code private to the table.
+    pub key: u32,
+    /// The declared column's value, or its code where that is a text.
+    pub value: Option<f64>,
+    /// Whether the declared condition holds.
+    pub counts: bool,
+}
+
+/// What one declared signal reads.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeclaredFacts {
+    /// Whether rows may be stated again; else each stands for itself, and only rows that count are here.
+    pub versioned: bool,
+    /// The rows.
+    pub rows: Grouped<DeclaredFact>,
+}
+
 /// All facts of a business, by account. A table that the contract does not declare is `None`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Facts {
@@ -195,4 +223,6 @@ pub struct Facts {
     pub channels: Names,
     /// Ticket categories.
     pub ticket_categories: Names,
+    /// What each declared signal reads, by its name.
+    pub declared: BTreeMap<String, DeclaredFacts>,
 }

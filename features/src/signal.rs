@@ -27,6 +27,26 @@ pub enum Family {
     Segment,
 }
 
+impl Family {
+    /// All families, in the order of lists.
+    pub const ALL: [Family; 7] =
+        [Self::Usage, Self::Adoption, Self::Nps, Self::Payments, Self::Commercial, Self::Support, Self::Segment];
+
+    /// What it is about.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Usage => "how hard the product is worked",
+            Self::Adoption => "how widely it is used",
+            Self::Nps => "what customers say",
+            Self::Payments => "how they pay",
+            Self::Commercial => "what they bought, and when",
+            Self::Support => "where it hurts",
+            Self::Segment => "who they are",
+        }
+    }
+}
+
 /// How a value is written; the same names as in the bundle's `signals.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -115,7 +115,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("known_after = \"3M\"", "tables.usage.known_after", "write a month as 30d"),
     ("error_if_pct = 101", "tables.usage.error_if_pct", "from 0 to 100"),
     ("freshness = { warn_after = \"3d\", error_after = \"1d\" }", "tables.usage.freshness.warn_after", "longer than"),
-    ("time_zone = \"Europe/Berlin\"", "tables.usage.time_zone", "\"UTC\", the only zone so far"),
+    ("time_zone = \"Europe/Berln\"", "tables.usage.time_zone", "the IANA name of a time zone"),
     ("time_format = \"%Q\"", "tables.usage.time_format", "strftime"),
     ("csv = { delimiter = \"ä\" }", "tables.usage.csv.delimiter", "ASCII"),
     ("range = { quantity = [2, 1] }", "tables.usage.range.quantity", "[least, most]"),

@@ -14,7 +14,7 @@ use arrow_array::{
     TimestampMicrosecondArray, UInt8Array, UInt16Array, UInt64Array,
 };
 use bellwether_features::contract::FailureKind;
-use bellwether_features::read::{Loaded, ReadError};
+use bellwether_features::read::{Loaded, ReadError, Rule};
 use bellwether_features::time::Instant;
 use contract_support::Project;
 use miette::Diagnostic;
@@ -22,6 +22,11 @@ use parquet::arrow::ArrowWriter;
 
 /// A usage table of one row, with one column replaced.
 fn load(name: &str, column: &ArrayRef) -> Result<Loaded, ReadError> {
+    load_with(name, column, "")
+}
+
+/// The same, with more lines in the table's section.
+fn load_with(name: &str, column: &ArrayRef, more: &str) -> Result<Loaded, ReadError> {
     let project = Project::new();
     let mut columns: Vec<(&str, ArrayRef)> = vec![
         ("account_id", Arc::new(StringArray::from(vec!["a"]))),
@@ -35,7 +40,7 @@ fn load(name: &str, column: &ArrayRef) -> Result<Loaded, ReadError> {
     let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
     writer.write(&batch).unwrap();
     writer.close().unwrap();
-    project.load("[tables.usage]\npath = \"u.parquet\"\n")
+    project.load(&format!("[tables.usage]\npath = \"u.parquet\"\n{more}"))
 }
 
 #[test]
@@ -64,6 +69,34 @@ fn instants_are_utc_whatever_zone_the_writer_names() {
     }
     let loaded = load("at", &(Arc::new(Date32Array::from(vec![1])) as ArrayRef)).unwrap();
     assert_eq!(loaded.facts.usage.unwrap().rows[0].at, Instant(86_400_000_000));
+}
+
+/// 2024-03-31 02:30 on a wall in Berlin was no time; 12:00 was 10:00 UTC, and the day began at 23:00 the day before.
+#[test]
+fn timestamps_without_a_zone_are_in_the_declared_one() {
+    let berlin = "time_zone = \"Europe/Berlin\"\nerror_if_pct = 100\n";
+    let noon = 1_711_886_400_000_000; // 2024-03-31T12:00:00Z
+    let hour = 3_600_000_000;
+    let at = |column: ArrayRef, more: &str| {
+        let loaded = load_with("at", &column, more).unwrap();
+        loaded.facts.usage.unwrap().rows.first().map(|row| row.at.0)
+    };
+    let local = |micros: i64| Arc::new(TimestampMicrosecondArray::from(vec![micros])) as ArrayRef;
+    let utc = |micros: i64| Arc::new(TimestampMicrosecondArray::from(vec![micros]).with_timezone("UTC")) as ArrayRef;
+    let text = |text: &str| Arc::new(StringArray::from(vec![text])) as ArrayRef;
+    assert_eq!(at(local(noon), ""), Some(noon));
+    assert_eq!(at(local(noon), berlin), Some(noon - 2 * hour));
+    assert_eq!(at(utc(noon), berlin), Some(noon));
+    assert_eq!(at(text("2024-03-31 12:00"), berlin), Some(noon - 2 * hour));
+    assert_eq!(at(text("2024-03-31T12:00Z"), berlin), Some(noon));
+    assert_eq!(at(Arc::new(Date32Array::from(vec![19_813])), berlin), Some(noon - 13 * hour));
+    assert_eq!(at(text("2024-03-31"), berlin), Some(noon - 13 * hour));
+    for column in [local(noon - 9 * hour - hour / 2), text("2024-03-31 02:30")] {
+        let loaded = load_with("at", &column, berlin).unwrap();
+        assert!(loaded.facts.usage.unwrap().rows.is_empty());
+        let violations = &loaded.report.tables[0].violations;
+        assert_eq!((violations[0].rule, violations[0].column, violations[0].left_out), (Rule::Unparsable, "at", true));
+    }
 }
 
 #[test]

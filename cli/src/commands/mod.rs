@@ -8,6 +8,7 @@ mod init;
 mod models;
 mod partitions;
 mod score;
+mod signals;
 mod simulate;
 mod train;
 
@@ -37,6 +38,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
             simulate::run(simulate, output)
         }
         Command::Check(check) => check::run(config, check, output),
+        Command::Signals(signals) => signals::run(arguments, signals, output),
         Command::Features(features) => features::run(config, features, output),
         Command::Backtest(backtest) => backtest::run(config, backtest, output),
         Command::Train(train) => train::run(config, train, output),

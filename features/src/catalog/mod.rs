@@ -13,6 +13,7 @@
 
 mod adoption;
 mod commercial;
+mod declared;
 mod nps;
 mod payments;
 mod segment;
@@ -24,6 +25,7 @@ mod usage;
 use crate::engine::view::View;
 use crate::facts::{Facts, Names};
 use crate::signal::SignalDefinition;
+pub use declared::{Aggregate, Comparison, DeclaredSignal};
 pub(crate) use settings::matches;
 pub use settings::{CatalogueSettings, Workflow};
 pub(crate) use template::{Formula, Levels};
@@ -113,14 +115,29 @@ pub struct Signal {
     /// The definition.
     pub definition: SignalDefinition,
     pub(crate) formula: Formula,
+    /// What must be declared besides its table, as keys and columns.
+    pub(crate) needs: Vec<&'static str>,
 }
 
 impl Signal {
+    /// What must be declared or mapped besides its table, e.g. `usage.user_id` or `catalogue.value_moments`.
+    #[must_use]
+    pub fn needs(&self) -> &[&'static str] {
+        &self.needs
+    }
+
+    /// Whether the business declared it itself.
+    #[must_use]
+    pub fn is_declared(&self) -> bool {
+        matches!(self.formula, Formula::Declared(_))
+    }
+
     /// The value for one account and date, as the column holds it; NaN is null.
     pub(crate) fn number(&self, view: &View<'_>) -> f32 {
         let window = self.definition.window_days.unwrap_or(0);
         match self.formula {
             Formula::Number(formula) => formula(view, window).map_or(f32::NAN, to_column),
+            Formula::Declared(place) => view.declared_value(place).map_or(f32::NAN, to_column),
             Formula::Category(..) => f32::NAN,
         }
     }
@@ -142,9 +159,8 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// The signals that `available` tables and declared `settings` allow, family by family, in a fixed order.
-    #[must_use]
-    pub fn new(available: &Availability, settings: &CatalogueSettings) -> Self {
+    /// Every template, family by family.
+    fn templates() -> impl Iterator<Item = template::Template> {
         let families = [
             usage::templates(),
             adoption::templates(),
@@ -154,27 +170,35 @@ impl Catalogue {
             support::templates(),
             segment::templates(),
         ];
-        let possible = families.into_iter().flatten().filter(|template| template.is_possible(available, settings));
+        families.into_iter().flatten()
+    }
+
+    /// The signals that `available` tables and declared `settings` allow, family by family, in a fixed order; then those
+    /// that the business declares itself, by name.
+    #[must_use]
+    pub fn new(available: &Availability, settings: &CatalogueSettings) -> Self {
+        let possible = Self::templates().filter(|template| template.is_possible(available, settings));
         let signals = possible.flat_map(|template| template.signals(settings));
+        let declared = settings.declared.iter().enumerate().map(|(place, signal)| Signal {
+            definition: signal.definition.clone(),
+            formula: Formula::Declared(place),
+            needs: Vec::new(),
+        });
+        let signals = signals.chain(declared);
         let wanted = signals.filter(|signal| settings.wants(&signal.definition.name)).collect();
         Self { signals: wanted, settings: settings.clone() }
     }
 
-    /// The names of all signals that there are, whatever the business declares.
+    /// Every built-in signal, whatever the business has and declares; the parameters of a definition are its rule alone.
+    #[must_use]
+    pub fn whole() -> Vec<Signal> {
+        Self::templates().flat_map(template::Template::described).collect()
+    }
+
+    /// The names of all built-in signals.
     #[must_use]
     pub fn everything() -> Vec<String> {
-        let name = vec![String::new()];
-        let declared = CatalogueSettings {
-            features: name.clone(),
-            advanced: name.clone(),
-            integrations: name.clone(),
-            value_moments: name.clone(),
-            complaint_categories: name.clone(),
-            how_to_categories: name,
-            ..CatalogueSettings::default()
-        };
-        let signals = Self::new(&Availability::full(), &declared).signals;
-        signals.into_iter().map(|signal| signal.definition.name).collect()
+        Self::whole().into_iter().map(|signal| signal.definition.name).collect()
     }
 
     /// The signals, in column order.

@@ -1,5 +1,7 @@
 //! What the contract says about the product: its features, which of them carry value, and how tickets are worded.
 
+use super::DeclaredSignal;
+
 /// An ordered list of features that together are one piece of work.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Workflow {
@@ -10,7 +12,7 @@ pub struct Workflow {
 }
 
 /// Declared product knowledge that signals depend on; names are those of the usage table, byte-exact.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct CatalogueSettings {
     /// Every feature that the product offers; empty: not declared.
     pub features: Vec<String>,
@@ -30,6 +32,8 @@ pub struct CatalogueSettings {
     pub include: Option<Vec<String>>,
     /// Patterns of signals to leave out.
     pub exclude: Vec<String>,
+    /// Signals that the business declares itself, sorted by name.
+    pub declared: Vec<DeclaredSignal>,
 }
 
 impl CatalogueSettings {

@@ -28,6 +28,8 @@ pub(crate) enum Formula {
     Number(fn(&View<'_>, u32) -> Option<f64>),
     /// A code into the levels.
     Category(fn(&View<'_>) -> Option<u32>, Levels),
+    /// The declared signal at this place of the settings.
+    Declared(usize),
 }
 
 /// What must be declared for a signal to exist.
@@ -52,6 +54,24 @@ pub(super) enum Need {
 }
 
 impl Need {
+    /// The column or key that meets it.
+    fn key(self) -> &'static str {
+        match self {
+            Self::Users => "usage.user_id",
+            Self::Subscriptions => "subscriptions",
+            Self::Plans => "subscriptions.plan",
+            Self::Segments => "accounts.segment",
+            Self::Industries => "accounts.industry",
+            Self::Regions => "accounts.region",
+            Self::Channels => "accounts.channel",
+            Self::Features => "catalogue.features",
+            Self::Advanced => "catalogue.advanced",
+            Self::Integrations => "catalogue.integrations",
+            Self::ValueMoments => "catalogue.value_moments",
+            Self::Complaints => "tickets.kinds.complaint",
+        }
+    }
+
     fn is_met(self, available: &Availability, settings: &CatalogueSettings) -> bool {
         match self {
             Self::Users => available.users,
@@ -192,6 +212,16 @@ impl Template {
         self.windows.iter().map(|window| self.signal(Some(*window), settings)).collect()
     }
 
+    /// The same, told without what a business declares: the parameters are the rule alone.
+    pub(super) fn described(self) -> Vec<Signal> {
+        let rule = self.rule;
+        let mut signals = self.signals(&CatalogueSettings::default());
+        for signal in &mut signals {
+            rule.clone_into(&mut signal.definition.parameters);
+        }
+        signals
+    }
+
     fn signal(&self, window_days: Option<u32>, settings: &CatalogueSettings) -> Signal {
         let filled = |text: &str| window_days.map_or_else(|| text.to_owned(), |w| text.replace("{w}", &w.to_string()));
         let definition = SignalDefinition {
@@ -208,7 +238,7 @@ impl Template {
             actionable: self.actionable,
             parameters: self.parameters(settings),
         };
-        Signal { definition, formula: self.formula }
+        Signal { definition, formula: self.formula, needs: self.needs.iter().map(|need| need.key()).collect() }
     }
 
     /// The rule, and the declared lists that it reads (sorted: their order in the file means nothing).

@@ -108,7 +108,7 @@ pub enum ColumnKind {
     Text,
     /// A finite number.
     Number,
-    /// An instant; without a zone it is UTC.
+    /// An instant; without a zone it is in the table's, which is UTC unless declared.
     Time,
 }
 
@@ -127,6 +127,20 @@ pub struct CanonicalColumn {
     pub range: [f64; 2],
     /// The only values there are, compared without regard to case (texts); empty: any.
     pub allowed: &'static [&'static str],
+}
+
+impl CanonicalColumn {
+    /// Whether its times are knowledge times of their own: such a time is null until it has come.
+    #[must_use]
+    pub fn is_known_later(&self) -> bool {
+        matches!(self.name, "paid_at" | "disputed_at" | "resolved_at" | "until")
+    }
+
+    /// What a number is where nothing is said.
+    #[must_use]
+    pub fn default_number(&self) -> Option<f64> {
+        (self.name == "quantity").then_some(1.0)
+    }
 }
 
 const ANY: [f64; 2] = [f64::MIN, f64::MAX];
@@ -229,3 +243,27 @@ static TICKETS: &[CanonicalColumn] = &[
 /// Tables of the glossary that no signal reads yet.
 pub(crate) const LATER_TABLES: [&str; 8] =
     ["subscription_items", "contacts", "meetings", "interventions", "overrides", "spend", "goals", "firmographics"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every time but the event's and `known_at` is either said ahead (a plan) or comes to pass later, and then nobody may
+    /// see it before. Whoever adds such a column decides which, here and in [`CanonicalColumn::is_known_later`].
+    #[test]
+    fn every_further_time_is_a_plan_or_news() {
+        let mut plans = Vec::new();
+        let mut news = Vec::new();
+        for table in TableName::ALL {
+            for column in table.columns() {
+                let further = column.name != table.event_time() && column.name != "known_at";
+                if column.kind == ColumnKind::Time && further {
+                    let list = if column.is_known_later() { &mut news } else { &mut plans };
+                    list.push(format!("{table}.{}", column.name));
+                }
+            }
+        }
+        assert_eq!(plans, ["subscriptions.renews_at", "invoices.due_at"]);
+        assert_eq!(news, ["invoices.paid_at", "invoices.disputed_at", "tickets.resolved_at"]);
+    }
+}

@@ -20,6 +20,7 @@
 //! ```
 
 mod canonical;
+mod declared;
 mod digest;
 mod duration;
 mod error;
@@ -34,7 +35,7 @@ mod target;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::catalog::{Catalogue, CatalogueSettings, Workflow, matches};
+use crate::catalog::{Availability, Catalogue, CatalogueSettings, DeclaredSignal, Workflow, matches};
 use crate::label::TargetDefinition;
 use crate::spine::{ActiveBy, Eligibility};
 
@@ -47,9 +48,9 @@ pub use error::{ContractError, FailureKind, Place, Problem};
 pub use expression::{Expression, Operator};
 pub use hint::{did_you_mean, nearest};
 pub use options::{
-    ActiveByOption, CatalogueOptions, CsvOptions, EligibilityOptions, EventOption, FreshnessOptions, OnViolation,
-    Paths, ProjectOptions, Sections, SignalOptions, TableOptions, TargetOptions, TicketKindOptions, TicketOptions,
-    WorkflowOptions,
+    ActiveByOption, CatalogueOptions, CsvOptions, DeclaredOptions, DirectionOption, EligibilityOptions, EventOption,
+    FreshnessOptions, OnViolation, Paths, ProjectOptions, Sections, SignalOptions, TableOptions, TargetOptions,
+    TicketKindOptions, TicketOptions, WorkflowOptions,
 };
 pub use paths::PathPattern;
 pub use position::{LARGEST_SOURCE_BYTES, explain_toml_error, position, read_source};
@@ -99,9 +100,12 @@ impl Contract {
         lookup: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, ContractError> {
         check_project(&sections.project)?;
+        let declared = declared::resolve(&sections.signals.declared, &sections.tables)?;
         let mut tables = BTreeMap::new();
         for (name, options) in &sections.tables {
-            let table = table::resolve(name, options, base, lookup)?;
+            let reads = declared.iter().filter(|signal| signal.table.as_str() == name);
+            let also: Vec<&str> = reads.flat_map(DeclaredSignal::reads).map(|column| column.name).collect();
+            let table = table::resolve(name, options, &also, base, lookup)?;
             tables.insert(table.name, table);
         }
         if tables.is_empty() {
@@ -114,7 +118,7 @@ impl Contract {
         let targets = sections.targets.iter().map(|(name, options)| target::resolve(name, options, has_table));
         let targets = targets.collect::<Result<_, _>>()?;
         let severe = sections.tickets.severe.iter().map(|severity| severity.to_lowercase()).collect();
-        let catalogue = catalogue(&sections)?;
+        let catalogue = catalogue(&sections, declared)?;
         Ok(Self {
             name: sections.project.name,
             currency: sections.project.currency,
@@ -126,6 +130,29 @@ impl Contract {
             severe,
             glossary: sections.glossary,
         })
+    }
+}
+
+impl Contract {
+    /// Which tables there are, as far as the project file says; their optional columns are taken to be there.
+    #[must_use]
+    pub fn availability(&self) -> Availability {
+        let has = |table: TableName| self.tables.contains_key(&table);
+        let (accounts, usage, subscriptions) =
+            (has(TableName::Accounts), has(TableName::Usage), has(TableName::Subscriptions));
+        Availability {
+            usage,
+            users: usage,
+            subscriptions,
+            plans: subscriptions,
+            nps: has(TableName::Nps),
+            invoices: has(TableName::Invoices),
+            tickets: has(TableName::Tickets),
+            segments: accounts,
+            industries: accounts,
+            regions: accounts,
+            channels: accounts,
+        }
     }
 }
 
@@ -169,7 +196,7 @@ fn eligibility(
     })
 }
 
-fn catalogue(sections: &Sections) -> Result<CatalogueSettings, ContractError> {
+fn catalogue(sections: &Sections, declared: Vec<DeclaredSignal>) -> Result<CatalogueSettings, ContractError> {
     let options = &sections.catalogue;
     let mut workflows = Vec::new();
     for (name, workflow) in &sections.workflows {
@@ -206,13 +233,14 @@ fn catalogue(sections: &Sections) -> Result<CatalogueSettings, ContractError> {
         complaint_categories: sections.tickets.kinds.complaint.clone(),
         how_to_categories: sections.tickets.kinds.how_to.clone(),
         workflows,
-        ..signal_patterns(&sections.signals)?
+        ..signal_patterns(&sections.signals, declared)?
     })
 }
 
-/// The patterns of `[signals]`; each must mean at least one signal of the catalogue.
-fn signal_patterns(options: &SignalOptions) -> Result<CatalogueSettings, ContractError> {
-    let everything = Catalogue::everything();
+/// The patterns of `[signals]`; each must mean at least one signal of the catalogue or one that is declared.
+fn signal_patterns(options: &SignalOptions, declared: Vec<DeclaredSignal>) -> Result<CatalogueSettings, ContractError> {
+    let mut everything = Catalogue::everything();
+    everything.extend(declared.iter().map(|signal| signal.definition.name.clone()));
     let lists = [("include", options.include.as_deref().unwrap_or_default()), ("exclude", &options.exclude)];
     for (list, patterns) in lists {
         for pattern in patterns {
@@ -229,6 +257,7 @@ fn signal_patterns(options: &SignalOptions) -> Result<CatalogueSettings, Contrac
     Ok(CatalogueSettings {
         include: options.include.clone(),
         exclude: options.exclude.clone(),
+        declared,
         ..CatalogueSettings::default()
     })
 }

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::{Aggregate, Comparison};
 use crate::label::OutcomeTime;
+use crate::signal::{Direction, Family, Unit};
 
 /// The sections that belong to the contract.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -101,7 +103,9 @@ pub struct TableOptions {
     /// How old the newest visible row may be at `as_of`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub freshness: Option<FreshnessOptions>,
-    /// Zone of times without one; only `UTC` for now, which is also the default.
+    /// Zone of times without one, e.g. `Europe/Berlin`: texts, dates and Parquet timestamps that are not adjusted to UTC. Of
+    /// two instants with the same local time the earlier counts; a local time that was skipped is unparsable. Texts in
+    /// expressions without a zone are UTC. Default `UTC`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
     /// Format of times that are not ISO 8601, e.g. `%m/%d/%Y` (strftime). Default: ISO 8601 only.
@@ -290,6 +294,77 @@ pub struct SignalOptions {
     pub include: Option<Vec<String>>,
     /// Not these, even if included. Default: none.
     pub exclude: Vec<String>,
+    /// `[signals.declared.<name>]`: signals of your own.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub declared: BTreeMap<String, DeclaredOptions>,
+}
+
+/// `[signals.declared.<name>]`: a signal of your own; the name is that of its column.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeclaredOptions {
+    /// The canonical table whose rows are read. Required.
+    pub table: String,
+    /// Only rows for which this expression over the table's canonical columns is true count. Default: all rows.
+    #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
+    /// What is computed from those rows. Required.
+    pub aggregate: Aggregate,
+    /// The canonical column that sum, mean, min, max, distinct and latest are taken of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// Whole days looking back from `as_of`, e.g. `28d`. Default: all history.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<String>,
+    /// Makes it the relative change against an earlier window. Default: the value itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compare: Option<Comparison>,
+    /// In words, with `{value}` once, e.g. "big exports in the last 28 days: {value}". Required.
+    pub text: String,
+    /// How the value is written. Default: what the aggregate gives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Unit>,
+    /// Where a higher value is expected to move churn: `+`, `-` or `unknown`. Default `unknown`.
+    #[serde(default)]
+    pub churn: DirectionOption,
+    /// Where a higher value is expected to move expansion. Default `unknown`.
+    #[serde(default)]
+    pub expansion: DirectionOption,
+    /// Whether anyone can act on it. Default true.
+    #[serde(default = "yes")]
+    pub actionable: bool,
+    /// The family that it is listed in. Default: that of its table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<Family>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// An expected direction as people write it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum DirectionOption {
+    /// A higher value goes with a higher probability.
+    #[serde(rename = "+")]
+    Up,
+    /// A higher value goes with a lower probability.
+    #[serde(rename = "-")]
+    Down,
+    /// No expectation.
+    #[default]
+    #[serde(rename = "unknown")]
+    Unknown,
+}
+
+impl From<DirectionOption> for Direction {
+    fn from(option: DirectionOption) -> Self {
+        match option {
+            DirectionOption::Up => Self::Up,
+            DirectionOption::Down => Self::Down,
+            DirectionOption::Unknown => Self::Unknown,
+        }
+    }
 }
 
 /// `[tickets.kinds]`: categories of `tickets.category`.

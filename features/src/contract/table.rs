@@ -1,10 +1,12 @@
 //! `[tables.<name>]` resolved: which files, which column comes from where, which rows count, and what may be in them.
 
+use chrono_tz::Tz;
+
 use super::canonical::{CanonicalColumn, ColumnKind, LATER_TABLES, TableName};
 use super::duration::parse_duration_micros;
 use super::error::{ContractError, Problem};
 use super::expression::Expression;
-use super::hint::did_you_mean;
+use super::hint::{did_you_mean, nearest};
 use super::options::{OnViolation, Paths, TableOptions};
 use super::paths::{PathPattern, expand_variables};
 
@@ -58,6 +60,8 @@ pub struct TableContract {
     pub warn_after_micros: Option<i64>,
     /// Age above which the run stops, in microseconds.
     pub error_after_micros: Option<i64>,
+    /// Zone of times without one; `None`: UTC.
+    pub time_zone: Option<Tz>,
     /// strftime format of times that are not ISO 8601.
     pub time_format: Option<String>,
     /// Between CSV cells.
@@ -68,17 +72,19 @@ pub struct TableContract {
     pub max_rows: u64,
 }
 
-/// Resolves one table.
+/// Resolves one table; `also` are columns that nothing but a declared signal reads.
 pub(super) fn resolve(
     name: &str,
     options: &TableOptions,
+    also: &[&str],
     base: &std::path::Path,
     lookup: &dyn Fn(&str) -> Option<String>,
 ) -> Result<TableContract, ContractError> {
     let table = table_name(name)?;
     let key = |part: &'static str| ["tables", name, part];
     let (warn_after_micros, error_after_micros) = freshness(name, options)?;
-    check_time(name, options)?;
+    let time_zone = time_zone(name, options)?;
+    check_time_format(name, options)?;
     let filter = options.filter.as_deref().map(|text| Expression::parse(text, &key("where"))).transpose()?;
     let known_after = options.known_after.as_deref().map(|text| parse_duration_micros(text, &key("known_after")));
     let known_after_micros = known_after.transpose()?.unwrap_or(0);
@@ -90,13 +96,14 @@ pub(super) fn resolve(
     Ok(TableContract {
         name: table,
         patterns: patterns(name, options, base, lookup)?,
-        columns: columns(table, name, options)?,
+        columns: columns(table, name, options, also)?,
         filter,
         known_after_micros,
         on_violation: options.on_violation,
         error_if_pct: percent(options.error_if_pct, &key("error_if_pct"))?,
         warn_after_micros,
         error_after_micros,
+        time_zone,
         time_format: options.time_format.clone(),
         delimiter: delimiter(options.csv.delimiter, name)?,
         null_values: options.csv.null_values.clone(),
@@ -158,12 +165,17 @@ fn check_columns<'a>(
     Ok(())
 }
 
-fn columns(table: TableName, name: &str, options: &TableOptions) -> Result<Vec<ColumnRule>, ContractError> {
+fn columns(
+    table: TableName,
+    name: &str,
+    options: &TableOptions,
+    also: &[&str],
+) -> Result<Vec<ColumnRule>, ContractError> {
     check_columns(table, "columns", options.columns.keys(), None)?;
     check_columns(table, "derive", options.derive.keys(), None)?;
     check_columns(table, "range", options.range.keys(), Some(ColumnKind::Number))?;
     check_columns(table, "allowed", options.allowed.keys(), Some(ColumnKind::Text))?;
-    let readable = table.columns().iter().filter(|column| column.read);
+    let readable = table.columns().iter().filter(|column| column.read || also.contains(&column.name));
     readable.map(|canonical| column_rule(canonical, name, options)).collect()
 }
 
@@ -212,21 +224,30 @@ fn freshness(name: &str, options: &TableOptions) -> Result<(Option<i64>, Option<
     Ok((warn, error))
 }
 
-fn check_time(name: &str, options: &TableOptions) -> Result<(), ContractError> {
-    let invalid = |part: &str, expected: &str, found: &str| {
-        let problem = Problem::InvalidValue { expected: expected.to_owned(), found: format!("{found:?}"), hint: None };
-        ContractError::new(problem, &["tables", name, part])
-    };
-    if let Some(zone) = options.time_zone.as_deref()
-        && zone != "UTC"
-    {
-        return Err(invalid("time_zone", "\"UTC\", the only zone so far", zone));
+/// The declared zone, by its IANA name; UTC is `None`.
+fn time_zone(name: &str, options: &TableOptions) -> Result<Option<Tz>, ContractError> {
+    let Some(written) = options.time_zone.as_deref() else { return Ok(None) };
+    match written.parse::<Tz>() {
+        Ok(zone) => Ok(Some(zone).filter(|zone| *zone != Tz::UTC)),
+        Err(_) => {
+            let near = nearest(written, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()));
+            let hint =
+                near.map_or("e.g. \"Europe/Berlin\" or \"UTC\"".to_owned(), |near| format!("did you mean `{near}`?"));
+            let expected = "the IANA name of a time zone".to_owned();
+            let problem = Problem::InvalidValue { expected, found: format!("{written:?}"), hint: Some(hint) };
+            Err(ContractError::new(problem, &["tables", name, "time_zone"]))
+        }
     }
+}
+
+fn check_time_format(name: &str, options: &TableOptions) -> Result<(), ContractError> {
     if let Some(format) = options.time_format.as_deref()
         && (format.is_empty()
             || chrono::format::StrftimeItems::new(format).any(|item| item == chrono::format::Item::Error))
     {
-        return Err(invalid("time_format", "a strftime format such as \"%m/%d/%Y\"", format));
+        let expected = "a strftime format such as \"%m/%d/%Y\"".to_owned();
+        let problem = Problem::InvalidValue { expected, found: format!("{format:?}"), hint: None };
+        return Err(ContractError::new(problem, &["tables", name, "time_format"]));
     }
     Ok(())
 }

@@ -8,6 +8,7 @@
 
 pub(crate) mod account;
 pub(crate) mod beginning;
+pub(crate) mod declared;
 pub(crate) mod uses;
 pub(crate) mod versions;
 pub(crate) mod view;
@@ -145,6 +146,7 @@ fn declare(facts: &Facts, settings: &CatalogueSettings) -> Declared {
         complaints: flags(&facts.ticket_categories, &settings.complaint_categories),
         how_to: flags(&facts.ticket_categories, &settings.how_to_categories),
         asks_how: !settings.how_to_categories.is_empty(),
+        signals: settings.declared.clone(),
     }
 }
 
@@ -165,7 +167,8 @@ struct Block {
 
 impl Columns {
     fn new(catalogue: &Catalogue, rows: usize) -> Self {
-        let numeric = catalogue.signals().iter().filter(|signal| matches!(signal.formula, Formula::Number(_))).count();
+        let numeric =
+            catalogue.signals().iter().filter(|signal| !matches!(signal.formula, Formula::Category(..))).count();
         Self {
             numbers: vec![vec![f32::NAN; rows]; numeric],
             categories: vec![vec![None; rows]; catalogue.signals().len() - numeric],
@@ -177,7 +180,7 @@ impl Columns {
         let (mut numbers, mut categories) = (self.numbers.iter_mut(), self.categories.iter_mut());
         for signal in catalogue.signals() {
             match signal.formula {
-                Formula::Number(_) => {
+                Formula::Number(_) | Formula::Declared(_) => {
                     if let Some(column) = numbers.next() {
                         column[row] = signal.number(view);
                     }
@@ -210,7 +213,7 @@ impl Columns {
     fn finish(self, catalogue: &Catalogue, facts: &Facts, spine: &Spine) -> FeatureMatrix {
         let (mut numbers, mut categories) = (self.numbers.into_iter(), self.categories.into_iter());
         let column = |signal: &crate::catalog::Signal| match signal.formula {
-            Formula::Number(_) => Column::Numeric(numbers.next().unwrap_or_default()),
+            Formula::Number(_) | Formula::Declared(_) => Column::Numeric(numbers.next().unwrap_or_default()),
             Formula::Category(_, levels) => {
                 Column::category(&names(facts, levels), &categories.next().unwrap_or_default())
             }

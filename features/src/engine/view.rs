@@ -5,8 +5,10 @@
 //! unpaid in its view.
 
 use super::account::AccountHistory;
+use super::declared::{self, DeclaredHistory};
 use super::uses::{FeatureKind, Uses};
 use super::versions::Versions;
+use crate::catalog::DeclaredSignal;
 use crate::facts::{AccountFact, Facts, InvoiceFact, NpsFact, SubscriptionFact, TicketFact};
 use crate::time::Instant;
 
@@ -23,6 +25,8 @@ pub(crate) struct Declared {
     pub(crate) how_to: Vec<bool>,
     /// Whether any category that asks how is declared.
     pub(crate) asks_how: bool,
+    /// Declared signals.
+    pub(crate) signals: Vec<DeclaredSignal>,
 }
 
 /// One account, prepared once for all dates.
@@ -34,6 +38,7 @@ pub(crate) struct Prepared<'a> {
     nps: Versions<'a, NpsFact>,
     invoices: Versions<'a, InvoiceFact>,
     tickets: Versions<'a, TicketFact>,
+    declared: Vec<DeclaredHistory<'a>>,
 }
 
 impl<'a> Prepared<'a> {
@@ -46,6 +51,11 @@ impl<'a> Prepared<'a> {
             nps: Versions::new(history.nps),
             invoices: Versions::new(history.invoices),
             tickets: Versions::new(history.tickets),
+            declared: declared
+                .signals
+                .iter()
+                .map(|signal| DeclaredHistory::new(facts.declared.get(&signal.definition.name), account))
+                .collect(),
         }
     }
 
@@ -69,6 +79,7 @@ impl<'a> Prepared<'a> {
             nps: self.nps.visible(as_of),
             invoices: self.invoices.visible(as_of),
             tickets: self.tickets.visible(as_of),
+            declared_rows: &self.declared,
         }
     }
 }
@@ -93,9 +104,16 @@ pub(crate) struct View<'a> {
     pub(crate) invoices: Vec<&'a InvoiceFact>,
     /// By time of opening.
     pub(crate) tickets: Vec<&'a TicketFact>,
+    /// Rows of each declared signal.
+    pub(crate) declared_rows: &'a [DeclaredHistory<'a>],
 }
 
 impl View<'_> {
+    /// The value of the declared signal at this place of the settings.
+    pub(crate) fn declared_value(&self, place: usize) -> Option<f64> {
+        declared::value(self.declared.signals.get(place)?, self, self.declared_rows.get(place)?)
+    }
+
     /// Days from the UTC day of `at` to `as_of`; 1 for yesterday.
     pub(crate) fn age(&self, at: Instant) -> i64 {
         self.as_of.day() - at.day()

@@ -29,6 +29,7 @@ pub(crate) fn assemble(contract: &Contract, tables: Vec<ReadTable<'_>>, partitio
     let mut facts = Facts { accounts, ..Facts::default() };
     for table in tables {
         let builder = Builder::new(&table, &facts.accounts);
+        builder.declared(&mut facts, contract);
         match table.rows.table.name {
             TableName::Accounts => builder.accounts(&mut facts),
             TableName::Usage => {
@@ -131,6 +132,14 @@ impl<'a> Builder<'a> {
 
     fn known_at(&self, row: usize) -> Instant {
         Instant(self.rows.known_at(row))
+    }
+
+    /// What the declared signals read of the table.
+    fn declared(&self, facts: &mut Facts, contract: &Contract) {
+        for signal in contract.catalogue.declared.iter().filter(|signal| signal.table == self.rows.table.name) {
+            let read = super::declared::read(signal, self.rows, &self.account, self.accounts);
+            facts.declared.insert(signal.definition.name.clone(), read);
+        }
     }
 
     fn accounts(&self, facts: &mut Facts) {

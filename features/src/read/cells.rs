@@ -14,9 +14,10 @@ use arrow_array::{
     Array, ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, LargeStringArray, StringArray, StringViewArray,
 };
 use arrow_schema::{DataType, TimeUnit};
+use chrono_tz::Tz;
 use parquet::errors::ParquetError;
 
-use super::instant::{format_time, parse_time};
+use super::instant::{format_time, of_day, of_local, parse_time_in};
 use crate::time::MICROS_PER_DAY;
 
 /// Texts, as they were cheapest to read.
@@ -113,8 +114,24 @@ impl Kind {
 }
 
 impl Typed {
+    /// The column's values; times that are not adjusted to UTC are in `zone` (`None`: UTC), and one that is not there
+    /// becomes the greatest, which no rule accepts.
+    pub(crate) fn of(array: &ArrayRef, zone: Option<Tz>) -> Result<Self, ParquetError> {
+        let typed = Self::utc(array)?;
+        let (Self::Time(times), Some(zone)) = (&typed, zone) else { return Ok(typed) };
+        Ok(match array.data_type() {
+            DataType::Date32 | DataType::Date64 => {
+                Self::Time(times.unary(|micros| of_day(micros, zone).unwrap_or(i64::MAX)))
+            }
+            DataType::Timestamp(_, None) => {
+                Self::Time(times.unary(|micros| of_local(micros, zone).unwrap_or(i64::MAX)))
+            }
+            _ => typed,
+        })
+    }
+
     /// The column's values. Bytes that are not UTF-8 become a text that no rule accepts as anything but text.
-    pub(crate) fn of(array: &ArrayRef) -> Result<Self, ParquetError> {
+    fn utc(array: &ArrayRef) -> Result<Self, ParquetError> {
         use DataType as Type;
         Ok(match array.data_type() {
             Type::Null => Self::Null,
@@ -253,13 +270,13 @@ impl<'a> Cell<'a> {
         }
     }
 
-    /// As an instant in microseconds. `Err`: there is a value and it is none.
-    pub(crate) fn time(&self, format: Option<&str>) -> Result<Option<i64>, ()> {
+    /// As an instant in microseconds; a text without a zone is in `zone`. `Err`: there is a value and it is none.
+    pub(crate) fn time(&self, format: Option<&str>, zone: Option<Tz>) -> Result<Option<i64>, ()> {
         match self {
             Self::Null => Ok(None),
             Self::Time(value) => Ok(Some(*value)),
             Self::Text(text) if text.trim().is_empty() => Ok(None),
-            Self::Text(text) => parse_time(text, format).map(|instant| Some(instant.0)).ok_or(()),
+            Self::Text(text) => parse_time_in(text, format, zone).map(|instant| Some(instant.0)).ok_or(()),
             Self::Whole(_) | Self::Number(_) | Self::Flag(_) => Err(()),
         }
     }
@@ -287,7 +304,9 @@ impl<'a> Cell<'a> {
             (Self::Whole(left), Self::Whole(right)) => Some(left.cmp(right)),
             (Self::Text(left), Self::Text(right)) => Some(left.as_bytes().cmp(right.as_bytes())),
             (Self::Flag(_), _) | (_, Self::Flag(_)) => Some(self.flag()?.cmp(&other.flag()?)),
-            (Self::Time(_), _) | (_, Self::Time(_)) => Some(self.time(None).ok()??.cmp(&other.time(None).ok()??)),
+            (Self::Time(_), _) | (_, Self::Time(_)) => {
+                Some(self.time(None, None).ok()??.cmp(&other.time(None, None).ok()??))
+            }
             _ => self.number().ok()??.partial_cmp(&other.number().ok()??),
         }
     }

@@ -135,6 +135,7 @@ pub(crate) struct Converter<'a> {
     rule: &'a ColumnRule,
     index: usize,
     time_format: Option<&'a str>,
+    time_zone: Option<chrono_tz::Tz>,
     /// Row of the table at which the batch begins.
     start: usize,
     bad: Vec<BadCell>,
@@ -144,7 +145,8 @@ impl<'a> Converter<'a> {
     /// For the column rule at `index`.
     pub(crate) fn new(table: &'a TableContract, index: usize) -> Self {
         let time_format = table.time_format.as_deref();
-        Self { rule: &table.columns[index], index, time_format, start: 0, bad: Vec::new() }
+        let time_zone = table.time_zone;
+        Self { rule: &table.columns[index], index, time_format, time_zone, start: 0, bad: Vec::new() }
     }
 
     /// Appends the kept rows of a batch, which begin at row `start` of the table; a column that the file does not have
@@ -215,8 +217,8 @@ impl<'a> Converter<'a> {
                 Err(()) => self.broken(at, Rule::Unparsable, f64::NAN),
             }),
             Values::Time(times) => {
-                let format = self.time_format;
-                kept.append(times, |at, row| self.instant(at, cell(row).time(format)));
+                let (format, zone) = (self.time_format, self.time_zone);
+                kept.append(times, |at, row| self.instant(at, cell(row).time(format, zone)));
             }
         }
     }

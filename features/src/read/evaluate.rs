@@ -9,7 +9,7 @@ use crate::contract::{Expression, Operator};
 use super::cells::{Cell, Kind, Typed};
 
 /// An expression whose columns are places in a batch.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Bound {
     Column(usize),
     Number(f64),
@@ -97,19 +97,24 @@ fn signature(operator: Operator) -> (&'static [Kind], &'static str, Kind) {
 
 /// The expression's value in one row.
 pub(crate) fn evaluate<'a>(bound: &'a Bound, columns: &'a [Typed], row: usize) -> Cell<'a> {
+    evaluate_with(bound, &|place: usize| columns[place].cell(row))
+}
+
+/// The expression's value, with the cells of its columns from `cell`.
+pub(crate) fn evaluate_with<'a>(bound: &'a Bound, cell: &impl Fn(usize) -> Cell<'a>) -> Cell<'a> {
     match bound {
-        Bound::Column(place) => columns[*place].cell(row),
+        Bound::Column(place) => cell(*place),
         Bound::Number(value) => Cell::Number(*value),
         Bound::Text(text) => Cell::Text(Cow::Borrowed(text)),
         Bound::Flag(value) => Cell::Flag(*value),
         Bound::Null => Cell::Null,
-        Bound::Not(operand) => evaluate(operand, columns, row).flag().map_or(Cell::Null, |value| Cell::Flag(!value)),
+        Bound::Not(operand) => evaluate_with(operand, cell).flag().map_or(Cell::Null, |value| Cell::Flag(!value)),
         Bound::Negate(operand) => {
-            number(&evaluate(operand, columns, row)).map_or(Cell::Null, |value| Cell::Number(-value))
+            number(&evaluate_with(operand, cell)).map_or(Cell::Null, |value| Cell::Number(-value))
         }
-        Bound::IsNull(operand) => Cell::Flag(evaluate(operand, columns, row).is_null()),
+        Bound::IsNull(operand) => Cell::Flag(evaluate_with(operand, cell).is_null()),
         Bound::Binary(operator, left, right) => {
-            binary(*operator, evaluate(left, columns, row), evaluate(right, columns, row))
+            binary(*operator, evaluate_with(left, cell), evaluate_with(right, cell))
         }
     }
 }

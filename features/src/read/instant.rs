@@ -1,30 +1,73 @@
 //! Times as text: ISO 8601 with `T` or a space, with or without zone, or the contract's own format. A time without a
-//! zone is UTC. Anything else is not guessed at.
+//! zone is in the table's zone, which is UTC unless declared. Anything else is not guessed at.
+//!
+//! When clocks go back, a local time stands for two instants: the earlier is taken. When they go forward, some local
+//! times stand for none: those are not times. A date is the first moment of its day, which where clocks go forward at
+//! midnight is not 00:00.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime};
+use chrono::{DateTime, MappedLocalTime, NaiveDate, NaiveDateTime, TimeZone};
+use chrono_tz::Tz;
 
 use crate::time::{Instant, MICROS_PER_DAY};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 
-/// The instant that a text stands for; `format` (strftime) is tried first, then ISO 8601.
-pub(crate) fn parse_time(text: &str, format: Option<&str>) -> Option<Instant> {
-    let text = text.trim();
-    format.and_then(|format| parse_with(text, format)).or_else(|| parse_iso(text.as_bytes()))
+/// Gaps in local time end at whole quarters of an hour.
+const MICROS_PER_QUARTER_HOUR: i64 = 900 * MICROS_PER_SECOND;
+
+/// A time as written: microseconds since the epoch, of UTC or of a clock on a wall.
+#[derive(Debug, Clone, Copy)]
+enum Written {
+    Instant(i64),
+    Local(i64),
+    Day(i64),
 }
 
-fn parse_with(text: &str, format: &str) -> Option<Instant> {
+/// The instant that a text stands for; `format` (strftime) is tried first, then ISO 8601. A time without a zone is UTC.
+pub(crate) fn parse_time(text: &str, format: Option<&str>) -> Option<Instant> {
+    parse_time_in(text, format, None)
+}
+
+/// The same, with times without a zone in `zone`; `None`: UTC.
+pub(crate) fn parse_time_in(text: &str, format: Option<&str>, zone: Option<Tz>) -> Option<Instant> {
+    let text = text.trim();
+    let written = format.and_then(|format| parse_with(text, format)).or_else(|| parse_iso(text.as_bytes()))?;
+    match (written, zone) {
+        (Written::Instant(micros), _) | (Written::Local(micros) | Written::Day(micros), None) => Some(micros),
+        (Written::Local(micros), Some(zone)) => of_local(micros, zone),
+        (Written::Day(micros), Some(zone)) => of_day(micros, zone),
+    }
+    .map(Instant)
+}
+
+/// The instant at which clocks in `zone` show what a UTC clock shows at `micros`; the earlier of two.
+pub(crate) fn of_local(micros: i64, zone: Tz) -> Option<i64> {
+    let shown = DateTime::from_timestamp_micros(micros)?.naive_utc();
+    match zone.from_local_datetime(&shown) {
+        MappedLocalTime::Single(time) => Some(time.timestamp_micros()),
+        MappedLocalTime::Ambiguous(one, other) => Some(one.timestamp_micros().min(other.timestamp_micros())),
+        MappedLocalTime::None => None,
+    }
+}
+
+/// The first instant in `zone` of the day whose midnight is `micros` in UTC; `None` for a day that was skipped.
+pub(crate) fn of_day(micros: i64, zone: Tz) -> Option<i64> {
+    (0..MICROS_PER_DAY / MICROS_PER_QUARTER_HOUR)
+        .find_map(|quarters| of_local(micros.checked_add(quarters * MICROS_PER_QUARTER_HOUR)?, zone))
+}
+
+fn parse_with(text: &str, format: &str) -> Option<Written> {
     if let Ok(zoned) = DateTime::parse_from_str(text, format) {
-        return Some(Instant(zoned.timestamp_micros()));
+        return Some(Written::Instant(zoned.timestamp_micros()));
     }
     if let Ok(naive) = NaiveDateTime::parse_from_str(text, format) {
-        return Some(Instant(naive.and_utc().timestamp_micros()));
+        return Some(Written::Local(naive.and_utc().timestamp_micros()));
     }
-    NaiveDate::parse_from_str(text, format).ok().map(Instant::start_of)
+    NaiveDate::parse_from_str(text, format).ok().map(|date| Written::Day(Instant::start_of(date).0))
 }
 
 /// `YYYY-MM-DD[(T| )HH:MM[:SS[.fraction]]][ ][Z|UTC|±HH[[:]MM]]`; digits beyond the microsecond are cut.
-fn parse_iso(text: &[u8]) -> Option<Instant> {
+fn parse_iso(text: &[u8]) -> Option<Written> {
     let (date, rest) = text.split_at_checked(10)?;
     if date[4] != b'-' || date[7] != b'-' {
         return None;
@@ -33,13 +76,16 @@ fn parse_iso(text: &[u8]) -> Option<Instant> {
     let (month, day) = (digits(&date[5..7])?, digits(&date[8..])?);
     let date = NaiveDate::from_ymd_opt(year, u32::try_from(month).ok()?, u32::try_from(day).ok()?)?;
     let midnight = Instant::start_of(date).0;
-    let Some((separator, clock)) = rest.split_first() else { return Some(Instant(midnight)) };
+    let Some((separator, clock)) = rest.split_first() else { return Some(Written::Day(midnight)) };
     if !matches!(separator, b'T' | b't' | b' ') {
         return None;
     }
     let (clock_micros, rest) = clock_micros(clock)?;
-    let offset_micros = offset_micros(rest.trim_ascii_start())?;
-    midnight.checked_add(clock_micros)?.checked_sub(offset_micros).map(Instant)
+    let shown = midnight.checked_add(clock_micros)?;
+    match rest.trim_ascii_start() {
+        b"" => Some(Written::Local(shown)),
+        zone => shown.checked_sub(offset_micros(zone)?).map(Written::Instant),
+    }
 }
 
 /// Microseconds since midnight of `HH:MM[:SS[.fraction]]`, and what follows it.
@@ -67,7 +113,7 @@ fn clock_micros(clock: &[u8]) -> Option<(i64, &[u8])> {
 
 fn offset_micros(zone: &[u8]) -> Option<i64> {
     let (sign, rest) = match zone {
-        b"" | b"Z" | b"z" | b"UTC" => return Some(0),
+        b"Z" | b"z" | b"UTC" => return Some(0),
         [b'+', rest @ ..] => (1, rest),
         [b'-', rest @ ..] => (-1, rest),
         _ => return None,
@@ -174,7 +220,59 @@ mod tests {
         fn never_panics(text in "[0-9TZ:. +-]{0,40}|\\PC{0,40}") {
             let _ = parse_time(&text, None);
             let _ = parse_time(&text, Some("%d.%m.%Y"));
+            let _ = parse_time_in(&text, None, Some(Tz::America__New_York));
         }
+
+        /// An instant, shown by the clocks of a zone, is read back as itself, or as the earlier one that they show alike.
+        #[test]
+        fn local_times_are_read_back(micros in -2_000_000_000_000_000_i64..4_000_000_000_000_000, which in 0..chrono_tz::TZ_VARIANTS.len()) {
+            let zone = chrono_tz::TZ_VARIANTS[which];
+            let shown = DateTime::from_timestamp_micros(micros).unwrap().with_timezone(&zone).naive_local();
+            let read = of_local(shown.and_utc().timestamp_micros(), zone).unwrap();
+            proptest::prop_assert!(read <= micros);
+            let again = DateTime::from_timestamp_micros(read).unwrap().with_timezone(&zone).naive_local();
+            proptest::prop_assert_eq!(again, shown);
+        }
+    }
+
+    fn in_zone(text: &str, zone: Tz) -> Option<String> {
+        parse_time_in(text, None, Some(zone)).map(|instant| format_time(instant.0))
+    }
+
+    /// Known from `TZ=Europe/Berlin date -u -d ...` and the zones' histories in the tz database.
+    #[test]
+    fn local_times_follow_the_clocks_of_their_zone() {
+        let berlin = Tz::Europe__Berlin;
+        let cases = [
+            ("2024-01-01 12:00", Some("2024-01-01T11:00:00Z")),
+            ("2024-07-01 12:00", Some("2024-07-01T10:00:00Z")),
+            ("2024-01-01", Some("2023-12-31T23:00:00Z")),
+            // Clocks go forward at 02:00: the hour from 02:00 is not there.
+            ("2024-03-31 01:59:59", Some("2024-03-31T00:59:59Z")),
+            ("2024-03-31 02:00", None),
+            ("2024-03-31T02:30:00", None),
+            ("2024-03-31 02:59:59.999999", None),
+            ("2024-03-31 03:00", Some("2024-03-31T01:00:00Z")),
+            // Clocks go back at 03:00: the hour from 02:00 is there twice, and the first counts.
+            ("2024-10-27 01:59:59", Some("2024-10-26T23:59:59Z")),
+            ("2024-10-27 02:00", Some("2024-10-27")),
+            ("2024-10-27 02:59:59", Some("2024-10-27T00:59:59Z")),
+            ("2024-10-27 03:00", Some("2024-10-27T02:00:00Z")),
+            // What names its own zone is what it says.
+            ("2024-03-31 02:30Z", Some("2024-03-31T02:30:00Z")),
+            ("2024-03-31 02:30+02:00", Some("2024-03-31T00:30:00Z")),
+            ("2024-03-31 02:30 UTC", Some("2024-03-31T02:30:00Z")),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(in_zone(text, berlin).as_deref(), expected, "{text}");
+        }
+        // Forward at midnight: the day begins at 01:00. A day that was skipped never began.
+        assert_eq!(in_zone("2018-11-04", Tz::America__Sao_Paulo).as_deref(), Some("2018-11-04T03:00:00Z"));
+        assert_eq!(in_zone("2018-11-04 00:30", Tz::America__Sao_Paulo), None);
+        assert_eq!(in_zone("2011-12-30", Tz::Pacific__Apia), None);
+        assert_eq!(in_zone("2024-01-01 00:00", Tz::Asia__Kathmandu).as_deref(), Some("2023-12-31T18:15:00Z"));
+        let american = parse_time_in("7/1/2024", Some("%m/%d/%Y"), Some(berlin));
+        assert_eq!(american.map(|instant| format_time(instant.0)).as_deref(), Some("2024-06-30T22:00:00Z"));
     }
 
     #[test]

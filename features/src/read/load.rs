@@ -53,6 +53,7 @@ impl Tables {
             let begins = name == TableName::Usage && !contract.catalogue.value_moments.is_empty();
             let (files, rows) = read_table(table, partition, begins).map_err(|error| error.of_table(name))?;
             check_targets(contract, &rows, &files)?;
+            super::declared::check_columns(contract, &rows, &files)?;
             let checked = check(&rows, accounts.as_ref(), partition);
             if name == TableName::Accounts {
                 accounts = rows.text("account_id").map(|(codes, names)| {

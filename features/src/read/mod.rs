@@ -15,6 +15,7 @@ mod cells;
 mod check;
 mod convert;
 mod csv_source;
+mod declared;
 mod dictionary;
 mod digest;
 mod duplicates;
@@ -35,7 +36,10 @@ mod source;
 
 use crate::facts::Facts;
 
+pub(crate) use cells::Kind;
 pub use error::ReadError;
+pub(crate) use evaluate::{Bound, bind};
+pub(crate) use instant::parse_time;
 pub use partition::Partition;
 pub use quarantine::write_quarantine;
 pub use report::{CheckOutcome, CheckReport, RuleCount, Status, TableOutcome, TableReport};

@@ -3,7 +3,8 @@
 //! verified where the file has them.
 //!
 //! The types are those of Parquet itself. What a writer adds in its own metadata (that a text was a dictionary, that an
-//! instant was in Berlin) is set aside: the values are the same, and a column of categories is read as text.
+//! instant was in Berlin) is set aside: the values are the same, and a column of categories is read as text. Whether a
+//! timestamp is adjusted to UTC is part of Parquet's own type; one that is not is in the zone that the contract declares.
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Schema, SchemaRef};
+use chrono_tz::Tz;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::basic::Encoding;
@@ -28,6 +30,7 @@ pub(crate) struct ParquetSource {
     file: PathBuf,
     schema: SchemaRef,
     metadata: Arc<ParquetMetaData>,
+    zone: Option<Tz>,
     /// Next row group, and the next row in it.
     at: (usize, usize),
     /// Rows of the groups before `at.0`.
@@ -39,6 +42,7 @@ pub(crate) struct ParquetSlice {
     file: PathBuf,
     schema: SchemaRef,
     metadata: Arc<ParquetMetaData>,
+    zone: Option<Tz>,
     group: usize,
     offset: usize,
     length: usize,
@@ -46,13 +50,14 @@ pub(crate) struct ParquetSlice {
 }
 
 impl ParquetSource {
-    pub(crate) fn open(file: &Path) -> Result<Self, ReadError> {
+    /// Opens a file whose local times are in `zone`.
+    pub(crate) fn open(file: &Path, zone: Option<Tz>) -> Result<Self, ReadError> {
         let opened = File::open(file).map_err(|cause| ReadError::io(file, &cause))?;
         guarded(file, || {
             let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
             let loaded = ArrowReaderMetadata::load(&opened, options)?;
             let (schema, metadata) = (Arc::clone(loaded.schema()), Arc::clone(loaded.metadata()));
-            Ok(Self { file: file.to_path_buf(), schema, metadata, at: (0, 0), before: 0 })
+            Ok(Self { file: file.to_path_buf(), schema, metadata, zone, at: (0, 0), before: 0 })
         })
     }
 
@@ -85,7 +90,16 @@ impl ParquetSource {
             let first_row = u32::try_from(self.before + offset + 1).map_err(|_| too_many())?;
             u32::try_from(self.before + offset + length).map_err(|_| too_many())?;
             let (file, schema, metadata) = (self.file.clone(), Arc::clone(&self.schema), Arc::clone(&self.metadata));
-            return Ok(Some(ParquetSlice { file, schema, metadata, group, offset, length, first_row }));
+            return Ok(Some(ParquetSlice {
+                file,
+                schema,
+                metadata,
+                zone: self.zone,
+                group,
+                offset,
+                length,
+                first_row,
+            }));
         }
         Ok(None)
     }
@@ -123,7 +137,7 @@ impl ParquetSlice {
                 .build()?;
             let batches: Vec<RecordBatch> = reader.collect::<Result<_, _>>()?;
             match batches.as_slice() {
-                [batch] if batch.num_rows() == self.length => Typed::of(batch.column(0)),
+                [batch] if batch.num_rows() == self.length => Typed::of(batch.column(0), self.zone),
                 _ => Err(ParquetError::General("it holds fewer rows than it declares".to_owned())),
             }
         })

@@ -123,7 +123,8 @@ impl<'a> TableRows<'a> {
         })
     }
 
-    fn column(&self, name: &str) -> Option<&Values> {
+    /// A canonical column, if some file has it.
+    pub(crate) fn column(&self, name: &str) -> Option<&Values> {
         let index = self.table.columns.iter().position(|rule| rule.canonical.name == name)?;
         self.columns[index].as_ref()
     }

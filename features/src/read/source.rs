@@ -92,7 +92,7 @@ impl Source {
             return Err(ReadError::undecodable(file, "the file is empty"));
         }
         if &magic == b"PAR1" {
-            return ParquetSource::open(file).map(Self::Parquet);
+            return ParquetSource::open(file, table.time_zone).map(Self::Parquet);
         }
         let gzip = magic[..2] == [0x1f, 0x8b];
         let name = file.to_string_lossy().to_lowercase();

@@ -27,7 +27,7 @@ fn file(facts: &Facts, dates: &[NaiveDate]) -> Vec<u8> {
 }
 
 /// Only what is visible at `now`.
-fn past_only(world: &World, now: i64) -> World {
+pub(crate) fn past_only(world: &World, now: i64) -> World {
     let mut past = world.clone();
     past.accounts.retain(|row| row.known < now && row.signed_up.is_none_or(|at| at < now));
     past.usage.retain(|row| row.at < now && row.known < now);
@@ -39,7 +39,7 @@ fn past_only(world: &World, now: i64) -> World {
 }
 
 /// The past of `world` with the rows of `other` made unknown until `now`, and what is settled later settled otherwise.
-fn another_future(world: &World, other: &World, now: i64) -> World {
+pub(crate) fn another_future(world: &World, other: &World, now: i64) -> World {
     let mut mixed = past_only(world, now);
     let later = |at: Option<i64>| at.filter(|at| *at < now).or(Some(now + 3 * DAY));
     for row in &mut mixed.invoices {

@@ -7,6 +7,7 @@
 #![allow(clippy::redundant_iter_cloned, reason = "rows are rebuilt from clones field by field")]
 
 mod calendar;
+mod declared;
 mod future;
 mod known;
 mod labels;
@@ -58,7 +59,7 @@ fn close(found: f32, expected: Option<f64>) -> bool {
     }
 }
 
-fn check_row(matrix: &FeatureMatrix, row: usize, expected: &signals::Values) -> Result<(), TestCaseError> {
+pub(crate) fn check_row(matrix: &FeatureMatrix, row: usize, expected: &signals::Values) -> Result<(), TestCaseError> {
     for (signal, column) in matrix.signals.iter().zip(&matrix.columns) {
         let name = &signal.name;
         match column {
