@@ -23,6 +23,8 @@ pub enum Family {
     Commercial,
     /// Where it hurts.
     Support,
+    /// Who there stands behind it.
+    Sponsorship,
     /// Who they are.
     Segment,
 }

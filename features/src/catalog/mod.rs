@@ -13,10 +13,14 @@
 
 mod adoption;
 mod commercial;
+mod depth;
+mod holdings;
 mod nps;
 mod payments;
+mod renewals;
 mod segment;
 mod settings;
+mod sponsorship;
 mod support;
 mod template;
 mod usage;
@@ -39,12 +43,20 @@ pub struct Availability {
     pub subscriptions: bool,
     /// Subscriptions name their plans.
     pub plans: bool,
+    /// Add-ons and modules.
+    pub subscription_items: bool,
     /// NPS answers.
     pub nps: bool,
     /// Invoices.
     pub invoices: bool,
     /// Tickets.
     pub tickets: bool,
+    /// Contacts.
+    pub contacts: bool,
+    /// Meetings.
+    pub meetings: bool,
+    /// Sizes of the customers.
+    pub firmographics: bool,
     /// Accounts name their segments.
     pub segments: bool,
     /// Accounts name their industries.
@@ -65,9 +77,13 @@ impl Availability {
             users: facts.usage.is_some() && named(&facts.users),
             subscriptions: facts.subscriptions.is_some(),
             plans: facts.subscriptions.is_some() && named(&facts.plans),
+            subscription_items: facts.subscription_items.is_some(),
             nps: facts.nps.is_some(),
             invoices: facts.invoices.is_some(),
             tickets: facts.tickets.is_some(),
+            contacts: facts.contacts.is_some(),
+            meetings: facts.meetings.is_some(),
+            firmographics: facts.firmographics.is_some(),
             segments: named(&facts.segments),
             industries: named(&facts.industries),
             regions: named(&facts.regions),
@@ -83,9 +99,13 @@ impl Availability {
             users: true,
             subscriptions: true,
             plans: true,
+            subscription_items: true,
             nps: true,
             invoices: true,
             tickets: true,
+            contacts: true,
+            meetings: true,
+            firmographics: true,
             segments: true,
             industries: true,
             regions: true,
@@ -99,9 +119,13 @@ impl Availability {
         let tables = [
             ("usage", self.usage),
             ("subscriptions", self.subscriptions),
+            ("subscription_items", self.subscription_items),
             ("nps", self.nps),
             ("invoices", self.invoices),
             ("tickets", self.tickets),
+            ("contacts", self.contacts),
+            ("meetings", self.meetings),
+            ("firmographics", self.firmographics),
         ];
         tables.into_iter().filter(|(_, there)| !there).map(|(name, _)| name.to_owned()).collect()
     }
@@ -121,6 +145,7 @@ impl Signal {
         let window = self.definition.window_days.unwrap_or(0);
         match self.formula {
             Formula::Number(formula) => formula(view, window).map_or(f32::NAN, to_column),
+            Formula::Workflow(formula, workflow) => formula(view, workflow).map_or(f32::NAN, to_column),
             Formula::Category(..) => f32::NAN,
         }
     }
@@ -147,11 +172,15 @@ impl Catalogue {
     pub fn new(available: &Availability, settings: &CatalogueSettings) -> Self {
         let families = [
             usage::templates(),
+            depth::templates(),
             adoption::templates(),
             nps::templates(),
             payments::templates(),
             commercial::templates(),
+            renewals::templates(),
+            holdings::templates(),
             support::templates(),
+            sponsorship::templates(),
             segment::templates(),
         ];
         let possible = families.into_iter().flatten().filter(|template| template.is_possible(available, settings));
@@ -160,9 +189,9 @@ impl Catalogue {
         Self { signals: wanted, settings: settings.clone() }
     }
 
-    /// The names of all signals that there are, whatever the business declares.
+    /// The names of all signals that there are, whatever else a business with these workflows declares.
     #[must_use]
-    pub fn everything() -> Vec<String> {
+    pub fn everything(workflows: &[Workflow]) -> Vec<String> {
         let name = vec![String::new()];
         let declared = CatalogueSettings {
             features: name.clone(),
@@ -171,6 +200,8 @@ impl Catalogue {
             value_moments: name.clone(),
             complaint_categories: name.clone(),
             how_to_categories: name,
+            workflows: workflows.to_vec(),
+            review_interval_days: Some(90),
             ..CatalogueSettings::default()
         };
         let signals = Self::new(&Availability::full(), &declared).signals;

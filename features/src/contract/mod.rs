@@ -38,7 +38,7 @@ use crate::catalog::{Catalogue, CatalogueSettings, Workflow, matches};
 use crate::label::TargetDefinition;
 use crate::spine::{ActiveBy, Eligibility};
 
-pub(crate) use canonical::{ANNUAL, MONTHLY};
+pub(crate) use canonical::{ANNUAL, MONTHLY, NO, REVIEWS, YES};
 pub use canonical::{CanonicalColumn, ColumnKind, TableName};
 pub use digest::{InputFile, digest_of};
 pub use duration::{MICROS_PER_HOUR, parse_days, parse_duration_micros};
@@ -47,8 +47,8 @@ pub use expression::{Expression, Operator};
 pub use hint::{did_you_mean, nearest};
 pub use options::{
     ActiveByOption, CatalogueOptions, CsvOptions, EligibilityOptions, EventOption, FreshnessOptions, OnViolation,
-    Paths, ProjectOptions, Sections, SignalOptions, TableOptions, TargetOptions, TicketKindOptions, TicketOptions,
-    WorkflowOptions,
+    Paths, ProjectOptions, ReviewOptions, Sections, SignalOptions, TableOptions, TargetOptions, TicketKindOptions,
+    TicketOptions, WorkflowOptions,
 };
 pub use paths::PathPattern;
 pub use position::{LARGEST_SOURCE_BYTES, explain_toml_error, position, read_source};
@@ -178,6 +178,13 @@ fn catalogue(sections: &Sections) -> Result<CatalogueSettings, ContractError> {
             let problem = Problem::InvalidValue { expected, found, hint: None };
             return Err(ContractError::new(problem, &["workflows", name, "steps"]));
         }
+        let plain = |character: char| character.is_ascii_alphanumeric() || "-_".contains(character);
+        if name.is_empty() || !name.chars().all(plain) {
+            let expected = "a name of letters, digits, `-` and `_`".to_owned();
+            let hint = Some("it is part of the names of signals".to_owned());
+            let problem = Problem::InvalidValue { expected, found: format!("{name:?}"), hint };
+            return Err(ContractError::new(problem, &["workflows", name]));
+        }
         workflows.push(Workflow { name: name.clone(), steps: workflow.steps.clone() });
     }
     if !options.features.is_empty() {
@@ -204,14 +211,18 @@ fn catalogue(sections: &Sections) -> Result<CatalogueSettings, ContractError> {
         value_moments: options.value_moments.clone(),
         complaint_categories: sections.tickets.kinds.complaint.clone(),
         how_to_categories: sections.tickets.kinds.how_to.clone(),
-        workflows,
-        ..signal_patterns(&sections.signals)?
+        review_interval_days: review_interval(&sections.reviews)?,
+        ..signal_patterns(&sections.signals, workflows)?
     })
 }
 
+fn review_interval(options: &ReviewOptions) -> Result<Option<u32>, ContractError> {
+    options.interval.as_deref().map(|text| parse_days(text, 1, &["reviews", "interval"])).transpose()
+}
+
 /// The patterns of `[signals]`; each must mean at least one signal of the catalogue.
-fn signal_patterns(options: &SignalOptions) -> Result<CatalogueSettings, ContractError> {
-    let everything = Catalogue::everything();
+fn signal_patterns(options: &SignalOptions, workflows: Vec<Workflow>) -> Result<CatalogueSettings, ContractError> {
+    let everything = Catalogue::everything(&workflows);
     let lists = [("include", options.include.as_deref().unwrap_or_default()), ("exclude", &options.exclude)];
     for (list, patterns) in lists {
         for pattern in patterns {
@@ -228,6 +239,7 @@ fn signal_patterns(options: &SignalOptions) -> Result<CatalogueSettings, Contrac
     Ok(CatalogueSettings {
         include: options.include.clone(),
         exclude: options.exclude.clone(),
+        workflows,
         ..CatalogueSettings::default()
     })
 }

@@ -18,13 +18,13 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 use rayon::prelude::*;
 
-use crate::catalog::{Catalogue, CatalogueSettings, Formula, Levels};
+use crate::catalog::{Catalogue, CatalogueSettings, Formula, Levels, Workflow};
 use crate::facts::{Facts, Names};
 use crate::matrix::{Column, FeatureMatrix};
 use crate::spine::{Eligibility, Spine};
 use crate::time::Instant;
 use beginning::UsageBeginning;
-use uses::FeatureKind;
+use uses::{FeatureKind, Steps};
 use view::{Declared, Prepared, View};
 
 /// Accounts computed by one thread at a time.
@@ -139,12 +139,17 @@ fn declare(facts: &Facts, settings: &CatalogueSettings) -> Declared {
     let mut catalogue: Vec<&String> = settings.features.iter().collect();
     catalogue.sort_unstable();
     catalogue.dedup();
+    // Names of features are sorted; a step that nobody ever took has no code.
+    let code = |step: &String| facts.features.names.binary_search(step).ok().and_then(|code| u32::try_from(code).ok());
+    let steps = |workflow: &Workflow| -> Steps { workflow.steps.iter().map(code).collect() };
     Declared {
         features: (0..facts.features.names.len()).map(kind).collect(),
         catalogue_size: uses::count(catalogue.iter()),
         complaints: flags(&facts.ticket_categories, &settings.complaint_categories),
         how_to: flags(&facts.ticket_categories, &settings.how_to_categories),
         asks_how: !settings.how_to_categories.is_empty(),
+        workflows: settings.workflows.iter().map(steps).collect(),
+        review_interval_days: settings.review_interval_days,
     }
 }
 
@@ -165,7 +170,8 @@ struct Block {
 
 impl Columns {
     fn new(catalogue: &Catalogue, rows: usize) -> Self {
-        let numeric = catalogue.signals().iter().filter(|signal| matches!(signal.formula, Formula::Number(_))).count();
+        let numeric =
+            catalogue.signals().iter().filter(|signal| !matches!(signal.formula, Formula::Category(..))).count();
         Self {
             numbers: vec![vec![f32::NAN; rows]; numeric],
             categories: vec![vec![None; rows]; catalogue.signals().len() - numeric],
@@ -177,7 +183,7 @@ impl Columns {
         let (mut numbers, mut categories) = (self.numbers.iter_mut(), self.categories.iter_mut());
         for signal in catalogue.signals() {
             match signal.formula {
-                Formula::Number(_) => {
+                Formula::Number(_) | Formula::Workflow(..) => {
                     if let Some(column) = numbers.next() {
                         column[row] = signal.number(view);
                     }
@@ -210,7 +216,7 @@ impl Columns {
     fn finish(self, catalogue: &Catalogue, facts: &Facts, spine: &Spine) -> FeatureMatrix {
         let (mut numbers, mut categories) = (self.numbers.into_iter(), self.categories.into_iter());
         let column = |signal: &crate::catalog::Signal| match signal.formula {
-            Formula::Number(_) => Column::Numeric(numbers.next().unwrap_or_default()),
+            Formula::Number(_) | Formula::Workflow(..) => Column::Numeric(numbers.next().unwrap_or_default()),
             Formula::Category(_, levels) => {
                 Column::category(&names(facts, levels), &categories.next().unwrap_or_default())
             }
