@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use bellwether_features::contract::{
-    CatalogueOptions, Contract, EligibilityOptions, ProjectOptions, Sections, SignalOptions, TableOptions,
-    TargetOptions, TicketOptions, WorkflowOptions, explain_toml_error, position, read_source,
+    CatalogueOptions, Contract, EligibilityOptions, ProjectOptions, ReviewOptions, Sections, SignalOptions,
+    TableOptions, TargetOptions, TicketOptions, WorkflowOptions, explain_toml_error, position, read_source,
 };
 use bellwether_features::read::ReadError;
 use bellwether_infer::exit::ExitCode;
@@ -39,6 +39,8 @@ struct ProjectFile {
     workflows: BTreeMap<String, WorkflowOptions>,
     #[serde(default)]
     tickets: TicketOptions,
+    #[serde(default)]
+    reviews: ReviewOptions,
     #[serde(default)]
     signals: SignalOptions,
     #[serde(default)]
@@ -85,6 +87,7 @@ impl Project {
             catalogue: file.catalogue,
             workflows: file.workflows,
             tickets: file.tickets,
+            reviews: file.reviews,
             signals: file.signals,
             glossary: file.glossary,
         };

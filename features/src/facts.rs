@@ -110,6 +110,23 @@ pub struct SubscriptionFact {
     pub usage_limit: Option<f64>,
     /// Discount on the list price, as a share.
     pub discount: Option<f64>,
+    /// Monthly list price of the whole subscription.
+    pub list_price: Option<f64>,
+    /// Whether it renews by itself.
+    pub auto_renew: Option<bool>,
+}
+
+/// One version of an add-on or module: holds from `effective_at` until the next of the same item. MRR 0 is removed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ItemFact {
+    /// Item; code private to the table.
+    pub item: u32,
+    /// From when it holds.
+    pub effective_at: Instant,
+    /// When it became known.
+    pub known_at: Instant,
+    /// Its part of the monthly recurring revenue.
+    pub mrr: f64,
 }
 
 /// One NPS answer.
@@ -119,7 +136,7 @@ pub struct NpsFact {
     pub at: Instant,
     /// When it became known.
     pub known_at: Instant,
-    /// Respondent; code private to the table.
+    /// Respondent; a code that contacts and meetings share.
     pub respondent: u32,
     /// 0 to 10.
     pub score: f64,
@@ -187,6 +204,71 @@ pub struct DeclaredFacts {
     pub rows: Grouped<DeclaredFact>,
 }
 
+/// What a contact is to the account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Signs for it.
+    Sponsor,
+    /// Speaks for it.
+    Champion,
+    /// Runs it.
+    Admin,
+    /// Works with it.
+    User,
+}
+
+/// One version of a contact.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ContactFact {
+    /// Contact; a code that answers and meetings share.
+    pub contact: u32,
+    /// Role.
+    pub role: Role,
+    /// Since when they are there.
+    pub since: Instant,
+    /// When this version became known.
+    pub known_at: Instant,
+    /// When they left; a knowledge time of its own.
+    pub until: Option<Instant>,
+}
+
+/// What a meeting is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MeetingKind {
+    /// A quarterly business review, or another review.
+    Review,
+    /// A call.
+    Call,
+    /// A letter: nobody meets.
+    Email,
+}
+
+/// One invitation of a contact to a meeting.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MeetingFact {
+    /// When it took place; invitations of one instant are one meeting.
+    pub at: Instant,
+    /// When it became known.
+    pub known_at: Instant,
+    /// Kind.
+    pub kind: MeetingKind,
+    /// Who was invited; `None` where it is not said.
+    pub contact: Option<u32>,
+    /// Whether they came.
+    pub attended: bool,
+}
+
+/// The size of the customer at one time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FirmographicFact {
+    /// When it was so.
+    pub at: Instant,
+    /// When it became known.
+    pub known_at: Instant,
+    /// Number of employees.
+    pub employees: f64,
+}
+
 /// All facts of a business, by account. A table that the contract does not declare is `None`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Facts {
@@ -201,12 +283,20 @@ pub struct Facts {
     pub usage_begins: Option<Vec<(Instant, Instant)>>,
     /// Subscriptions.
     pub subscriptions: Option<Grouped<SubscriptionFact>>,
+    /// Add-ons and modules.
+    pub subscription_items: Option<Grouped<ItemFact>>,
     /// NPS answers.
     pub nps: Option<Grouped<NpsFact>>,
     /// Invoices.
     pub invoices: Option<Grouped<InvoiceFact>>,
     /// Tickets.
     pub tickets: Option<Grouped<TicketFact>>,
+    /// Contacts.
+    pub contacts: Option<Grouped<ContactFact>>,
+    /// Meetings.
+    pub meetings: Option<Grouped<MeetingFact>>,
+    /// Sizes of the customers.
+    pub firmographics: Option<Grouped<FirmographicFact>>,
     /// Product features that occur in usage.
     pub features: Names,
     /// Users that occur in usage.

@@ -23,14 +23,24 @@ pub enum Family {
     Commercial,
     /// Where it hurts.
     Support,
+    /// Who there stands behind it.
+    Sponsorship,
     /// Who they are.
     Segment,
 }
 
 impl Family {
     /// All families, in the order of lists.
-    pub const ALL: [Family; 7] =
-        [Self::Usage, Self::Adoption, Self::Nps, Self::Payments, Self::Commercial, Self::Support, Self::Segment];
+    pub const ALL: [Family; 8] = [
+        Self::Usage,
+        Self::Adoption,
+        Self::Nps,
+        Self::Payments,
+        Self::Commercial,
+        Self::Support,
+        Self::Sponsorship,
+        Self::Segment,
+    ];
 
     /// What it is about.
     #[must_use]
@@ -42,6 +52,7 @@ impl Family {
             Self::Payments => "how they pay",
             Self::Commercial => "what they bought, and when",
             Self::Support => "where it hurts",
+            Self::Sponsorship => "who there stands behind it",
             Self::Segment => "who they are",
         }
     }

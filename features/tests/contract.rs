@@ -122,7 +122,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("range = { feature = [1, 2] }", "tables.usage.range.feature", "does not fit"),
     ("allowed = { quantity = [\"a\"] }", "tables.usage.allowed.quantity", "does not fit"),
     ("[tables.usge]\npath = \"x\"", "tables.usge", "did you mean `usage`?"),
-    ("[tables.contacts]\npath = \"x\"", "tables.contacts", "no signal reads this table yet"),
+    ("[tables.goals]\npath = \"x\"", "tables.goals", "no signal reads this table yet"),
     ("[tables.nps]\npath = []", "tables.nps.path", "a path is missing"),
     ("[tables.nps]\npath = \"${NOT_SET_ANYWHERE}/n.csv\"", "tables.nps.path", "`NOT_SET_ANYWHERE` is not set"),
     ("[tables.nps]\npath = \"a[.csv\"", "tables.nps.path", "globs"),
@@ -136,6 +136,8 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("[targets.c]\nevent = \"quantity_increase\"\nratio = nan", "targets.c.ratio", "above 1"),
     ("[targets.c]\nevent = \"inactivity\"\nhorizon = \"0d\"", "targets.c.horizon", "at least 1"),
     ("[workflows.w]\nsteps = [\"a\"]", "workflows.w.steps", "at least two steps"),
+    ("[workflows.\"a b\"]\nsteps = [\"a\", \"b\"]", "workflows.a b", "a name of letters, digits"),
+    ("[reviews]\ninterval = \"36h\"", "reviews.interval", "whole days"),
     ("[catalogue]\nfeatures = [\"export\"]\nadvanced = [\"exprot\"]", "catalogue.advanced", "did you mean `export`?"),
     ("[project]\nname = \"Acme Inc\"", "project.name", "lower-case"),
 ];
@@ -255,4 +257,9 @@ fn signals_are_chosen_by_name_and_pattern_and_misspelled_ones_are_found() {
     let error = project("include = [\"usage_evnets_28d\"]").unwrap_err().to_string();
     assert!(error.contains("usage_evnets_28d"), "{error}");
     assert!(project("exclude = [\"nothing_*\"]").is_err());
+    let of_a_workflow = |name: &str| {
+        project(&format!("exclude = [\"usage_workflow_{name}_*\"]\n[workflows.publish]\nsteps = [\"a\", \"b\"]"))
+    };
+    assert!(of_a_workflow("publish").is_ok());
+    assert!(of_a_workflow("report").is_err());
 }

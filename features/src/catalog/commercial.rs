@@ -11,12 +11,12 @@ use super::usage::days;
 use crate::engine::uses::count;
 use crate::engine::view::View;
 use crate::facts::{BillingPeriod, SubscriptionFact};
-use crate::measure::relative_change;
+use crate::measure::{ratio, relative_change};
 use crate::signal::Direction::{Down, Unknown, Up};
 use crate::signal::{Family, Unit};
 use crate::time::{Instant, days_from_epoch};
 
-fn commercial(name: &'static str, idea: &'static str) -> Template {
+pub(super) fn commercial(name: &'static str, idea: &'static str) -> Template {
     signal(Family::Commercial, "subscriptions", name, idea)
 }
 
@@ -68,8 +68,8 @@ fn terms() -> Vec<Template> {
             .unit(Unit::Share)
             .text("discount: {value}")
             .expect(Up, Unknown)
-            .rule("discount at as_of as a share of the list price; null when unknown")
-            .number(|view, _| view.subscription()?.discount),
+            .rule("discount at as_of as a share of the list price, else 1 - mrr / list price, at least 0; null when unknown")
+            .number(discount),
     ]
 }
 
@@ -130,17 +130,17 @@ fn changes() -> Vec<Template> {
 }
 
 /// Two rows of the timeline, one after the other.
-type Step<'a> = (&'a SubscriptionFact, &'a SubscriptionFact);
+pub(super) type Step<'a> = (&'a SubscriptionFact, &'a SubscriptionFact);
 
-fn steps<'v>(view: &'v View<'_>) -> impl DoubleEndedIterator<Item = Step<'v>> {
+pub(super) fn steps<'v>(view: &'v View<'_>) -> impl DoubleEndedIterator<Item = Step<'v>> {
     view.subscriptions.windows(2).map(|pair| (pair[0], pair[1]))
 }
 
-fn is_expansion(step: &Step<'_>) -> bool {
+pub(super) fn is_expansion(step: &Step<'_>) -> bool {
     step.0.mrr > 0.0 && step.1.mrr > step.0.mrr
 }
 
-fn is_contraction(step: &Step<'_>) -> bool {
+pub(super) fn is_contraction(step: &Step<'_>) -> bool {
     step.1.mrr > 0.0 && step.1.mrr < step.0.mrr
 }
 
@@ -159,7 +159,13 @@ fn contracted_after_expansion(view: &View<'_>, _: u32) -> Option<f64> {
     Some(f64::from(recent.any(|step| is_expansion(&step)) && recent.any(|step| is_contraction(&step))))
 }
 
-fn days_to_renewal(view: &View<'_>, _: u32) -> Option<f64> {
+fn discount(view: &View<'_>, _: u32) -> Option<f64> {
+    let subscription = view.subscription()?;
+    let against_list = || Some((1.0 - ratio(subscription.mrr, subscription.list_price?)?).max(0.0));
+    subscription.discount.or_else(against_list)
+}
+
+pub(super) fn days_to_renewal(view: &View<'_>, _: u32) -> Option<f64> {
     view.positive_mrr()?;
     let subscription = view.subscription()?;
     let stated = subscription.renews_at?;

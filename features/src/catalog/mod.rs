@@ -14,10 +14,14 @@
 mod adoption;
 mod commercial;
 mod declared;
+mod depth;
+mod holdings;
 mod nps;
 mod payments;
+mod renewals;
 mod segment;
 mod settings;
+mod sponsorship;
 mod support;
 mod template;
 mod usage;
@@ -41,12 +45,20 @@ pub struct Availability {
     pub subscriptions: bool,
     /// Subscriptions name their plans.
     pub plans: bool,
+    /// Add-ons and modules.
+    pub subscription_items: bool,
     /// NPS answers.
     pub nps: bool,
     /// Invoices.
     pub invoices: bool,
     /// Tickets.
     pub tickets: bool,
+    /// Contacts.
+    pub contacts: bool,
+    /// Meetings.
+    pub meetings: bool,
+    /// Sizes of the customers.
+    pub firmographics: bool,
     /// Accounts name their segments.
     pub segments: bool,
     /// Accounts name their industries.
@@ -67,9 +79,13 @@ impl Availability {
             users: facts.usage.is_some() && named(&facts.users),
             subscriptions: facts.subscriptions.is_some(),
             plans: facts.subscriptions.is_some() && named(&facts.plans),
+            subscription_items: facts.subscription_items.is_some(),
             nps: facts.nps.is_some(),
             invoices: facts.invoices.is_some(),
             tickets: facts.tickets.is_some(),
+            contacts: facts.contacts.is_some(),
+            meetings: facts.meetings.is_some(),
+            firmographics: facts.firmographics.is_some(),
             segments: named(&facts.segments),
             industries: named(&facts.industries),
             regions: named(&facts.regions),
@@ -85,9 +101,13 @@ impl Availability {
             users: true,
             subscriptions: true,
             plans: true,
+            subscription_items: true,
             nps: true,
             invoices: true,
             tickets: true,
+            contacts: true,
+            meetings: true,
+            firmographics: true,
             segments: true,
             industries: true,
             regions: true,
@@ -101,9 +121,13 @@ impl Availability {
         let tables = [
             ("usage", self.usage),
             ("subscriptions", self.subscriptions),
+            ("subscription_items", self.subscription_items),
             ("nps", self.nps),
             ("invoices", self.invoices),
             ("tickets", self.tickets),
+            ("contacts", self.contacts),
+            ("meetings", self.meetings),
+            ("firmographics", self.firmographics),
         ];
         tables.into_iter().filter(|(_, there)| !there).map(|(name, _)| name.to_owned()).collect()
     }
@@ -138,6 +162,7 @@ impl Signal {
         match self.formula {
             Formula::Number(formula) => formula(view, window).map_or(f32::NAN, to_column),
             Formula::Declared(place) => view.declared_value(place).map_or(f32::NAN, to_column),
+            Formula::Workflow(formula, workflow) => formula(view, workflow).map_or(f32::NAN, to_column),
             Formula::Category(..) => f32::NAN,
         }
     }
@@ -163,11 +188,15 @@ impl Catalogue {
     fn templates() -> impl Iterator<Item = template::Template> {
         let families = [
             usage::templates(),
+            depth::templates(),
             adoption::templates(),
             nps::templates(),
             payments::templates(),
             commercial::templates(),
+            renewals::templates(),
+            holdings::templates(),
             support::templates(),
+            sponsorship::templates(),
             segment::templates(),
         ];
         families.into_iter().flatten()
@@ -195,10 +224,14 @@ impl Catalogue {
         Self::templates().flat_map(template::Template::described).collect()
     }
 
-    /// The names of all built-in signals.
+    /// The names of all built-in signals of a business with these workflows.
     #[must_use]
-    pub fn everything() -> Vec<String> {
-        Self::whole().into_iter().map(|signal| signal.definition.name).collect()
+    pub fn everything(workflows: &[Workflow]) -> Vec<String> {
+        let settings = CatalogueSettings { workflows: workflows.to_vec(), ..CatalogueSettings::default() };
+        Self::templates()
+            .flat_map(|template| template.signals(&settings))
+            .map(|signal| signal.definition.name)
+            .collect()
     }
 
     /// The signals, in column order.

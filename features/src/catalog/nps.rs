@@ -3,10 +3,11 @@
 //! An answer is the version that holds of one respondent's answer at one time. Promoters give 9 or 10, detractors 0 to 6
 //! (Reichheld, 2003). Answers are ordered by time; of answers at the same instant the last in the source is the latest.
 
-use super::template::{Template, signal};
+use super::template::{Need, Template, signal};
 use super::usage::days;
 use crate::engine::uses::count;
 use crate::engine::view::View;
+use crate::facts::Role;
 use crate::measure::{mean, ratio};
 use crate::signal::Direction::{Down, Unknown, Up};
 use crate::signal::{Family, Unit};
@@ -21,7 +22,7 @@ fn nps(name: &'static str, idea: &'static str) -> Template {
 }
 
 pub(super) fn templates() -> Vec<Template> {
-    [latest(), year()].concat()
+    [latest(), year(), who()].concat()
 }
 
 fn latest() -> Vec<Template> {
@@ -82,13 +83,7 @@ fn year() -> Vec<Template> {
             .text("people who answered NPS in the last {w} days: {value}")
             .expect(Down, Unknown)
             .rule("number of distinct respondents in the window")
-            .number(|view, w| {
-                let mut people: Vec<u32> =
-                    view.nps.iter().filter(|answer| view.within(answer.at, w)).map(|answer| answer.respondent).collect();
-                people.sort_unstable();
-                people.dedup();
-                Some(count(people.iter()))
-            }),
+            .number(|view, w| Some(respondents(view, w))),
         nps("nps_detractor_after_promoter", "nps.lost_promoter")
             .unit(Unit::Flag)
             .text("detractor after having been a promoter: {value}")
@@ -102,6 +97,41 @@ fn year() -> Vec<Template> {
                 Some(f64::from(latest.score <= DETRACTOR_TO && was))
             }),
     ]
+}
+
+fn who() -> Vec<Template> {
+    vec![
+        nps("nps_seats_answered_{w}d", "nps.respondents")
+            .over(&[365])
+            .unit(Unit::Share)
+            .text("share of seats that answered NPS in the last {w} days: {value}")
+            .expect(Down, Unknown)
+            .needs(&[Need::Subscriptions])
+            .rule("distinct respondents of the window / seats at as_of; null without seats")
+            .number(|view, w| ratio(respondents(view, w), view.seats()?)),
+        nps("nps_sponsor_score", "nps.sponsor")
+            .unit(Unit::Score)
+            .text("the sponsor's latest NPS score {value}")
+            .expect(Down, Up)
+            .needs(&[Need::Contacts])
+            .rule(
+                "score of the latest answer of a respondent who at as_of is a contact there in the role of sponsor; null \
+                 without one",
+            )
+            .number(|view, _| {
+                let is_sponsor = |person: u32| view.active_contacts(Role::Sponsor).any(|contact| contact.contact == person);
+                Some(view.nps.iter().rev().find(|answer| is_sponsor(answer.respondent))?.score)
+            }),
+    ]
+}
+
+/// Distinct people who answered in the last `days` days.
+fn respondents(view: &View<'_>, days: u32) -> f64 {
+    let mut people: Vec<u32> =
+        view.nps.iter().filter(|answer| view.within(answer.at, days)).map(|answer| answer.respondent).collect();
+    people.sort_unstable();
+    people.dedup();
+    count(people.iter())
 }
 
 /// Scores of the answers of the last `days` days.

@@ -28,6 +28,8 @@ pub struct CatalogueSettings {
     pub how_to_categories: Vec<String>,
     /// Declared workflows, sorted by name.
     pub workflows: Vec<Workflow>,
+    /// Days after a review by which the next one is due; `None`: not declared.
+    pub review_interval_days: Option<u32>,
     /// Patterns of the signals to compute; `None`: all.
     pub include: Option<Vec<String>>,
     /// Patterns of signals to leave out.

@@ -27,7 +27,7 @@ fn counts() -> Vec<Template> {
             .rule("number of tickets opened in the window")
             .number(|view, w| Some(count(opened(view, w)))),
         support("support_tickets_per_user_{w}d", "support.tickets_per_user")
-            .over(&[90])
+            .over(&[28, 90])
             .text("tickets per active user in the last {w} days: {value}")
             .null_text("no known active user in the last {w} days")
             .expect(Up, Unknown)

@@ -1,6 +1,6 @@
 //! How a signal is written down.
 
-use super::{Availability, CatalogueSettings, Signal};
+use super::{Availability, CatalogueSettings, Signal, Workflow};
 use crate::engine::view::View;
 use crate::signal::{Direction, Family, SignalDefinition, Unit};
 
@@ -26,6 +26,8 @@ pub(crate) enum Levels {
 pub(crate) enum Formula {
     /// A number, `None` where it cannot be known.
     Number(fn(&View<'_>, u32) -> Option<f64>),
+    /// A number told of one declared workflow, by its place among them.
+    Workflow(fn(&View<'_>, usize) -> Option<f64>, usize),
     /// A code into the levels.
     Category(fn(&View<'_>) -> Option<u32>, Levels),
     /// The declared signal at this place of the settings.
@@ -51,6 +53,11 @@ pub(super) enum Need {
     Integrations,
     ValueMoments,
     Complaints,
+    Workflows,
+    /// How long after a review the next is due.
+    ReviewInterval,
+    /// The contacts table.
+    Contacts,
 }
 
 impl Need {
@@ -69,6 +76,9 @@ impl Need {
             Self::Integrations => "catalogue.integrations",
             Self::ValueMoments => "catalogue.value_moments",
             Self::Complaints => "tickets.kinds.complaint",
+            Self::Workflows => "workflows",
+            Self::ReviewInterval => "reviews.interval",
+            Self::Contacts => "contacts",
         }
     }
 
@@ -81,6 +91,9 @@ impl Need {
             Self::Industries => available.industries,
             Self::Regions => available.regions,
             Self::Channels => available.channels,
+            Self::Contacts => available.contacts,
+            Self::Workflows => !settings.workflows.is_empty(),
+            Self::ReviewInterval => settings.review_interval_days.is_some(),
             Self::Features | Self::Advanced | Self::Integrations | Self::ValueMoments | Self::Complaints => {
                 self.declared(settings).is_some_and(|list| !list.is_empty())
             }
@@ -100,7 +113,8 @@ impl Need {
     }
 }
 
-/// One signal, or the same signal over several windows; `{w}` in a name or text stands for the window in days.
+/// One signal, or the same signal over several windows or of several workflows; in a name or text `{w}` stands for the window
+/// in days and `{workflow}` for the workflow's name.
 #[derive(Debug, Clone)]
 pub(super) struct Template {
     name: &'static str,
@@ -191,21 +205,34 @@ impl Template {
         Self { formula: Formula::Category(formula, levels), unit: Unit::Category, ..self }
     }
 
+    /// The computation of a number for each declared workflow.
+    pub(super) fn per_workflow(self, formula: fn(&View<'_>, usize) -> Option<f64>) -> Self {
+        Self { formula: Formula::Workflow(formula, 0), needs: &[Need::Workflows], ..self }
+    }
+
     /// Whether tables and declarations allow it.
     pub(super) fn is_possible(&self, available: &Availability, settings: &CatalogueSettings) -> bool {
         let table = match self.table {
             "usage" => available.usage,
             "subscriptions" => available.subscriptions,
+            "subscription_items" => available.subscription_items,
             "nps" => available.nps,
             "invoices" => available.invoices,
             "tickets" => available.tickets,
+            "contacts" => available.contacts,
+            "meetings" => available.meetings,
+            "firmographics" => available.firmographics,
             _ => true,
         };
         table && self.needs.iter().all(|need| need.is_met(available, settings))
     }
 
-    /// The signals that it stands for, one per window.
+    /// The signals that it stands for, one per window or workflow.
     pub(super) fn signals(self, settings: &CatalogueSettings) -> Vec<Signal> {
+        if let Formula::Workflow(formula, _) = self.formula {
+            let of = |(place, workflow)| self.of_workflow(workflow, Formula::Workflow(formula, place), settings);
+            return settings.workflows.iter().enumerate().map(of).collect();
+        }
         if self.windows.is_empty() {
             return vec![self.signal(None, settings)];
         }
@@ -215,11 +242,23 @@ impl Template {
     /// The same, told without what a business declares: the parameters are the rule alone.
     pub(super) fn described(self) -> Vec<Signal> {
         let rule = self.rule;
-        let mut signals = self.signals(&CatalogueSettings::default());
+        let some = Workflow { name: "WORKFLOW".to_owned(), steps: Vec::new() };
+        let mut signals = self.signals(&CatalogueSettings { workflows: vec![some], ..CatalogueSettings::default() });
         for signal in &mut signals {
             rule.clone_into(&mut signal.definition.parameters);
         }
         signals
+    }
+
+    fn of_workflow(&self, workflow: &Workflow, formula: Formula, settings: &CatalogueSettings) -> Signal {
+        let mut definition = self.signal(None, settings).definition;
+        for text in [&mut definition.name, &mut definition.idea, &mut definition.text] {
+            *text = text.replace("{workflow}", &workflow.name);
+        }
+        definition.null_text = definition.null_text.map(|text| text.replace("{workflow}", &workflow.name));
+        // Here the order does mean something.
+        definition.parameters.push_str(&format!("; steps: {:?}", workflow.steps));
+        Signal { definition, formula, needs: self.needs.iter().map(|need| need.key()).collect() }
     }
 
     fn signal(&self, window_days: Option<u32>, settings: &CatalogueSettings) -> Signal {
@@ -250,6 +289,9 @@ impl Template {
             }
             if *need == Need::Complaints {
                 append_list(&mut text, "how-to", &settings.how_to_categories);
+            }
+            if let (Need::ReviewInterval, Some(days)) = (need, settings.review_interval_days) {
+                text.push_str(&format!("; interval: {days} days"));
             }
         }
         text

@@ -6,6 +6,7 @@
 //! earlier window measures 0 or less.
 
 use super::Levels;
+use super::segment::code;
 use super::template::{Need, Template, signal};
 use crate::engine::uses::{Ages, before, last, year_ago};
 use crate::engine::view::View;
@@ -25,7 +26,7 @@ const FLAT_BELOW: f64 = 0.02 - 1e-12;
 /// The texts of `usage_direction`, sorted.
 pub(super) const DIRECTIONS: &[&str] = &["falling", "flat", "reversing", "rising"];
 
-fn usage(name: &'static str, idea: &'static str) -> Template {
+pub(super) fn usage(name: &'static str, idea: &'static str) -> Template {
     signal(Family::Usage, "usage", name, idea)
 }
 
@@ -271,7 +272,7 @@ fn value_moments() -> Vec<Template> {
 }
 
 /// A window against an earlier one of the same length, once the history reaches that far.
-fn change(view: &View<'_>, days: u32, now: Ages, then: Ages, measure: impl Fn(Ages) -> f64) -> Option<f64> {
+pub(super) fn change(view: &View<'_>, days: u32, now: Ages, then: Ages, measure: impl Fn(Ages) -> f64) -> Option<f64> {
     view.reaches(2 * days)?;
     relative_change(measure(now), measure(then))
 }
@@ -317,10 +318,10 @@ fn direction(view: &View<'_>) -> Option<u32> {
     } else {
         "flat"
     };
-    DIRECTIONS.iter().position(|direction| *direction == word).and_then(|place| u32::try_from(place).ok())
+    code(DIRECTIONS, word)
 }
 
-fn usage_limit(view: &View<'_>) -> Option<f64> {
+pub(super) fn usage_limit(view: &View<'_>) -> Option<f64> {
     view.subscription()?.usage_limit.filter(|limit| *limit > 0.0)
 }
 

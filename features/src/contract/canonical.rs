@@ -12,18 +12,36 @@ pub enum TableName {
     Usage,
     /// What they bought.
     Subscriptions,
+    /// Which add-ons and modules.
+    SubscriptionItems,
     /// What they answered.
     Nps,
     /// What they were billed and when they paid.
     Invoices,
     /// What they asked for help with.
     Tickets,
+    /// Whom one knows there.
+    Contacts,
+    /// When one met them.
+    Meetings,
+    /// How large they are.
+    Firmographics,
 }
 
 impl TableName {
     /// All tables, in order.
-    pub const ALL: [TableName; 6] =
-        [Self::Accounts, Self::Usage, Self::Subscriptions, Self::Nps, Self::Invoices, Self::Tickets];
+    pub const ALL: [TableName; 10] = [
+        Self::Accounts,
+        Self::Usage,
+        Self::Subscriptions,
+        Self::SubscriptionItems,
+        Self::Nps,
+        Self::Invoices,
+        Self::Tickets,
+        Self::Contacts,
+        Self::Meetings,
+        Self::Firmographics,
+    ];
 
     /// The name as written in `[tables.<name>]`.
     #[must_use]
@@ -32,9 +50,13 @@ impl TableName {
             Self::Accounts => "accounts",
             Self::Usage => "usage",
             Self::Subscriptions => "subscriptions",
+            Self::SubscriptionItems => "subscription_items",
             Self::Nps => "nps",
             Self::Invoices => "invoices",
             Self::Tickets => "tickets",
+            Self::Contacts => "contacts",
+            Self::Meetings => "meetings",
+            Self::Firmographics => "firmographics",
         }
     }
 
@@ -51,9 +73,13 @@ impl TableName {
             Self::Accounts => ACCOUNTS,
             Self::Usage => USAGE,
             Self::Subscriptions => SUBSCRIPTIONS,
+            Self::SubscriptionItems => SUBSCRIPTION_ITEMS,
             Self::Nps => NPS,
             Self::Invoices => INVOICES,
             Self::Tickets => TICKETS,
+            Self::Contacts => CONTACTS,
+            Self::Meetings => MEETINGS,
+            Self::Firmographics => FIRMOGRAPHICS,
         }
     }
 
@@ -68,11 +94,14 @@ impl TableName {
     pub fn key(self) -> &'static [&'static str] {
         match self {
             Self::Accounts => &["account_id"],
-            Self::Usage => &[],
+            Self::Usage | Self::Meetings => &[],
             Self::Subscriptions => &["account_id", "effective_at"],
+            Self::SubscriptionItems => &["account_id", "item", "effective_at"],
             Self::Nps => &["account_id", "respondent_id", "at"],
             Self::Invoices => &["invoice_id"],
             Self::Tickets => &["ticket_id"],
+            Self::Contacts => &["account_id", "contact_id"],
+            Self::Firmographics => &["account_id", "at"],
         }
     }
 
@@ -87,10 +116,11 @@ impl TableName {
     pub fn event_time(self) -> &'static str {
         match self {
             Self::Accounts => "signed_up_at",
-            Self::Usage | Self::Nps => "at",
-            Self::Subscriptions => "effective_at",
+            Self::Usage | Self::Nps | Self::Meetings | Self::Firmographics => "at",
+            Self::Subscriptions | Self::SubscriptionItems => "effective_at",
             Self::Invoices => "issued_at",
             Self::Tickets => "opened_at",
+            Self::Contacts => "since",
         }
     }
 }
@@ -169,6 +199,15 @@ const ACCOUNT_ID: CanonicalColumn = required("account_id", ColumnKind::Text);
 pub(crate) const MONTHLY: [&str; 2] = ["monthly", "month"];
 /// Spellings of the annual billing period.
 pub(crate) const ANNUAL: [&str; 4] = ["annual", "annually", "yearly", "year"];
+/// Spellings of yes.
+pub(crate) const YES: [&str; 4] = ["true", "yes", "t", "1"];
+/// Spellings of no.
+pub(crate) const NO: [&str; 4] = ["false", "no", "f", "0"];
+/// The two kinds of meeting that are reviews.
+pub(crate) const REVIEWS: [&str; 2] = ["qbr", "review"];
+const YES_OR_NO: &[&str] = &["true", "yes", "t", "1", "false", "no", "f", "0"];
+const MEETING_KINDS: &[&str] = &["qbr", "review", "call", "email"];
+const ROLES: &[&str] = &["sponsor", "champion", "admin", "user"];
 const BILLING_PERIODS: &[&str] = &["monthly", "month", "annual", "annually", "yearly", "year"];
 
 static ACCOUNTS: &[CanonicalColumn] = &[
@@ -202,9 +241,18 @@ static SUBSCRIPTIONS: &[CanonicalColumn] = &[
     column("renews_at", ColumnKind::Time),
     number("usage_limit", NOT_NEGATIVE),
     number("discount", [0.0, 1.0]),
-    unread("list_price", ColumnKind::Number),
-    unread("auto_renew", ColumnKind::Text),
+    number("list_price", NOT_NEGATIVE),
+    CanonicalColumn { allowed: YES_OR_NO, ..column("auto_renew", ColumnKind::Text) },
     unread("cancel_reason", ColumnKind::Text),
+    KNOWN_AT,
+];
+
+static SUBSCRIPTION_ITEMS: &[CanonicalColumn] = &[
+    ACCOUNT_ID,
+    required("item", ColumnKind::Text),
+    required("effective_at", ColumnKind::Time),
+    CanonicalColumn { required: true, ..number("mrr", NOT_NEGATIVE) },
+    unread("quantity", ColumnKind::Number),
     KNOWN_AT,
 ];
 
@@ -240,9 +288,33 @@ static TICKETS: &[CanonicalColumn] = &[
     KNOWN_AT,
 ];
 
+static CONTACTS: &[CanonicalColumn] = &[
+    ACCOUNT_ID,
+    required("contact_id", ColumnKind::Text),
+    CanonicalColumn { allowed: ROLES, ..required("role", ColumnKind::Text) },
+    required("since", ColumnKind::Time),
+    column("until", ColumnKind::Time),
+    KNOWN_AT,
+];
+
+static MEETINGS: &[CanonicalColumn] = &[
+    ACCOUNT_ID,
+    required("at", ColumnKind::Time),
+    CanonicalColumn { allowed: MEETING_KINDS, ..required("kind", ColumnKind::Text) },
+    column("contact_id", ColumnKind::Text),
+    CanonicalColumn { allowed: YES_OR_NO, ..required("attended", ColumnKind::Text) },
+    KNOWN_AT,
+];
+
+static FIRMOGRAPHICS: &[CanonicalColumn] = &[
+    ACCOUNT_ID,
+    required("at", ColumnKind::Time),
+    CanonicalColumn { required: true, ..number("employees", NOT_NEGATIVE) },
+    KNOWN_AT,
+];
+
 /// Tables of the glossary that no signal reads yet.
-pub(crate) const LATER_TABLES: [&str; 8] =
-    ["subscription_items", "contacts", "meetings", "interventions", "overrides", "spend", "goals", "firmographics"];
+pub(crate) const LATER_TABLES: [&str; 4] = ["interventions", "overrides", "spend", "goals"];
 
 #[cfg(test)]
 mod tests {
@@ -264,6 +336,6 @@ mod tests {
             }
         }
         assert_eq!(plans, ["subscriptions.renews_at", "invoices.due_at"]);
-        assert_eq!(news, ["invoices.paid_at", "invoices.disputed_at", "tickets.resolved_at"]);
+        assert_eq!(news, ["invoices.paid_at", "invoices.disputed_at", "tickets.resolved_at", "contacts.until"]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::catalog::{Catalogue, Comparison, DeclaredSignal};
+use crate::catalog::{Catalogue, Comparison, DeclaredSignal, Workflow};
 use crate::read::{Kind, bind, parse_time};
 use crate::signal::{Family, SignalDefinition, Unit};
 
@@ -11,7 +11,7 @@ use super::duration::parse_days;
 use super::error::{ContractError, Problem};
 use super::expression::{Expression, Operator};
 use super::hint::did_you_mean;
-use super::options::{DeclaredOptions, TableOptions};
+use super::options::{DeclaredOptions, TableOptions, WorkflowOptions};
 
 /// Longest name, in characters.
 const LONGEST_NAME: usize = 64;
@@ -23,11 +23,13 @@ const RESERVED: [&str; 2] = ["account_id", "as_of"];
 pub(super) fn resolve(
     declared: &BTreeMap<String, DeclaredOptions>,
     tables: &BTreeMap<String, TableOptions>,
+    workflows: &BTreeMap<String, WorkflowOptions>,
 ) -> Result<Vec<DeclaredSignal>, ContractError> {
     if declared.is_empty() {
         return Ok(Vec::new());
     }
-    let built_in = Catalogue::everything();
+    let named = |name: &String| Workflow { name: name.clone(), steps: Vec::new() };
+    let built_in = Catalogue::everything(&workflows.keys().map(named).collect::<Vec<_>>());
     let resolve = |(name, options): (&String, &DeclaredOptions)| {
         check_name(name, &built_in)?;
         Declaration { name, options }.resolve(tables)
@@ -89,6 +91,7 @@ impl Declaration<'_> {
             window_days,
             table: table.as_str().to_owned(),
             text: options.text.clone(),
+            null_text: None,
             churn: options.churn.into(),
             expansion: options.expansion.into(),
             actionable: options.actionable,
@@ -330,6 +333,9 @@ fn family_of(table: TableName) -> Family {
         TableName::Nps => Family::Nps,
         TableName::Invoices => Family::Payments,
         TableName::Tickets => Family::Support,
-        TableName::Accounts | TableName::Subscriptions => Family::Commercial,
+        TableName::Contacts | TableName::Meetings => Family::Sponsorship,
+        TableName::Accounts | TableName::Subscriptions | TableName::SubscriptionItems | TableName::Firmographics => {
+            Family::Commercial
+        }
     }
 }

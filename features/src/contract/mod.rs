@@ -39,7 +39,7 @@ use crate::catalog::{Availability, Catalogue, CatalogueSettings, DeclaredSignal,
 use crate::label::TargetDefinition;
 use crate::spine::{ActiveBy, Eligibility};
 
-pub(crate) use canonical::{ANNUAL, MONTHLY};
+pub(crate) use canonical::{ANNUAL, MONTHLY, NO, REVIEWS, YES};
 pub use canonical::{CanonicalColumn, ColumnKind, TableName};
 pub(crate) use digest::sha256_of;
 pub use digest::{InputFile, digest_of};
@@ -49,8 +49,8 @@ pub use expression::{Expression, Operator};
 pub use hint::{did_you_mean, nearest};
 pub use options::{
     ActiveByOption, CatalogueOptions, CsvOptions, DeclaredOptions, DirectionOption, EligibilityOptions, EventOption,
-    FreshnessOptions, OnViolation, Paths, ProjectOptions, Sections, SignalOptions, TableOptions, TargetOptions,
-    TicketKindOptions, TicketOptions, WorkflowOptions,
+    FreshnessOptions, OnViolation, Paths, ProjectOptions, ReviewOptions, Sections, SignalOptions, TableOptions,
+    TargetOptions, TicketKindOptions, TicketOptions, WorkflowOptions,
 };
 pub use paths::PathPattern;
 pub use position::{LARGEST_SOURCE_BYTES, explain_toml_error, position, read_source};
@@ -100,7 +100,7 @@ impl Contract {
         lookup: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, ContractError> {
         check_project(&sections.project)?;
-        let declared = declared::resolve(&sections.signals.declared, &sections.tables)?;
+        let declared = declared::resolve(&sections.signals.declared, &sections.tables, &sections.workflows)?;
         let mut tables = BTreeMap::new();
         for (name, options) in &sections.tables {
             let reads = declared.iter().filter(|signal| signal.table.as_str() == name);
@@ -148,6 +148,10 @@ impl Contract {
             nps: has(TableName::Nps),
             invoices: has(TableName::Invoices),
             tickets: has(TableName::Tickets),
+            subscription_items: has(TableName::SubscriptionItems),
+            contacts: has(TableName::Contacts),
+            meetings: has(TableName::Meetings),
+            firmographics: has(TableName::Firmographics),
             segments: accounts,
             industries: accounts,
             regions: accounts,
@@ -206,6 +210,13 @@ fn catalogue(sections: &Sections, declared: Vec<DeclaredSignal>) -> Result<Catal
             let problem = Problem::InvalidValue { expected, found, hint: None };
             return Err(ContractError::new(problem, &["workflows", name, "steps"]));
         }
+        let plain = |character: char| character.is_ascii_alphanumeric() || "-_".contains(character);
+        if name.is_empty() || !name.chars().all(plain) {
+            let expected = "a name of letters, digits, `-` and `_`".to_owned();
+            let hint = Some("it is part of the names of signals".to_owned());
+            let problem = Problem::InvalidValue { expected, found: format!("{name:?}"), hint };
+            return Err(ContractError::new(problem, &["workflows", name]));
+        }
         workflows.push(Workflow { name: name.clone(), steps: workflow.steps.clone() });
     }
     if !options.features.is_empty() {
@@ -232,14 +243,22 @@ fn catalogue(sections: &Sections, declared: Vec<DeclaredSignal>) -> Result<Catal
         value_moments: options.value_moments.clone(),
         complaint_categories: sections.tickets.kinds.complaint.clone(),
         how_to_categories: sections.tickets.kinds.how_to.clone(),
-        workflows,
-        ..signal_patterns(&sections.signals, declared)?
+        review_interval_days: review_interval(&sections.reviews)?,
+        ..signal_patterns(&sections.signals, declared, workflows)?
     })
 }
 
+fn review_interval(options: &ReviewOptions) -> Result<Option<u32>, ContractError> {
+    options.interval.as_deref().map(|text| parse_days(text, 1, &["reviews", "interval"])).transpose()
+}
+
 /// The patterns of `[signals]`; each must mean at least one signal of the catalogue or one that is declared.
-fn signal_patterns(options: &SignalOptions, declared: Vec<DeclaredSignal>) -> Result<CatalogueSettings, ContractError> {
-    let mut everything = Catalogue::everything();
+fn signal_patterns(
+    options: &SignalOptions,
+    declared: Vec<DeclaredSignal>,
+    workflows: Vec<Workflow>,
+) -> Result<CatalogueSettings, ContractError> {
+    let mut everything = Catalogue::everything(&workflows);
     everything.extend(declared.iter().map(|signal| signal.definition.name.clone()));
     let lists = [("include", options.include.as_deref().unwrap_or_default()), ("exclude", &options.exclude)];
     for (list, patterns) in lists {
@@ -258,6 +277,7 @@ fn signal_patterns(options: &SignalOptions, declared: Vec<DeclaredSignal>) -> Re
         include: options.include.clone(),
         exclude: options.exclude.clone(),
         declared,
+        workflows,
         ..CatalogueSettings::default()
     })
 }

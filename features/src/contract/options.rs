@@ -30,6 +30,8 @@ pub struct Sections {
     pub workflows: BTreeMap<String, WorkflowOptions>,
     /// `[tickets]`.
     pub tickets: TicketOptions,
+    /// `[reviews]`.
+    pub reviews: ReviewOptions,
     /// `[signals]`.
     pub signals: SignalOptions,
     /// `[glossary]`: a signal's or word's meaning in the user's own words.
@@ -283,6 +285,15 @@ impl Default for TicketOptions {
         let severe = ["critical", "severe", "urgent", "high", "p1", "sev1"];
         Self { kinds: TicketKindOptions::default(), severe: severe.map(str::to_owned).to_vec() }
     }
+}
+
+/// `[reviews]`: business reviews with a customer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReviewOptions {
+    /// How long after a review the next one is due, e.g. `90d`. Default: not declared, and no signal about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<String>,
 }
 
 /// `[signals]`: which of the catalogue's signals are computed. Names, or patterns in which `*` stands for any text.

@@ -4,7 +4,10 @@
 //! versions of one row, the visible one known last holds; the groups are sorted by event time, then knowledge time, then
 //! place in the source, so "last in the group's order" settles every tie.
 
-use crate::facts::{AccountFact, Facts, Grouped, InvoiceFact, NpsFact, SubscriptionFact, TicketFact, UsageFact};
+use crate::facts::{
+    AccountFact, ContactFact, Facts, FirmographicFact, Grouped, InvoiceFact, ItemFact, MeetingFact, NpsFact,
+    SubscriptionFact, TicketFact, UsageFact,
+};
 use crate::time::Instant;
 
 /// All rows of one account; a table that is not there is empty.
@@ -13,9 +16,13 @@ pub(crate) struct AccountHistory<'a> {
     pub(crate) rows: &'a [AccountFact],
     pub(crate) usage: &'a [UsageFact],
     pub(crate) subscriptions: &'a [SubscriptionFact],
+    pub(crate) items: &'a [ItemFact],
     pub(crate) nps: &'a [NpsFact],
     pub(crate) invoices: &'a [InvoiceFact],
     pub(crate) tickets: &'a [TicketFact],
+    pub(crate) contacts: &'a [ContactFact],
+    pub(crate) meetings: &'a [MeetingFact],
+    pub(crate) firmographics: &'a [FirmographicFact],
 }
 
 /// The rows of one account in a table that may not be there.
@@ -30,9 +37,13 @@ impl<'a> AccountHistory<'a> {
             rows: of(facts.account_rows.as_ref(), account),
             usage: of(facts.usage.as_ref(), account),
             subscriptions: of(facts.subscriptions.as_ref(), account),
+            items: of(facts.subscription_items.as_ref(), account),
             nps: of(facts.nps.as_ref(), account),
             invoices: of(facts.invoices.as_ref(), account),
             tickets: of(facts.tickets.as_ref(), account),
+            contacts: of(facts.contacts.as_ref(), account),
+            meetings: of(facts.meetings.as_ref(), account),
+            firmographics: of(facts.firmographics.as_ref(), account),
         }
     }
 

@@ -19,13 +19,13 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 use rayon::prelude::*;
 
-use crate::catalog::{Catalogue, CatalogueSettings, Formula, Levels};
+use crate::catalog::{Catalogue, CatalogueSettings, Formula, Levels, Workflow};
 use crate::facts::{Facts, Names};
 use crate::matrix::{Column, FeatureMatrix};
 use crate::spine::{Eligibility, Spine};
 use crate::time::Instant;
 use beginning::UsageBeginning;
-use uses::FeatureKind;
+use uses::{FeatureKind, Steps};
 use view::{Declared, Prepared, View};
 
 /// Accounts computed by one thread at a time.
@@ -140,6 +140,9 @@ fn declare(facts: &Facts, settings: &CatalogueSettings) -> Declared {
     let mut catalogue: Vec<&String> = settings.features.iter().collect();
     catalogue.sort_unstable();
     catalogue.dedup();
+    // Names of features are sorted; a step that nobody ever took has no code.
+    let code = |step: &String| facts.features.names.binary_search(step).ok().and_then(|code| u32::try_from(code).ok());
+    let steps = |workflow: &Workflow| -> Steps { workflow.steps.iter().map(code).collect() };
     Declared {
         features: (0..facts.features.names.len()).map(kind).collect(),
         catalogue_size: uses::count(catalogue.iter()),
@@ -147,6 +150,8 @@ fn declare(facts: &Facts, settings: &CatalogueSettings) -> Declared {
         how_to: flags(&facts.ticket_categories, &settings.how_to_categories),
         asks_how: !settings.how_to_categories.is_empty(),
         signals: settings.declared.clone(),
+        workflows: settings.workflows.iter().map(steps).collect(),
+        review_interval_days: settings.review_interval_days,
     }
 }
 
@@ -180,7 +185,7 @@ impl Columns {
         let (mut numbers, mut categories) = (self.numbers.iter_mut(), self.categories.iter_mut());
         for signal in catalogue.signals() {
             match signal.formula {
-                Formula::Number(_) | Formula::Declared(_) => {
+                Formula::Number(_) | Formula::Workflow(..) | Formula::Declared(_) => {
                     if let Some(column) = numbers.next() {
                         column[row] = signal.number(view);
                     }
@@ -213,7 +218,9 @@ impl Columns {
     fn finish(self, catalogue: &Catalogue, facts: &Facts, spine: &Spine) -> FeatureMatrix {
         let (mut numbers, mut categories) = (self.numbers.into_iter(), self.categories.into_iter());
         let column = |signal: &crate::catalog::Signal| match signal.formula {
-            Formula::Number(_) | Formula::Declared(_) => Column::Numeric(numbers.next().unwrap_or_default()),
+            Formula::Number(_) | Formula::Workflow(..) | Formula::Declared(_) => {
+                Column::Numeric(numbers.next().unwrap_or_default())
+            }
             Formula::Category(_, levels) => {
                 Column::category(&names(facts, levels), &categories.next().unwrap_or_default())
             }

@@ -9,10 +9,15 @@
 //! date alone, the same structure is built from the visible rows; both ways give the same bits, since totals depend on
 //! nothing but the visible rows in their order.
 
+mod days;
+mod runs;
+
 use std::ops::RangeInclusive;
 
 use crate::facts::UsageFact;
 use crate::time::Instant;
+use runs::Runs;
+pub(crate) use runs::Steps;
 
 /// What a product feature is declared to be.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -189,6 +194,8 @@ struct Timeline {
     days: Vec<i64>,
     /// Number of distinct days before the day of each row.
     rank: Vec<u32>,
+    /// First row of each distinct day.
+    day_starts: Vec<usize>,
     /// Of the rows before each row, and of all.
     quantity: Vec<Total>,
     /// Of the rows before each row, and of all; empty where nothing is declared a value moment.
@@ -199,10 +206,12 @@ struct Timeline {
     /// By local feature.
     kinds: Vec<FeatureKind>,
     users: Tally,
+    /// Of each declared workflow.
+    runs: Vec<Runs>,
 }
 
 impl Timeline {
-    fn new<'r>(rows: impl Iterator<Item = &'r UsageFact> + Clone, kinds: &[FeatureKind]) -> Self {
+    fn new<'r>(rows: impl Iterator<Item = &'r UsageFact> + Clone, kinds: &[FeatureKind], workflows: &[Steps]) -> Self {
         let days: Vec<i64> = rows.clone().map(|row| row.at.day()).collect();
         let mut distinct = 0;
         let is_new = |place: usize| place > 0 && days[place] != days[place - 1];
@@ -211,6 +220,7 @@ impl Timeline {
             distinct
         });
         let rank = rank.collect();
+        let day_starts = (0..days.len()).filter(|place| *place == 0 || is_new(*place)).collect();
         let mut total = Total::default();
         let mut quantity = Vec::with_capacity(days.len() + 1);
         quantity.push(total);
@@ -230,8 +240,10 @@ impl Timeline {
         }
         let features = Tally::new(rows.clone().map(|row| Some(row.feature)));
         let kinds = features.globals.iter().map(|code| kind(*code)).collect();
-        let users = Tally::new(rows.map(|row| row.user));
-        Self { days, rank, quantity, value_moments, bounds: Default::default(), features, kinds, users }
+        let users = Tally::new(rows.clone().map(|row| row.user));
+        let runs = workflows.iter().map(|steps| Runs::of(steps, rows.clone().map(|row| row.feature))).collect();
+        let bounds = Default::default();
+        Self { days, rank, day_starts, quantity, value_moments, bounds, features, kinds, users, runs }
     }
 
     /// Rows of the given ages, of the first `visible` ones.
@@ -307,6 +319,7 @@ impl Order {
 pub(crate) struct Uses<'a> {
     rows: &'a [UsageFact],
     kinds: &'a [FeatureKind],
+    workflows: &'a [Steps],
     order: Order,
     /// All rows.
     all: Timeline,
@@ -318,10 +331,10 @@ pub(crate) struct Uses<'a> {
 }
 
 impl<'a> Uses<'a> {
-    /// `kinds` holds what each feature code is declared to be.
-    pub(crate) fn new(rows: &'a [UsageFact], kinds: &'a [FeatureKind]) -> Self {
-        let all = Timeline::new(rows.iter(), kinds);
-        Self { rows, kinds, order: Order::of(rows), all, some: None, visible: 0, today: i64::MIN }
+    /// `kinds` holds what each feature code is declared to be, `workflows` the feature codes of each one's steps.
+    pub(crate) fn new(rows: &'a [UsageFact], kinds: &'a [FeatureKind], workflows: &'a [Steps]) -> Self {
+        let all = Timeline::new(rows.iter(), kinds, workflows);
+        Self { rows, kinds, workflows, order: Order::of(rows), all, some: None, visible: 0, today: i64::MIN }
     }
 
     /// Goes on to what is visible at `as_of`, which must not be earlier than the date before.
@@ -333,7 +346,8 @@ impl<'a> Uses<'a> {
             self.all.advance(self.today, count);
             return;
         }
-        let mut some = Timeline::new(self.rows.iter().filter(|row| visible_from(row) < as_of), self.kinds);
+        let visible = self.rows.iter().filter(|row| visible_from(row) < as_of);
+        let mut some = Timeline::new(visible, self.kinds, self.workflows);
         self.visible = some.days.len();
         some.advance(self.today, self.visible);
         self.some = Some(some);

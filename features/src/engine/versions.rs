@@ -4,7 +4,7 @@
 //! visible, the one known last holds; among equals the last in the group's order (event time, knowledge time, place in
 //! the source).
 
-use crate::facts::{InvoiceFact, NpsFact, SubscriptionFact, TicketFact};
+use crate::facts::{ContactFact, FirmographicFact, InvoiceFact, ItemFact, NpsFact, SubscriptionFact, TicketFact};
 use crate::time::Instant;
 
 /// A row that may be stated again.
@@ -67,6 +67,48 @@ impl Versioned for TicketFact {
     }
     fn happened_at(&self) -> Instant {
         self.opened_at
+    }
+    fn known_at(&self) -> Instant {
+        self.known_at
+    }
+}
+
+impl Versioned for ItemFact {
+    type Key = (u32, Instant);
+
+    fn key(&self) -> (u32, Instant) {
+        (self.item, self.effective_at)
+    }
+    fn happened_at(&self) -> Instant {
+        self.effective_at
+    }
+    fn known_at(&self) -> Instant {
+        self.known_at
+    }
+}
+
+impl Versioned for ContactFact {
+    type Key = u32;
+
+    fn key(&self) -> u32 {
+        self.contact
+    }
+    fn happened_at(&self) -> Instant {
+        self.since
+    }
+    fn known_at(&self) -> Instant {
+        self.known_at
+    }
+}
+
+impl Versioned for FirmographicFact {
+    type Key = Instant;
+
+    fn key(&self) -> Instant {
+        self.at
+    }
+    fn happened_at(&self) -> Instant {
+        self.at
     }
     fn known_at(&self) -> Instant {
         self.known_at

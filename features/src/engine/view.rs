@@ -1,15 +1,18 @@
 //! What the formulas of the catalogue read: everything visible of one account at one date, and nothing else.
 //!
-//! A formula cannot reach a fact that is not visible, because a [`View`] does not hold it. `paid_at`, `disputed_at` and
-//! `resolved_at` are knowledge times of their own and are answered here, too: an invoice that is paid after `as_of` is
+//! A formula cannot reach a fact that is not visible, because a [`View`] does not hold it. `paid_at`, `disputed_at`,
+//! `resolved_at` and a contact's `until` are knowledge times of their own and are answered here, too: an invoice that is paid after `as_of` is
 //! unpaid in its view.
 
 use super::account::AccountHistory;
 use super::declared::{self, DeclaredHistory};
-use super::uses::{FeatureKind, Uses};
+use super::uses::{FeatureKind, Steps, Uses};
 use super::versions::Versions;
 use crate::catalog::DeclaredSignal;
-use crate::facts::{AccountFact, Facts, InvoiceFact, NpsFact, SubscriptionFact, TicketFact};
+use crate::facts::{
+    AccountFact, ContactFact, Facts, FirmographicFact, InvoiceFact, ItemFact, MeetingFact, NpsFact, Role,
+    SubscriptionFact, TicketFact,
+};
 use crate::time::Instant;
 
 /// What is declared, resolved to the codes of the facts; shared by all accounts.
@@ -27,6 +30,10 @@ pub(crate) struct Declared {
     pub(crate) asks_how: bool,
     /// Declared signals.
     pub(crate) signals: Vec<DeclaredSignal>,
+    /// Steps of each workflow as feature codes.
+    pub(crate) workflows: Vec<Steps>,
+    /// Days between two reviews.
+    pub(crate) review_interval_days: Option<u32>,
 }
 
 /// One account, prepared once for all dates.
@@ -35,10 +42,13 @@ pub(crate) struct Prepared<'a> {
     history: AccountHistory<'a>,
     uses: Uses<'a>,
     subscriptions: Versions<'a, SubscriptionFact>,
+    items: Versions<'a, ItemFact>,
     nps: Versions<'a, NpsFact>,
     invoices: Versions<'a, InvoiceFact>,
     tickets: Versions<'a, TicketFact>,
     declared: Vec<DeclaredHistory<'a>>,
+    contacts: Versions<'a, ContactFact>,
+    firmographics: Versions<'a, FirmographicFact>,
 }
 
 impl<'a> Prepared<'a> {
@@ -46,8 +56,9 @@ impl<'a> Prepared<'a> {
         let history = AccountHistory::of(facts, account);
         Self {
             history,
-            uses: Uses::new(history.usage, &declared.features),
+            uses: Uses::new(history.usage, &declared.features, &declared.workflows),
             subscriptions: Versions::new(history.subscriptions),
+            items: Versions::new(history.items),
             nps: Versions::new(history.nps),
             invoices: Versions::new(history.invoices),
             tickets: Versions::new(history.tickets),
@@ -56,6 +67,8 @@ impl<'a> Prepared<'a> {
                 .iter()
                 .map(|signal| DeclaredHistory::new(facts.declared.get(&signal.definition.name), account))
                 .collect(),
+            contacts: Versions::new(history.contacts),
+            firmographics: Versions::new(history.firmographics),
         }
     }
 
@@ -68,6 +81,7 @@ impl<'a> Prepared<'a> {
         usage_begins: Option<Instant>,
     ) -> View<'d> {
         self.uses.advance(as_of);
+        let happened = self.history.meetings.partition_point(|row| row.at < as_of);
         View {
             as_of,
             declared,
@@ -76,10 +90,14 @@ impl<'a> Prepared<'a> {
             usage_begins,
             uses: &self.uses,
             subscriptions: self.subscriptions.visible(as_of),
+            items: self.items.visible(as_of),
             nps: self.nps.visible(as_of),
             invoices: self.invoices.visible(as_of),
             tickets: self.tickets.visible(as_of),
             declared_rows: &self.declared,
+            contacts: self.contacts.visible(as_of),
+            meetings: self.history.meetings[..happened].iter().filter(|row| row.known_at < as_of).collect(),
+            firmographics: self.firmographics.visible(as_of),
         }
     }
 }
@@ -98,6 +116,8 @@ pub(crate) struct View<'a> {
     pub(crate) uses: &'a Uses<'a>,
     /// By effective time.
     pub(crate) subscriptions: Vec<&'a SubscriptionFact>,
+    /// By effective time.
+    pub(crate) items: Vec<&'a ItemFact>,
     /// By time of answer.
     pub(crate) nps: Vec<&'a NpsFact>,
     /// By time of issue.
@@ -106,6 +126,12 @@ pub(crate) struct View<'a> {
     pub(crate) tickets: Vec<&'a TicketFact>,
     /// Rows of each declared signal.
     pub(crate) declared_rows: &'a [DeclaredHistory<'a>],
+    /// By time of coming.
+    pub(crate) contacts: Vec<&'a ContactFact>,
+    /// By time.
+    pub(crate) meetings: Vec<&'a MeetingFact>,
+    /// By time.
+    pub(crate) firmographics: Vec<&'a FirmographicFact>,
 }
 
 impl View<'_> {
@@ -137,6 +163,12 @@ impl View<'_> {
     /// `()` when the account's history reaches `days` back.
     pub(crate) fn reaches(&self, days: u32) -> Option<()> {
         self.usage_history_days().is_some_and(|history| history >= i64::from(days)).then_some(())
+    }
+
+    /// The contacts in a role who have not left.
+    pub(crate) fn active_contacts(&self, role: Role) -> impl Iterator<Item = &ContactFact> {
+        let there = move |contact: &&ContactFact| contact.role == role && self.come(contact.until).is_none();
+        self.contacts.iter().copied().filter(there)
     }
 
     /// The subscription that holds at `as_of`.

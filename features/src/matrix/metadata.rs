@@ -120,9 +120,16 @@ pub fn table_ages_hours(facts: &Facts, as_of: NaiveDate) -> BTreeMap<String, f64
         ("accounts", latest(facts.account_rows.as_ref(), as_of, |row| (row.signed_up_at, row.known_at))),
         ("usage", latest(facts.usage.as_ref(), as_of, |row| (Some(row.at), row.known_at))),
         ("subscriptions", latest(facts.subscriptions.as_ref(), as_of, |row| (Some(row.effective_at), row.known_at))),
+        (
+            "subscription_items",
+            latest(facts.subscription_items.as_ref(), as_of, |row| (Some(row.effective_at), row.known_at)),
+        ),
         ("nps", latest(facts.nps.as_ref(), as_of, |row| (Some(row.at), row.known_at))),
         ("invoices", latest(facts.invoices.as_ref(), as_of, |row| (Some(row.issued_at), row.known_at))),
         ("tickets", latest(facts.tickets.as_ref(), as_of, |row| (Some(row.opened_at), row.known_at))),
+        ("contacts", latest(facts.contacts.as_ref(), as_of, |row| (Some(row.since), row.known_at))),
+        ("meetings", latest(facts.meetings.as_ref(), as_of, |row| (Some(row.at), row.known_at))),
+        ("firmographics", latest(facts.firmographics.as_ref(), as_of, |row| (Some(row.at), row.known_at))),
     ];
     let age = |at: Instant| hours(as_of.0.saturating_sub(at.0));
     latest.into_iter().filter_map(|(table, at)| Some((table.to_owned(), age(at?)))).collect()

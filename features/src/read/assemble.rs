@@ -2,9 +2,10 @@
 
 use rayon::prelude::*;
 
-use crate::contract::{ANNUAL, Contract, MONTHLY, TableName};
+use crate::contract::{ANNUAL, Contract, MONTHLY, NO, REVIEWS, TableName, YES};
 use crate::facts::{
-    AccountFact, BillingPeriod, Facts, Grouped, InvoiceFact, Names, NpsFact, SubscriptionFact, TicketFact, UsageFact,
+    AccountFact, BillingPeriod, ContactFact, Facts, FirmographicFact, Grouped, InvoiceFact, ItemFact, MeetingFact,
+    MeetingKind, Names, NpsFact, Role, SubscriptionFact, TicketFact, UsageFact,
 };
 use crate::time::Instant;
 
@@ -24,9 +25,10 @@ pub(crate) struct ReadTable<'a> {
 
 /// Builds the facts; `tables` in canonical order, each freed once it is built.
 pub(crate) fn assemble(contract: &Contract, tables: Vec<ReadTable<'_>>, partition: Option<Partition>) -> Facts {
-    let mut accounts = account_ids(&tables);
+    let mut accounts = distinct(&tables, &["account_id"]);
     accounts.retain(|id| partition.is_none_or(|partition| partition.holds(id)));
     let mut facts = Facts { accounts, ..Facts::default() };
+    let people = distinct(&tables, &["respondent_id", "contact_id"]);
     for table in tables {
         let builder = Builder::new(&table, &facts.accounts);
         builder.declared(&mut facts, contract);
@@ -37,20 +39,24 @@ pub(crate) fn assemble(contract: &Contract, tables: Vec<ReadTable<'_>>, partitio
                 builder.usage(&mut facts);
             }
             TableName::Subscriptions => builder.subscriptions(&mut facts),
-            TableName::Nps => builder.nps(&mut facts),
+            TableName::SubscriptionItems => builder.subscription_items(&mut facts),
+            TableName::Nps => builder.nps(&mut facts, &people),
             TableName::Invoices => builder.invoices(&mut facts),
             TableName::Tickets => builder.tickets(&mut facts, &contract.severe),
+            TableName::Contacts => builder.contacts(&mut facts, &people),
+            TableName::Meetings => builder.meetings(&mut facts, &people),
+            TableName::Firmographics => builder.firmographics(&mut facts),
         }
     }
     super::first_use::complete_accounts(&mut facts);
     facts
 }
 
-/// Every id that a kept row has, sorted by bytes.
-fn account_ids(tables: &[ReadTable<'_>]) -> Vec<String> {
+/// Every text that a kept row of any table has in one of `columns`, sorted by bytes.
+fn distinct(tables: &[ReadTable<'_>], columns: &[&str]) -> Vec<String> {
     let mut ids: Vec<String> = Vec::new();
     for table in tables {
-        if let Some((codes, names)) = table.rows.text("account_id") {
+        for (codes, names) in columns.iter().filter_map(|column| table.rows.text(column)) {
             ids.extend(ranked(codes, names, &table.checked.dropped).0.names);
         }
     }
@@ -113,6 +119,27 @@ impl<'a> Builder<'a> {
                 (names, Some(Category { codes, ranks }))
             }
             None => (Names::default(), None),
+        }
+    }
+
+    /// A text column as places in `names`, which are sorted.
+    fn category_among(&self, name: &str, names: &[String]) -> Option<Category<'a>> {
+        let (codes, texts) = self.rows.text(name)?;
+        let place = |text: &str| names.binary_search_by(|name| name.as_str().cmp(text)).ok();
+        let rank = |text: &str| place(text).and_then(|place| u32::try_from(place).ok()).unwrap_or(NO_CODE);
+        Some(Category { codes, ranks: texts.names().map(rank).collect() })
+    }
+
+    /// A text column read as something else; `None` where it has no value, or none that is understood.
+    fn parsed<T: Copy + Send + Sync>(
+        &self,
+        name: &str,
+        parse: fn(&str) -> Option<T>,
+    ) -> impl Fn(usize) -> Option<T> + Sync + use<'a, T> {
+        let column = self.rows.text(name).map(|(codes, names)| (codes, names.names().map(parse).collect::<Vec<_>>()));
+        move |row| {
+            let (codes, values) = column.as_ref()?;
+            values.get(codes[row] as usize).copied().flatten()
         }
     }
 
@@ -186,14 +213,9 @@ impl<'a> Builder<'a> {
         let (mrr, seats) = (self.number("mrr"), self.number("seats"));
         let (usage_limit, discount) = (self.number("usage_limit"), self.number("discount"));
         let renews_at = self.time("renews_at");
-        let periods = self.rows.text("billing_period").map(|(codes, names)| {
-            let periods: Vec<Option<BillingPeriod>> = names.names().map(billing_period).collect();
-            (codes, periods)
-        });
-        let period = |row: usize| {
-            let (codes, periods) = periods.as_ref()?;
-            periods.get(codes[row] as usize).copied().flatten()
-        };
+        let list_price = self.number("list_price");
+        let period = self.parsed("billing_period", billing_period);
+        let auto_renew = self.parsed("auto_renew", yes_or_no);
         facts.subscriptions = Some(self.group(
             |fact: &SubscriptionFact| (fact.effective_at, fact.known_at),
             |row| SubscriptionFact {
@@ -206,13 +228,29 @@ impl<'a> Builder<'a> {
                 renews_at: renews_at(row),
                 usage_limit: usage_limit(row),
                 discount: discount(row),
+                list_price: list_price(row),
+                auto_renew: auto_renew(row),
             },
         ));
         facts.plans = plans;
     }
 
-    fn nps(&self, facts: &mut Facts) {
-        let (_, respondent) = self.category("respondent_id");
+    fn subscription_items(&self, facts: &mut Facts) {
+        let (_, item) = self.category("item");
+        let mrr = self.number("mrr");
+        facts.subscription_items = Some(self.group(
+            |fact: &ItemFact| (fact.effective_at, fact.known_at),
+            |row| ItemFact {
+                item: item.as_ref().and_then(|item| item.of(row)).unwrap_or(0),
+                effective_at: self.event(row),
+                known_at: self.known_at(row),
+                mrr: mrr(row).unwrap_or(0.0),
+            },
+        ));
+    }
+
+    fn nps(&self, facts: &mut Facts, people: &[String]) {
+        let respondent = self.category_among("respondent_id", people);
         let score = self.number("score");
         facts.nps = Some(self.group(
             |fact: &NpsFact| (fact.at, fact.known_at),
@@ -267,15 +305,81 @@ impl<'a> Builder<'a> {
         ));
         facts.ticket_categories = categories;
     }
+    fn contacts(&self, facts: &mut Facts, people: &[String]) {
+        let contact = self.category_among("contact_id", people);
+        let role = self.parsed("role", role);
+        let until = self.time("until");
+        facts.contacts = Some(self.group(
+            |fact: &ContactFact| (fact.since, fact.known_at),
+            |row| ContactFact {
+                contact: contact.as_ref().and_then(|contact| contact.of(row)).unwrap_or(0),
+                role: role(row).unwrap_or(Role::User),
+                since: self.event(row),
+                known_at: self.known_at(row),
+                until: until(row),
+            },
+        ));
+    }
+
+    fn meetings(&self, facts: &mut Facts, people: &[String]) {
+        let contact = self.category_among("contact_id", people);
+        let kind = self.parsed("kind", meeting_kind);
+        let attended = self.parsed("attended", yes_or_no);
+        facts.meetings = Some(self.group(
+            |fact: &MeetingFact| (fact.at, fact.known_at),
+            |row| MeetingFact {
+                at: self.event(row),
+                known_at: self.known_at(row),
+                kind: kind(row).unwrap_or(MeetingKind::Email),
+                contact: contact.as_ref().and_then(|contact| contact.of(row)),
+                attended: attended(row).unwrap_or(false),
+            },
+        ));
+    }
+
+    fn firmographics(&self, facts: &mut Facts) {
+        let employees = self.number("employees");
+        facts.firmographics = Some(self.group(
+            |fact: &FirmographicFact| (fact.at, fact.known_at),
+            |row| FirmographicFact {
+                at: self.event(row),
+                known_at: self.known_at(row),
+                employees: employees(row).unwrap_or(0.0),
+            },
+        ));
+    }
+}
+
+fn is_any(spellings: &[&str], name: &str) -> bool {
+    spellings.iter().any(|spelling| spelling.eq_ignore_ascii_case(name))
 }
 
 fn billing_period(name: &str) -> Option<BillingPeriod> {
-    let is = |spellings: &[&str]| spellings.iter().any(|spelling| spelling.eq_ignore_ascii_case(name));
-    if is(&MONTHLY) {
+    if is_any(&MONTHLY, name) {
         Some(BillingPeriod::Monthly)
-    } else if is(&ANNUAL) {
+    } else if is_any(&ANNUAL, name) {
         Some(BillingPeriod::Annual)
     } else {
         None
+    }
+}
+
+fn yes_or_no(name: &str) -> Option<bool> {
+    if is_any(&YES, name) { Some(true) } else { is_any(&NO, name).then_some(false) }
+}
+
+fn role(name: &str) -> Option<Role> {
+    let roles =
+        [("sponsor", Role::Sponsor), ("champion", Role::Champion), ("admin", Role::Admin), ("user", Role::User)];
+    roles.into_iter().find(|(spelling, _)| is_any(&[spelling], name)).map(|(_, role)| role)
+}
+
+fn meeting_kind(name: &str) -> Option<MeetingKind> {
+    if is_any(&REVIEWS, name) {
+        Some(MeetingKind::Review)
+    } else if is_any(&["call"], name) {
+        Some(MeetingKind::Call)
+    } else {
+        is_any(&["email"], name).then_some(MeetingKind::Email)
     }
 }

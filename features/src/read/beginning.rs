@@ -51,7 +51,10 @@ impl Beginning {
                 Maker::Column(place) => batch.columns[*place].cell(row),
                 Maker::Derived(bound) => evaluate(bound, &batch.columns, row),
             };
-            cell.time(table.time_format.as_deref()).ok().flatten().filter(|time| !matches!(*time, NO_TIME | i64::MIN))
+            cell.time(table.time_format.as_deref(), table.time_zone)
+                .ok()
+                .flatten()
+                .filter(|time| !matches!(*time, NO_TIME | i64::MIN))
         };
         Kept::of(batch, plan, None).0.each(|row| {
             let Some(at) = time(at, row) else { return };

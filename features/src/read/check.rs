@@ -183,9 +183,13 @@ impl Checker<'_, '_> {
         match self.rows.table.name {
             TableName::Invoices => self.order("issued_at", "due_at", Rule::DueBeforeIssued),
             TableName::Tickets => self.order("opened_at", "resolved_at", Rule::ResolvedBeforeOpened),
+            TableName::Contacts => {
+                self.order("since", "until", Rule::UntilBeforeSince);
+                return;
+            }
             // A plan change may well be known before it takes effect.
-            TableName::Accounts | TableName::Subscriptions => return,
-            TableName::Usage | TableName::Nps => {}
+            TableName::Accounts | TableName::Subscriptions | TableName::SubscriptionItems => return,
+            TableName::Usage | TableName::Nps | TableName::Meetings | TableName::Firmographics => {}
         }
         if !self.rows.has("known_at") {
             return;

@@ -30,13 +30,15 @@ pub enum Rule {
     DueBeforeIssued,
     /// A ticket resolved before it is opened.
     ResolvedBeforeOpened,
+    /// A contact that leaves before it comes.
+    UntilBeforeSince,
     /// A fact known before it happened: the clocks disagree. Only ever a warning.
     KnownBeforeEvent,
 }
 
 impl Rule {
     /// Every rule.
-    pub const ALL: [Rule; 11] = [
+    pub const ALL: [Rule; 12] = [
         Self::FieldCount,
         Self::NullKey,
         Self::NullValue,
@@ -47,6 +49,7 @@ impl Rule {
         Self::UnknownAccount,
         Self::DueBeforeIssued,
         Self::ResolvedBeforeOpened,
+        Self::UntilBeforeSince,
         Self::KnownBeforeEvent,
     ];
 
@@ -64,6 +67,7 @@ impl Rule {
             Self::UnknownAccount => "unknown_account",
             Self::DueBeforeIssued => "due_before_issued",
             Self::ResolvedBeforeOpened => "resolved_before_opened",
+            Self::UntilBeforeSince => "until_before_since",
             Self::KnownBeforeEvent => "known_before_event",
         }
     }
@@ -82,6 +86,7 @@ impl Rule {
             Self::UnknownAccount => "the account is not in the accounts table: is that table complete?",
             Self::DueBeforeIssued => "the invoice is due before it is issued: are the two columns swapped?",
             Self::ResolvedBeforeOpened => "the ticket is resolved before it is opened: are the two columns swapped?",
+            Self::UntilBeforeSince => "the contact leaves before it comes: are the two columns swapped?",
             Self::KnownBeforeEvent => {
                 "the fact is known before it happened: do the two systems' clocks or zones agree?"
             }

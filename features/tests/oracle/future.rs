@@ -9,6 +9,7 @@ use chrono::NaiveDate;
 use proptest::prelude::*;
 
 use crate::calendar::DAY;
+use crate::relations::{ContactRow, ItemRow, MeetingRow, SizeRow};
 use crate::world::{World, as_of_days, settings, worlds};
 use crate::{date, everyone};
 
@@ -35,6 +36,10 @@ pub(crate) fn past_only(world: &World, now: i64) -> World {
     past.nps.retain(|row| row.at < now && row.known < now);
     past.invoices.retain(|row| row.at < now && row.known < now);
     past.tickets.retain(|row| row.at < now && row.known < now);
+    past.items.retain(|row| row.at < now && row.known < now);
+    past.contacts.retain(|row| row.since < now && row.known < now);
+    past.meetings.retain(|row| row.at < now && row.known < now);
+    past.sizes.retain(|row| row.at < now && row.known < now);
     past
 }
 
@@ -48,6 +53,9 @@ pub(crate) fn another_future(world: &World, other: &World, now: i64) -> World {
     }
     for row in &mut mixed.tickets {
         row.resolved = later(row.resolved);
+    }
+    for row in &mut mixed.contacts {
+        row.until = later(row.until);
     }
     let late = |known: i64| known.max(now);
     mixed
@@ -66,6 +74,16 @@ pub(crate) fn another_future(world: &World, other: &World, now: i64) -> World {
     mixed
         .tickets
         .extend(other.tickets.iter().cloned().map(|row| crate::world::TicketRow { known: late(row.known), ..row }));
+    for row in &other.items {
+        mixed.items.push(ItemRow { at: row.at.max(now), ..row.clone() });
+        mixed.items.push(ItemRow { known: late(row.known), ..row.clone() });
+    }
+    for row in &other.contacts {
+        mixed.contacts.push(ContactRow { since: row.since.max(now), ..row.clone() });
+        mixed.contacts.push(ContactRow { known: late(row.known), ..row.clone() });
+    }
+    mixed.meetings.extend(other.meetings.iter().cloned().map(|row| MeetingRow { known: late(row.known), ..row }));
+    mixed.sizes.extend(other.sizes.iter().cloned().map(|row| SizeRow { known: late(row.known), ..row }));
     mixed
 }
 

@@ -28,6 +28,8 @@ fn subscription(at: i64, mrr: f64) -> SubscriptionRow {
         renews: None,
         limit: None,
         discount: None,
+        list_price: None,
+        auto_renew: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What can be seen of one account at one date, found by looking at every row.
 
 use crate::calendar::DAY;
+use crate::relations::{ContactRow, ItemRow, MeetingRow, SizeRow};
 use crate::world::{AccountRow, InvoiceRow, NpsRow, SubscriptionRow, TicketRow, UsageRow, World};
 
 pub(crate) struct Seen<'w> {
@@ -15,6 +16,10 @@ pub(crate) struct Seen<'w> {
     pub(crate) nps: Vec<&'w NpsRow>,
     pub(crate) invoices: Vec<&'w InvoiceRow>,
     pub(crate) tickets: Vec<&'w TicketRow>,
+    pub(crate) items: Vec<&'w ItemRow>,
+    pub(crate) contacts: Vec<&'w ContactRow>,
+    pub(crate) meetings: Vec<&'w MeetingRow>,
+    pub(crate) sizes: Vec<&'w SizeRow>,
 }
 
 /// The rows that happened before `happened` and were known before `known`, by event time, knowledge time, place in the
@@ -62,6 +67,10 @@ impl<'w> Seen<'w> {
         let nps = holding(&world.nps, |row| (row.at, row.known), |row| (row.account, row.respondent, row.at), now, now);
         let invoices = holding(&world.invoices, |row| (row.at, row.known), |row| row.invoice, now, now);
         let tickets = holding(&world.tickets, |row| (row.at, row.known), |row| row.ticket, now, now);
+        let items = holding(&world.items, |row| (row.at, row.known), |row| (row.account, row.item, row.at), now, now);
+        let people = holding(&world.contacts, |row| (row.since, row.known), |row| (row.account, row.contact), now, now);
+        let meetings = holding(&world.meetings, |row| (row.at, row.known), std::ptr::from_ref, now, now);
+        let sizes = holding(&world.sizes, |row| (row.at, row.known), |row| (row.account, row.at), now, now);
         Self {
             day,
             now,
@@ -72,6 +81,10 @@ impl<'w> Seen<'w> {
             nps: nps.into_iter().filter(|row| row.account == account).collect(),
             invoices: invoices.into_iter().filter(|row| row.account == account).collect(),
             tickets: tickets.into_iter().filter(|row| row.account == account).collect(),
+            items: items.into_iter().filter(|row| row.account == account).collect(),
+            contacts: people.into_iter().filter(|row| row.account == account).collect(),
+            meetings: meetings.into_iter().filter(|row| row.account == account).collect(),
+            sizes: sizes.into_iter().filter(|row| row.account == account).collect(),
         }
     }
 

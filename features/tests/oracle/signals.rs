@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::calendar::{DAY, plus_months};
 use crate::seen::Seen;
 use crate::world::{InvoiceRow, PLANS, SEGMENTS, TicketRow};
-use crate::{usage, world};
+use crate::{bought, depth, sponsors, usage, world};
 
 /// Expected values by signal.
 #[derive(Debug, Default)]
@@ -40,7 +40,7 @@ fn average(values: &[f64]) -> Option<f64> {
     divide(values.iter().sum(), Some(values.len() as f64))
 }
 
-fn flag(value: bool) -> f64 {
+pub(crate) fn flag(value: bool) -> f64 {
     if value { 1.0 } else { 0.0 }
 }
 
@@ -58,6 +58,9 @@ pub(crate) fn expected(seen: &Seen<'_>) -> Values {
     terms(seen, &mut out);
     steps(seen, &mut out);
     tickets(seen, &mut out);
+    depth::depth(seen, &mut out);
+    bought::bought(seen, &mut out);
+    sponsors::sponsors(seen, &mut out);
     let plan = seen.subscription().and_then(|row| row.plan);
     out.set_text("plan", plan.map(|plan| PLANS[plan]));
     out.set_text("segment", seen.row.and_then(|row| row.segment).map(|segment| SEGMENTS[segment]));
@@ -160,7 +163,9 @@ fn terms(seen: &Seen<'_>, out: &mut Values) {
     out.set("tenure_days", seen.start().map(|start| seen.days_ago(start) as f64));
     out.set("commercial_billed_annually", row.and_then(|row| row.annual).map(flag));
     out.set("commercial_seats", row.and_then(|row| row.seats));
-    out.set("commercial_discount", row.and_then(|row| row.discount));
+    let listed = row.and_then(|row| divide(row.mrr, row.list_price));
+    let off_list = listed.map(|share| if share > 1.0 { 0.0 } else { 1.0 - share });
+    out.set("commercial_discount", row.and_then(|row| row.discount).or(off_list));
     let renewal = || {
         let row = row.filter(|row| row.mrr > 0.0)?;
         let stated = row.renews?.div_euclid(DAY);
@@ -212,11 +217,13 @@ fn tickets(seen: &Seen<'_>, out: &mut Values) {
     for w in [28, 90] {
         out.set(format!("support_tickets_{w}d"), Some(opened(w).len() as f64));
     }
+    for w in [28, 90] {
+        let users = (0..world::USERS.len())
+            .filter(|user| seen.usage.iter().any(|row| row.user == Some(*user) && seen.recent(row.at, w)))
+            .count();
+        out.set(format!("support_tickets_per_user_{w}d"), divide(opened(w).len() as f64, Some(users as f64)));
+    }
     let quarter = opened(90);
-    let users = (0..world::USERS.len())
-        .filter(|user| seen.usage.iter().any(|row| row.user == Some(*user) && seen.recent(row.at, 90)))
-        .count();
-    out.set("support_tickets_per_user_90d", divide(quarter.len() as f64, Some(users as f64)));
     let resolved = |row: &TicketRow| row.resolved.filter(|at| *at < seen.now);
     out.set("support_open_tickets", Some(seen.tickets.iter().filter(|row| resolved(row).is_none()).count() as f64));
     let mut took: Vec<i64> = Vec::new();

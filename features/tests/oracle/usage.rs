@@ -8,19 +8,19 @@ use crate::signals::{Values, change, divide};
 use crate::world::UsageRow;
 
 /// Uses in `[as_of - older, as_of - newer)`.
-fn uses<'w>(seen: &Seen<'w>, newer: i64, older: i64) -> Vec<&'w UsageRow> {
+pub(crate) fn uses<'w>(seen: &Seen<'w>, newer: i64, older: i64) -> Vec<&'w UsageRow> {
     seen.usage.iter().copied().filter(|row| seen.between(row.at, newer, older)).collect()
 }
 
-fn number(count: usize) -> f64 {
+pub(crate) fn number(count: usize) -> f64 {
     count as f64
 }
 
-fn quantity(rows: &[&UsageRow]) -> f64 {
+pub(crate) fn quantity(rows: &[&UsageRow]) -> f64 {
     rows.iter().map(|row| row.quantity).sum()
 }
 
-fn active_days(rows: &[&UsageRow]) -> BTreeSet<i64> {
+pub(crate) fn active_days(rows: &[&UsageRow]) -> BTreeSet<i64> {
     rows.iter().map(|row| row.at.div_euclid(DAY)).collect()
 }
 
@@ -28,17 +28,17 @@ fn features(rows: &[&UsageRow]) -> BTreeSet<usize> {
     rows.iter().map(|row| row.feature).collect()
 }
 
-fn users(rows: &[&UsageRow]) -> BTreeSet<usize> {
+pub(crate) fn users(rows: &[&UsageRow]) -> BTreeSet<usize> {
     rows.iter().filter_map(|row| row.user).collect()
 }
 
 /// `board` and `docs` are the declared value moments.
-fn value_moments(rows: &[&UsageRow]) -> f64 {
+pub(crate) fn value_moments(rows: &[&UsageRow]) -> f64 {
     number(rows.iter().filter(|row| [1, 3].contains(&row.feature)).count())
 }
 
 /// `Some(())` when the history is at least that long.
-fn reaches(seen: &Seen<'_>, days: i64) -> Option<()> {
+pub(crate) fn reaches(seen: &Seen<'_>, days: i64) -> Option<()> {
     if seen.history()? >= days { Some(()) } else { None }
 }
 

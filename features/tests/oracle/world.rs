@@ -3,7 +3,7 @@
 //! Times are drawn where it hurts: at the edges of the windows of one of the observation dates, a microsecond before and
 //! after them, and at midnights. Knowledge comes at once, late, at a midnight exactly, or ahead of the event.
 
-use bellwether_features::catalog::CatalogueSettings;
+use bellwether_features::catalog::{CatalogueSettings, Workflow};
 use bellwether_features::facts::{
     AccountFact, BillingPeriod, Facts, Grouped, InvoiceFact, Names, NpsFact, SubscriptionFact, TicketFact, UsageFact,
 };
@@ -14,6 +14,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::calendar::{DAY, day_number};
+use crate::relations::{ContactRow, ItemRow, MeetingRow, SizeRow, contacts, items, meetings, sizes};
 
 pub(crate) const ACCOUNTS: usize = 2;
 pub(crate) const FEATURES: [&str; 5] = ["api", "board", "chat", "docs", "export"];
@@ -29,7 +30,7 @@ static EDGES: &[i64] = &[
 ];
 static FAR_EDGES: &[i64] = &[183, 184, 360, 392, 393, 500];
 static OFFSETS: &[i64] = &[0, -1, 1, DAY / 2, DAY - 1];
-static DELAYS: &[i64] = &[0, 0, 0, 1, DAY, 20 * DAY, 100 * DAY];
+pub(crate) static DELAYS: &[i64] = &[0, 0, 0, 1, DAY, 20 * DAY, 100 * DAY];
 
 /// The observation dates: a leap day, a month-end after it, and a year later.
 pub(crate) fn as_of_days() -> [i64; 3] {
@@ -66,6 +67,8 @@ pub(crate) struct SubscriptionRow {
     pub(crate) renews: Option<i64>,
     pub(crate) limit: Option<f64>,
     pub(crate) discount: Option<f64>,
+    pub(crate) list_price: Option<f64>,
+    pub(crate) auto_renew: Option<bool>,
 }
 
 #[derive(Debug, Clone)]
@@ -108,7 +111,21 @@ pub(crate) struct World {
     pub(crate) nps: Vec<NpsRow>,
     pub(crate) invoices: Vec<InvoiceRow>,
     pub(crate) tickets: Vec<TicketRow>,
+    pub(crate) items: Vec<ItemRow>,
+    pub(crate) contacts: Vec<ContactRow>,
+    pub(crate) meetings: Vec<MeetingRow>,
+    pub(crate) sizes: Vec<SizeRow>,
 }
+
+/// Steps of the declared workflows, by the numbers of the features; one has a step that is never taken.
+pub(crate) const WORKFLOWS: [(&str, [Option<usize>; 3]); 3] = [
+    ("Ask-twice", [Some(2), Some(0), Some(2)]),
+    ("dead_end", [Some(0), None, Some(1)]),
+    ("publish", [Some(3), Some(1), Some(4)]),
+];
+
+/// Days after which the next review is due.
+pub(crate) const REVIEW_INTERVAL: u32 = 30;
 
 /// What the business declares; one declared feature is never used.
 pub(crate) fn settings() -> CatalogueSettings {
@@ -120,22 +137,29 @@ pub(crate) fn settings() -> CatalogueSettings {
         value_moments: list(&["board", "docs"]),
         complaint_categories: list(&["why"]),
         how_to_categories: list(&["how"]),
+        workflows: WORKFLOWS.iter().map(workflow).collect(),
+        review_interval_days: Some(REVIEW_INTERVAL),
         ..CatalogueSettings::default()
     }
 }
 
-fn account() -> impl Strategy<Value = usize> {
+fn workflow((name, steps): &(&str, [Option<usize>; 3])) -> Workflow {
+    let step = |step: &Option<usize>| step.map_or("never", |feature| FEATURES[feature]).to_owned();
+    Workflow { name: (*name).to_owned(), steps: steps.iter().map(step).collect() }
+}
+
+pub(crate) fn account() -> impl Strategy<Value = usize> {
     0..ACCOUNTS
 }
 
 /// A time near an edge of a window.
-fn time() -> impl Strategy<Value = i64> {
+pub(crate) fn time() -> impl Strategy<Value = i64> {
     let edge = prop_oneof![9 => select(EDGES), 1 => select(FAR_EDGES)];
     (select(as_of_days().to_vec()), edge, select(OFFSETS)).prop_map(|(day, edge, offset)| (day - edge) * DAY + offset)
 }
 
 /// An event time and when it became known.
-fn times() -> impl Strategy<Value = (i64, i64)> {
+pub(crate) fn times() -> impl Strategy<Value = (i64, i64)> {
     let late = (time(), select(DELAYS)).prop_map(|(at, delay)| (at, at + delay));
     prop_oneof![6 => late, 1 => (time(), time())]
 }
@@ -165,9 +189,24 @@ fn subscriptions() -> impl Strategy<Value = Vec<SubscriptionRow>> {
     let seats = option::of(select(vec![0.0, 3.0, 5.0, 10.0]));
     let limit = option::of(select(vec![0.0, 30.0, 300.0]));
     let terms = (option::of(0..PLANS.len()), seats, option::of(any::<bool>()), option::of(time()), limit);
-    let row = (account(), times(), mrr, terms, option::of(select(vec![0.0, 0.25])));
-    let row = row.prop_map(|(account, (at, known), mrr, (plan, seats, annual, renews, limit), discount)| {
-        SubscriptionRow { account, at, known, mrr, plan, seats, annual, renews, limit, discount }
+    let price = (option::of(select(vec![0.0, 0.25])), option::of(select(vec![0.0, 100.0, 200.0])));
+    let row = (account(), times(), mrr, terms, price, option::of(any::<bool>()));
+    let row = row.prop_map(|(account, (at, known), mrr, terms, (discount, list_price), auto_renew)| {
+        let (plan, seats, annual, renews, limit) = terms;
+        SubscriptionRow {
+            account,
+            at,
+            known,
+            mrr,
+            plan,
+            seats,
+            annual,
+            renews,
+            limit,
+            discount,
+            list_price,
+            auto_renew,
+        }
     });
     vec(row, 0..10)
 }
@@ -220,9 +259,11 @@ prop_compose! {
         nps in nps(),
         invoices in invoices(),
         tickets in tickets(),
+        (items, contacts, meetings, sizes) in (items(), contacts(), meetings(), sizes()),
         again in vec((0..1000_usize, select(DELAYS), any::<bool>()), 0..8),
     ) -> World {
-        let mut world = World { accounts, usage, subscriptions, nps, invoices, tickets };
+        let mut world =
+            World { accounts, usage, subscriptions, nps, invoices, tickets, items, contacts, meetings, sizes };
         for (place, delay, changed) in again {
             world.state_again(place, delay, changed);
         }
@@ -255,6 +296,7 @@ impl World {
             row.resolved = if changed { Some(row.at + delay) } else { row.resolved };
             self.tickets.push(row);
         }
+        self.state_relations_again(place, delay, changed);
     }
 
     /// The same rows as facts.
@@ -283,20 +325,25 @@ impl World {
             plans: names(&PLANS),
             segments: names(&SEGMENTS),
             ticket_categories: names(&CATEGORIES),
-            ..Facts::default()
+            ..self.relations()
         }
     }
 }
 
-fn pick<T: Clone>(rows: &[T], place: usize) -> Option<T> {
+pub(crate) fn pick<T: Clone>(rows: &[T], place: usize) -> Option<T> {
     (!rows.is_empty()).then(|| rows[place % rows.len()].clone())
 }
 
-fn code(place: usize) -> u32 {
+pub(crate) fn code(place: usize) -> u32 {
     u32::try_from(place).unwrap()
 }
 
-fn group<R, F, K: Ord>(rows: &[R], more: u32, fact: fn(&R, u32) -> (u32, F), key: impl Fn(&F) -> K) -> Grouped<F> {
+pub(crate) fn group<R, F, K: Ord>(
+    rows: &[R],
+    more: u32,
+    fact: fn(&R, u32) -> (u32, F),
+    key: impl Fn(&F) -> K,
+) -> Grouped<F> {
     Grouped::new(ACCOUNTS, rows.iter().map(|row| fact(row, more)).collect(), key)
 }
 
@@ -334,6 +381,8 @@ fn subscription_fact(row: &SubscriptionRow, more: u32) -> (u32, SubscriptionFact
         renews_at: row.renews.map(Instant),
         usage_limit: row.limit,
         discount: row.discount,
+        list_price: row.list_price,
+        auto_renew: row.auto_renew,
     };
     (code(row.account), fact)
 }
