@@ -57,6 +57,9 @@ pub(super) fn write(
             output.warn(line);
         }
     }
+    if let Some(line) = business.not_replayable() {
+        output.note(line);
+    }
     output.step(
         "features",
         || {

@@ -25,6 +25,7 @@ mod load;
 mod parquet_source;
 mod plan;
 mod quarantine;
+pub(crate) mod raw;
 mod report;
 mod rows;
 mod rule;

@@ -10,6 +10,8 @@ mod calendar;
 mod future;
 mod known;
 mod labels;
+mod many;
+mod replay;
 mod seen;
 mod signals;
 mod usage;
