@@ -185,6 +185,10 @@ pub(crate) struct CheckArguments {
     /// How the findings are written.
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     pub(crate) format: ReportFormat,
+    /// Also search the tables for leaks: columns, ids and dates that know the outcome (docs/leakage.md). Reads the files
+    /// once more, the future included
+    #[arg(long)]
+    pub(crate) leakage: bool,
     /// Write the bad rows below this folder.
     #[arg(long, value_name = "DIR")]
     pub(crate) quarantine: Option<PathBuf>,

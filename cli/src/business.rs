@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use bellwether_features::catalog::{Availability, Catalogue};
-use bellwether_features::contract::Contract;
+use bellwether_features::contract::{Contract, TableName};
 use bellwether_features::engine::FeaturePlan;
 use bellwether_features::facts::{Facts, Grouped};
 use bellwether_features::label::Labels;
+use bellwether_features::leakage::LeakageReport;
 use bellwether_features::matrix::{FeatureMatrix, FeatureMetadata};
 use bellwether_features::read::{CheckReport, Partition, Tables, write_quarantine};
 use bellwether_features::spine::Spine;
@@ -108,6 +109,18 @@ impl<'a> Business<'a> {
         left_out(&self.report, as_of)
     }
 
+    /// What in the tables knows the outcome.
+    pub(crate) fn leakage(&self) -> Result<LeakageReport, Failure> {
+        LeakageReport::of(self.contract, &self.facts, &self.report).map_err(Failure::reading)
+    }
+
+    /// A line naming the tables of which it cannot be told what was known at a past date, if there are any.
+    pub(crate) fn not_replayable(&self) -> Option<String> {
+        let tables: Vec<&str> = self.report.not_replayable().into_iter().map(TableName::as_str).collect();
+        let names = tables.join(", ");
+        (!tables.is_empty()).then(|| format!("not replayable, having neither known_at nor known_after: {names}"))
+    }
+
     /// Whether `path` is one of the files that were read.
     pub(crate) fn reads(&self, path: &Path) -> bool {
         let Ok(path) = path.canonicalize() else { return false };
@@ -156,13 +169,17 @@ impl<'a> Business<'a> {
     /// Every observation date with history before it, up to `until`.
     ///
     /// History begins [`HISTORY_DAYS`] after the later of usage and subscriptions: before that, "no use" would mean "not on
-    /// record", and a learner would take the two for one. A `train_from` in the project file is taken at its word.
+    /// record", and a learner would take the two for one. Only facts known before `until` count, so that a later backfill of
+    /// old facts moves no date. A `train_from` in the project file is taken at its word.
     fn observation_dates(&self, settings: &BacktestSettings, until: NaiveDate) -> Vec<NaiveDate> {
-        fn first<T>(table: Option<&Grouped<T>>, at: impl Fn(&T) -> Instant) -> Option<Instant> {
-            table?.rows.iter().map(at).min()
-        }
-        let usage = first(self.facts.usage.as_ref(), |row| row.at);
-        let subscriptions = first(self.facts.subscriptions.as_ref(), |row| row.effective_at);
+        let end = Instant::start_of(until);
+        let first = |facts: &mut dyn Iterator<Item = (Instant, Instant)>| {
+            facts.filter(|(_, known_at)| *known_at < end).map(|(at, _)| at).min()
+        };
+        let usage = self.facts.usage.iter().flat_map(|table| &table.rows);
+        let usage = first(&mut usage.map(|row| (row.at, row.known_at)));
+        let subscriptions = self.facts.subscriptions.iter().flat_map(|table| &table.rows);
+        let subscriptions = first(&mut subscriptions.map(|row| (row.effective_at, row.known_at)));
         let beginnings = usage.into_iter().chain(subscriptions);
         let from = match settings.train_from {
             Some(_) => beginnings.min(),

@@ -46,6 +46,9 @@ pub(super) fn dataset(
     for line in business.left_out(until) {
         output.warn(line);
     }
+    if let Some(line) = business.not_replayable() {
+        output.note(line);
+    }
     output.step(
         "features",
         || business.dataset(settings, known_as_of),

@@ -61,6 +61,9 @@ pub(super) fn write(
 ) -> Result<Features, Failure> {
     refuse_precious(business, path)?;
     check_before_writing(&business.report, dates, output)?;
+    if let Some(line) = business.not_replayable() {
+        output.note(line);
+    }
     output.step(
         "features",
         || {

@@ -129,6 +129,7 @@ fn table_report(files: Vec<PathBuf>, rows: &TableRows<'_>, checked: &super::chec
         rows_filtered: rows.rows_read - rows.len() as u64 - field_count_rows,
         violations: checked.violations.clone(),
         has_known_at: rows.has_known_at,
+        has_known_after: table.known_after_micros > 0,
         on_violation: table.on_violation,
         error_if_pct: table.error_if_pct,
         warn_after_micros: table.warn_after_micros,

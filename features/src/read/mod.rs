@@ -29,6 +29,7 @@ mod parquet_source;
 mod partition;
 mod plan;
 mod quarantine;
+pub(crate) mod raw;
 mod report;
 mod rows;
 mod rule;

@@ -38,6 +38,8 @@ pub struct TableReport {
     pub violations: Vec<Violation>,
     /// Whether every file has a `known_at`: only then can a past run be replayed exactly.
     pub has_known_at: bool,
+    /// Whether the contract declares after how long a row is known.
+    pub has_known_after: bool,
     pub(crate) on_violation: OnViolation,
     pub(crate) error_if_pct: f64,
     pub(crate) warn_after_micros: Option<i64>,
@@ -110,7 +112,7 @@ pub struct TableOutcome {
     pub rules: Vec<RuleCount>,
     /// Hours from the newest visible row to `as_of`; `None` without a date or a time.
     pub age_hours: Option<f64>,
-    /// Whether the table has `known_at`, so that a past date can be replayed.
+    /// Whether the table has `known_at` or a declared `known_after`, so that a past date can be replayed.
     pub replayable: bool,
     /// How serious.
     pub status: Status,
@@ -139,6 +141,13 @@ pub struct CheckOutcome {
 }
 
 impl CheckReport {
+    /// The tables of which it cannot be told what was known at a past date: neither `known_at` nor `known_after`. A later
+    /// backfill of them changes the features of past dates.
+    #[must_use]
+    pub fn not_replayable(&self) -> Vec<TableName> {
+        self.tables.iter().filter(|table| !table.is_replayable()).map(|table| table.table).collect()
+    }
+
     /// Counts what was visible at `as_of` (strictly before its midnight UTC); `None` counts everything.
     #[must_use]
     pub fn at(&self, as_of: Option<NaiveDate>) -> CheckOutcome {
@@ -163,6 +172,13 @@ pub(crate) fn is_visible(from: Option<Instant>, as_of: Option<NaiveDate>) -> boo
 }
 
 impl TableReport {
+    /// Whether it can be told what was known of the table at a past date: from its `known_at`, or its event times and the
+    /// declared `known_after`.
+    #[must_use]
+    pub fn is_replayable(&self) -> bool {
+        self.has_known_at || self.has_known_after
+    }
+
     fn at(&self, as_of: Option<NaiveDate>) -> TableOutcome {
         let end_day = as_of.map_or(i64::MAX, |date| Instant::start_of(date).day());
         let (mut rows, mut duplicates, mut latest) = (self.rows_without_time, 0, None);
@@ -190,7 +206,7 @@ impl TableReport {
             duplicates,
             rules: self.rule_counts(&visible),
             age_hours: age_micros.map(|age| age as f64 / MICROS_PER_HOUR as f64),
-            replayable: self.has_known_at,
+            replayable: self.is_replayable(),
             status: Status::Pass,
             messages: Vec::new(),
         };
@@ -325,7 +341,7 @@ impl TableOutcome {
             line.push_str(&format!(", newest {age:.1} h before as_of"));
         }
         if !self.replayable {
-            line.push_str(", without known_at (not replayable)");
+            line.push_str(", without known_at and known_after (not replayable)");
         }
         line
     }

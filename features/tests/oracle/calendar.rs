@@ -53,3 +53,17 @@ fn the_calendar_is_right() {
     assert_eq!(plus_months(day_number(2024, 1, 31), 1), day_number(2024, 2, 29));
     assert_eq!(plus_months(day_number(2024, 2, 29), 12), day_number(2025, 2, 28));
 }
+
+/// Steps of months and days before 1970, by this calendar.
+#[test]
+fn time_steps_as_the_calendar_does() {
+    use bellwether_features::time::{Every, Instant, dates};
+    let of = |year, month, day| crate::date(day_number(year, month, day));
+    let found = dates(of(2023, 11, 30), of(2024, 5, 1), Every::Month).unwrap();
+    let ends = [(2023, 11), (2023, 12), (2024, 1), (2024, 2), (2024, 3), (2024, 4)];
+    let expected: Vec<_> = ends.iter().map(|(year, month)| of(*year, *month, days_in_month(*year, *month))).collect();
+    assert_eq!(found, expected);
+    for (micros, day) in [(-1, -1), (-DAY, -1), (-DAY - 1, -2), (0, 0), (DAY - 1, 0), (DAY, 1)] {
+        assert_eq!(Instant(micros).day(), day, "{micros}");
+    }
+}

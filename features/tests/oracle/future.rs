@@ -13,8 +13,8 @@ use crate::relations::{ContactRow, ItemRow, MeetingRow, SizeRow};
 use crate::world::{World, as_of_days, settings, worlds};
 use crate::{date, everyone};
 
-/// The feature file of a date, as bytes.
-fn file(facts: &Facts, dates: &[NaiveDate]) -> Vec<u8> {
+/// The feature file of some dates, as bytes.
+pub(crate) fn file(facts: &Facts, dates: &[NaiveDate]) -> Vec<u8> {
     let eligibility = Eligibility { active_by: ActiveBy::Usage, within_days: 180, min_tenure_days: 0 };
     let available = Availability::of(facts);
     let plan = FeaturePlan::new(Catalogue::new(&available, &settings()), eligibility);
@@ -88,7 +88,7 @@ pub(crate) fn another_future(world: &World, other: &World, now: i64) -> World {
 }
 
 /// The texts or bits of one row.
-fn row_bits(matrix: &FeatureMatrix, row: usize) -> Vec<Option<String>> {
+pub(crate) fn row_bits(matrix: &FeatureMatrix, row: usize) -> Vec<Option<String>> {
     let value = |column: &Column| match column {
         Column::Numeric(values) => Some(values[row].to_bits().to_string()),
         Column::Category { levels, codes } => codes[row].map(|code| levels[code as usize].clone()),
