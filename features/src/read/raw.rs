@@ -103,7 +103,7 @@ impl<'a> Reader<'a> {
         let places: Vec<usize> = plan.projection.iter().map(|name| self.place(name)).collect();
         while let Some(part) = source.next_part(&plan.projection).map_err(of_table)? {
             let batch = part.decode(&plan.projection).map_err(of_table)?;
-            let mut rows = TableRows::new(unfiltered);
+            let mut rows = TableRows::new(unfiltered, None);
             rows.append(0, &plan, std::slice::from_ref(&batch));
             rows.resolve_known_at(&[has_known_at]);
             let kept = |row: &usize| mixed((u64::from(index) << 32) | u64::from(batch.numbers.of(*row))) <= self.limit;

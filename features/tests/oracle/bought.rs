@@ -60,10 +60,10 @@ fn last_contraction(seen: &Seen<'_>) -> Option<&'static str> {
     if old.plan.is_some() && new.plan.is_some() && old.plan != new.plan {
         return Some("plan");
     }
-    if let (Some(old), Some(new)) = (old.seats, new.seats) {
-        if new < old {
-            return Some("seats");
-        }
+    if let (Some(old), Some(new)) = (old.seats, new.seats)
+        && new < old
+    {
+        return Some("seats");
     }
     let same_day = |row: &&&ItemRow| row.at.div_euclid(DAY) == new.at.div_euclid(DAY);
     for row in seen.items.iter().filter(same_day) {

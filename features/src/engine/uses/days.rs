@@ -48,8 +48,8 @@ impl Uses<'_> {
         if days_with_use < least.max(1) {
             return None;
         }
-        let tenth = *usual.select_nth_unstable((days_with_use + 9) / 10 - 1).1;
-        let ninetieth = *usual.select_nth_unstable((9 * days_with_use + 9) / 10 - 1).1;
+        let tenth = *usual.select_nth_unstable(days_with_use.div_ceil(10) - 1).1;
+        let ninetieth = *usual.select_nth_unstable((9 * days_with_use).div_ceil(10) - 1).1;
         let (mut low, mut high) = (0, 0);
         for events in self.daily_events(super::last(days)) {
             low += usize::from(events < tenth);
