@@ -71,7 +71,7 @@ fn a_page_that_breaks_its_checksum_is_refused() {
     let business = folder.path().join("business");
     let accounts = business.join("data/accounts.parquet");
     fs::remove_file(business.join("data/accounts.parquet.sha256")).unwrap();
-    let config = "config_version = 1\n\n[tables.accounts]\npath = \"data/accounts.parquet\"\n\n[tables.usage]\npath = \"data/usage/*.parquet\"\n";
+    let config = "config_version = 1\n\n[tables.accounts]\npath = \"data/accounts.parquet\"\n\n[tables.usage]\npath = \"data/usage/*.parquet\"\non_violation = \"warn\"\n";
     fs::write(business.join("bellwether.toml"), config).unwrap();
     for (checksums, refused) in [("none", false), ("checksums", true)] {
         let output = Command::new(&python).args(["-c", WRITE]).arg(&accounts).arg(checksums).output().unwrap();

@@ -100,7 +100,7 @@ fn roles_kinds_and_orders_are_checked() {
             ("until_before_since", "until", 1, true)
         ]
     );
-    assert_eq!(rules(&outcome, "meetings"), [("not_allowed", "kind", 1, true), ("not_allowed", "attended", 1, true)]);
+    assert_eq!(rules(&outcome, "meetings"), [("not_allowed", "attended", 1, true), ("not_allowed", "kind", 1, true)]);
     assert_eq!(loaded.facts.contacts.as_ref().unwrap().of(0).len(), 1);
     // Two invitations alike are two facts.
     assert_eq!(loaded.facts.meetings.as_ref().unwrap().of(0).len(), 2);
