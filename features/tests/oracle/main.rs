@@ -33,6 +33,7 @@ use bellwether_features::{Facts, FeaturePlan};
 use chrono::NaiveDate;
 use proptest::prelude::*;
 use proptest::sample::select;
+use proptest::strategy::ValueTree as _;
 
 use seen::Seen;
 use world::{ACCOUNTS, World, as_of_days, settings, worlds};
@@ -92,6 +93,35 @@ fn the_oracle_covers_every_signal() {
     let known: BTreeSet<String> = expected.numbers.into_keys().chain(expected.texts.into_keys()).collect();
     assert_eq!(names, known);
     assert!(names.len() >= 140);
+}
+
+/// What the worlds never vary is not tested: each signal takes several values in them.
+#[test]
+fn the_worlds_reach_every_signal() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut values: std::collections::BTreeMap<String, BTreeSet<String>> = std::collections::BTreeMap::new();
+    for _ in 0..1500 {
+        let world = worlds().new_tree(&mut runner).unwrap().current();
+        let matrix = compute(&world.facts(), &everyone(&as_of_days()));
+        for (signal, column) in matrix.signals.iter().zip(&matrix.columns) {
+            let seen = values.entry(signal.name.clone()).or_default();
+            match column {
+                Column::Numeric(numbers) => {
+                    seen.extend(numbers.iter().filter(|value| !value.is_nan()).map(ToString::to_string));
+                }
+                Column::Category { levels, codes } => {
+                    seen.extend(codes.iter().flatten().map(|code| levels[*code as usize].clone()));
+                }
+            }
+        }
+    }
+    let few: Vec<&String> = values.iter().filter(|(_, seen)| seen.len() < 2).map(|(name, _)| name).collect();
+    // Its second step is a feature that nobody uses.
+    let never = ["completed_share_90d", "in_first_30_days", "weeks_share_13w"];
+    assert_eq!(few, never.map(|signal| format!("usage_workflow_dead_end_{signal}")).iter().collect::<Vec<_>>());
+    let kinds = |name: &str| values[name].iter().map(String::as_str).collect::<Vec<_>>();
+    assert_eq!(kinds("commercial_last_renewal"), ["automatic", "late", "negotiated", "shrunk", "to monthly"]);
+    assert_eq!(kinds("commercial_last_contraction"), ["add-on", "plan", "price", "seats"]);
 }
 
 proptest! {

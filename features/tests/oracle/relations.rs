@@ -10,6 +10,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use crate::calendar::DAY;
 use crate::world::{World, account, code, group, pick, time, times};
 
 #[derive(Debug, Clone)]
@@ -102,6 +103,15 @@ impl World {
             row.known += delay;
             row.employees += if changed { 1.0 } else { 0.0 };
             self.sizes.push(row);
+        }
+    }
+
+    /// An item that is given up on the day on which a row of the subscription takes effect.
+    pub(crate) fn drop_an_item_with(&mut self, place: usize) {
+        if let Some(row) = pick(&self.subscriptions, place) {
+            let held = ItemRow { account: row.account, item: 2, at: row.at - 40 * DAY, known: row.at, mrr: 20.0 };
+            self.items.push(held.clone());
+            self.items.push(ItemRow { at: row.at - DAY / 4, known: row.known, mrr: 5.0, ..held });
         }
     }
 

@@ -188,7 +188,8 @@ fn subscriptions() -> impl Strategy<Value = Vec<SubscriptionRow>> {
     let mrr = select(vec![0.0, 0.0, 100.0, 105.0, 110.0, 150.0, 99.5]);
     let seats = option::of(select(vec![0.0, 3.0, 5.0, 10.0]));
     let limit = option::of(select(vec![0.0, 30.0, 300.0]));
-    let terms = (option::of(0..PLANS.len()), seats, option::of(any::<bool>()), option::of(time()), limit);
+    let (annual, renews) = (option::weighted(0.8, any::<bool>()), option::weighted(0.8, time()));
+    let terms = (option::of(0..PLANS.len()), seats, annual, renews, limit);
     let price = (option::of(select(vec![0.0, 0.25])), option::of(select(vec![0.0, 100.0, 200.0])));
     let row = (account(), times(), mrr, terms, price, option::of(any::<bool>()));
     let row = row.prop_map(|(account, (at, known), mrr, terms, (discount, list_price), auto_renew)| {
@@ -261,11 +262,22 @@ prop_compose! {
         tickets in tickets(),
         (items, contacts, meetings, sizes) in (items(), contacts(), meetings(), sizes()),
         again in vec((0..1000_usize, select(DELAYS), any::<bool>()), 0..8),
+        busy_before in option::weighted(0.3, select(as_of_days().to_vec())),
+        dropped_with in vec(0..1000_usize, 0..4),
     ) -> World {
         let mut world =
             World { accounts, usage, subscriptions, nps, invoices, tickets, items, contacts, meetings, sizes };
         for (place, delay, changed) in again {
             world.state_again(place, delay, changed);
+        }
+        for place in dropped_with {
+            world.drop_an_item_with(place);
+        }
+        if let Some(day) = busy_before {
+            // So that a day with one use is a quiet one.
+            let before = (day - 118) * DAY..(day - 28) * DAY;
+            let twice: Vec<UsageRow> = world.usage.iter().filter(|row| before.contains(&row.at)).cloned().collect();
+            world.usage.extend(twice);
         }
         world
     }
