@@ -40,6 +40,7 @@ pub(super) fn templates() -> Vec<Template> {
             .category(Levels::Channels, |view| view.row?.channel),
         segment("accounts", "tenure_cohort", "segment.tenure")
             .text("customer for {value}")
+            .null_text("how long it has been a customer: not known")
             .rule(
                 "by tenure_days: up to 89 under 90 days, up to 364 under 1 year, up to 1094 under 3 years, else 3 years or \
                  more; null with it",
