@@ -53,22 +53,33 @@ fn rows(matrix: &FeatureMatrix) -> Vec<String> {
     (0..matrix.len()).map(row).collect()
 }
 
+/// With and without declared value moments: what looks at the whole table must not depend on which of its askers is there.
 #[test]
 fn the_partitions_together_are_the_whole() {
     let folder = tempfile::tempdir().unwrap();
     let business = business(folder.path());
-    let whole = features(&business, "whole.parquet", &[]);
+    assert_partitions_are_the_whole(&business);
+    let project = business.join("bellwether.toml");
+    let toml = fs::read_to_string(&project).unwrap();
+    let (without, with): (Vec<&str>, Vec<&str>) = toml.lines().partition(|line| !line.starts_with("value_moments = "));
+    assert_eq!(with.len(), 1);
+    fs::write(&project, without.join("\n")).unwrap();
+    assert_partitions_are_the_whole(&business);
+    let said = fail(&business, &["features", "--as-of", "2026-01-31", "--out", "x.parquet", "--partition", "4/3"], 2);
+    assert!(said.contains("2/8"), "{said}");
+}
+
+fn assert_partitions_are_the_whole(business: &Path) {
+    let whole = features(business, "whole.parquet", &[]);
     let mut together = Vec::new();
     for partition in ["1/3", "2/3", "3/3"] {
-        let part = features(&business, "part.parquet", &["--partition", partition]);
+        let part = features(business, "part.parquet", &["--partition", partition]);
         assert_eq!(part.signals, whole.signals, "{partition}: the columns do not depend on the partition");
         assert!(part.len() > whole.len() / 6, "{partition} has {} of {} rows", part.len(), whole.len());
         together.extend(rows(&part));
     }
     together.sort();
     assert!(together == rows(&whole), "the rows of the partitions are those of the whole");
-    let said = fail(&business, &["features", "--as-of", "2026-01-31", "--out", "x.parquet", "--partition", "4/3"], 2);
-    assert!(said.contains("2/8"), "{said}");
 }
 
 #[test]

@@ -39,6 +39,11 @@ pub struct CatalogueSettings {
 }
 
 impl CatalogueSettings {
+    /// Whether any signal may ask since when uses are on record: those of first value moments and first workflow runs do.
+    pub(crate) fn asks_when_usage_begins(&self) -> bool {
+        !self.value_moments.is_empty() || !self.workflows.is_empty()
+    }
+
     /// Whether the signal is to be computed.
     pub(crate) fn wants(&self, signal: &str) -> bool {
         let any = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, signal));

@@ -50,7 +50,7 @@ impl Tables {
                 report.missing_tables.push(name);
                 continue;
             };
-            let begins = name == TableName::Usage && !contract.catalogue.value_moments.is_empty();
+            let begins = name == TableName::Usage && contract.catalogue.asks_when_usage_begins();
             let (files, rows) = read_table(table, partition, begins).map_err(|error| error.of_table(name))?;
             check_targets(contract, &rows, &files)?;
             super::declared::check_columns(contract, &rows, &files)?;
