@@ -1,6 +1,5 @@
 //! A business, read: its contract, its facts, and the one plan that computes features for training and for the night.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use bellwether_features::catalog::{Availability, Catalogue};
@@ -66,7 +65,7 @@ impl<'a> Business<'a> {
     /// A line about what was read.
     pub(crate) fn summary(&self) -> String {
         use crate::output::grouped;
-        let facts: usize = self.table_rows().values().sum();
+        let tables = self.facts.table_rows();
         let without = if self.missing_tables.is_empty() {
             String::new()
         } else {
@@ -75,23 +74,9 @@ impl<'a> Business<'a> {
         format!(
             "{} accounts, {} facts in {} tables{without}",
             grouped(self.facts.accounts.len() as u64),
-            grouped(facts as u64),
-            self.table_rows().len()
+            grouped(tables.iter().sum::<usize>() as u64),
+            tables.len()
         )
-    }
-
-    fn table_rows(&self) -> BTreeMap<&'static str, usize> {
-        fn rows<T>(table: Option<&Grouped<T>>) -> Option<usize> {
-            table.map(|table| table.rows.len())
-        }
-        let tables = [
-            ("usage", rows(self.facts.usage.as_ref())),
-            ("subscriptions", rows(self.facts.subscriptions.as_ref())),
-            ("nps", rows(self.facts.nps.as_ref())),
-            ("invoices", rows(self.facts.invoices.as_ref())),
-            ("tickets", rows(self.facts.tickets.as_ref())),
-        ];
-        tables.into_iter().filter_map(|(name, rows)| Some((name, rows?))).collect()
     }
 
     /// Number of accounts.

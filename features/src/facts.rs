@@ -316,3 +316,25 @@ pub struct Facts {
     /// What each declared signal reads, by its name.
     pub declared: BTreeMap<String, DeclaredFacts>,
 }
+
+impl Facts {
+    /// Number of facts of each table of facts that is there, in the order of signals.md; the accounts' own rows are none.
+    #[must_use]
+    pub fn table_rows(&self) -> Vec<usize> {
+        fn rows<T>(table: Option<&Grouped<T>>) -> Option<usize> {
+            table.map(|table| table.rows.len())
+        }
+        let tables = [
+            rows(self.usage.as_ref()),
+            rows(self.subscriptions.as_ref()),
+            rows(self.subscription_items.as_ref()),
+            rows(self.nps.as_ref()),
+            rows(self.invoices.as_ref()),
+            rows(self.tickets.as_ref()),
+            rows(self.contacts.as_ref()),
+            rows(self.meetings.as_ref()),
+            rows(self.firmographics.as_ref()),
+        ];
+        tables.into_iter().flatten().collect()
+    }
+}
