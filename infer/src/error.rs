@@ -10,6 +10,7 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use crate::exit::ExitCode;
+use crate::input::FeatureFile;
 use crate::observe::Stop;
 
 /// Everything that can go wrong between a feature file and published scores.
@@ -107,7 +108,7 @@ pub enum InferError {
         reason: String,
     },
     /// Columns are missing.
-    #[error("{}: expected {} more columns: {}", path.display(), missing.len(), missing.join(", "))]
+    #[error("{}: expected {} more columns: {}{}", path.display(), missing.len(), missing.join(", "), made_without(tables))]
     #[diagnostic(
         code(bellwether::infer::missing_columns),
         help("build the features with the configuration that the model was trained with")
@@ -117,6 +118,8 @@ pub enum InferError {
         path: PathBuf,
         /// Names.
         missing: Vec<String>,
+        /// Tables that the project had not declared when the features were made, as far as the file says.
+        tables: Vec<String>,
     },
     /// Columns have the wrong type.
     #[error("{}: wrong types: {}", path.display(), wrong.join("; "))]
@@ -318,7 +321,23 @@ pub enum InferError {
     },
 }
 
+/// In words, nothing for none.
+fn made_without(tables: &[String]) -> String {
+    if tables.is_empty() { String::new() } else { format!(" (the file was made without {})", tables.join(", ")) }
+}
+
 impl InferError {
+    /// Missing columns, with the tables that the file says it was made without; any other error as it is.
+    pub(crate) fn without(self, file: &FeatureFile) -> Self {
+        match self {
+            Self::MissingColumns { path, missing, .. } => {
+                let tables = file.facts.as_ref().map_or_else(Vec::new, |facts| facts.missing_tables.clone());
+                Self::MissingColumns { path, missing, tables }
+            }
+            other => other,
+        }
+    }
+
     /// What the process should exit with.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {

@@ -39,13 +39,6 @@ pub enum Warning {
         /// Name of the file that was looked for.
         name: String,
     },
-    /// Tables that were missing when the features were made.
-    #[error("the features were made without: {}", tables.join(", "))]
-    #[diagnostic(code(bellwether::infer::missing_tables), help("their signals are missing values in this run"))]
-    MissingTables {
-        /// Names.
-        tables: Vec<String>,
-    },
     /// The input was not sorted.
     #[error("the input is not sorted by account_id, so its {rows} results were sorted in memory")]
     #[diagnostic(code(bellwether::infer::unsorted), help("sort the file by account_id: sorted files are streamed"))]

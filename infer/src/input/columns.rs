@@ -46,7 +46,8 @@ impl Columns {
     /// [`InferError::MissingColumns`] with all that are missing, [`InferError::WrongTypes`] with all that are wrong,
     /// [`InferError::Definition`] with all inputs that are defined otherwise than when the model was trained.
     pub(crate) fn find(file: &FeatureFile, signature: &Signature, observer: &dyn Observer) -> Result<Self, InferError> {
-        let (columns, extra) = match_columns(&file.path, file.schema(), signature)?;
+        let (columns, extra) =
+            match_columns(&file.path, file.schema(), signature).map_err(|error| error.without(file))?;
         if extra > 0 {
             observer.warning(&Warning::ExtraColumns { count: extra });
         }
@@ -85,7 +86,7 @@ fn match_columns(path: &Path, schema: &Schema, signature: &Signature) -> Result<
         }
     }
     if !missing.is_empty() {
-        return Err(InferError::MissingColumns { path: path.to_path_buf(), missing });
+        return Err(InferError::MissingColumns { path: path.to_path_buf(), missing, tables: Vec::new() });
     }
     if !wrong.is_empty() {
         return Err(InferError::WrongTypes { path: path.to_path_buf(), wrong });
@@ -157,9 +158,6 @@ fn compare_definitions(file: &FeatureFile, signature: &Signature, observer: &dyn
     }
     if unknown > 0 {
         observer.warning(&Warning::NoDefinition { count: unknown });
-    }
-    if !facts.missing_tables.is_empty() {
-        observer.warning(&Warning::MissingTables { tables: facts.missing_tables.clone() });
     }
     Ok(())
 }

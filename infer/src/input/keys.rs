@@ -117,9 +117,11 @@ fn wanted_date(
         (Some(as_of), [_, ..]) if !declared.contains(&as_of) => {
             Err(InferError::DateNotFound { path, as_of, dates: listed(declared) })
         }
-        (Some(_), [_, _, ..]) if columns.as_of.is_none() => {
-            Err(InferError::MissingColumns { path, missing: vec![super::columns::AS_OF.to_owned()] })
-        }
+        (Some(_), [_, _, ..]) if columns.as_of.is_none() => Err(InferError::MissingColumns {
+            path,
+            missing: vec![super::columns::AS_OF.to_owned()],
+            tables: Vec::new(),
+        }),
         (Some(as_of), _) => Ok(Some(as_of)),
         (None, [only]) => Ok(Some(*only)),
         (None, [_, ..]) => Err(InferError::SeveralDates { path, dates: listed(declared) }),

@@ -115,6 +115,10 @@ impl Page {
             ("input", run.file.path.display().to_string()),
             ("rows of the input", grouped(run.file.rows)),
             ("sha256 of the input", run.file.sha256.clone()),
+            (
+                "made without the tables",
+                run.file.facts.as_ref().map_or_else(String::new, |facts| facts.missing_tables.join(", ")),
+            ),
             ("scores", finished.publication.scores.display().to_string()),
         ];
         self.begin_table("What was read, with what, and where to", &["", ""]);

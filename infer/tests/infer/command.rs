@@ -49,12 +49,13 @@ fn score_prints_its_summary_on_stdout_and_logs_on_stderr() {
 #[test]
 fn json_logs_and_results_are_json() {
     let world = World::new(&Base::random(30, 32));
+    std::fs::remove_file(bellwether_staging::digest::beside(&world.input)).unwrap();
     let (code, stdout, stderr) = run(score(&world).args(["--log-format", "json"]));
     assert_eq!(code, 0, "{stderr}");
     let summary: serde_json::Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!(summary["counts"]["given"], 42);
     let lines: Vec<serde_json::Value> = stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert!(lines.iter().any(|line| line["level"] == "WARN" && line["code"] == "bellwether::infer::missing_tables"));
+    assert!(lines.iter().any(|line| line["level"] == "WARN" && line["code"] == "bellwether::infer::no_digest"));
     std::fs::remove_file(&world.input).unwrap();
     let (code, _, stderr) = run(score(&world).args(["--log-format", "json", "--quiet"]));
     let error: serde_json::Value = serde_json::from_str(stderr.trim()).unwrap();

@@ -50,6 +50,7 @@ fn the_scores_are_those_of_the_scorer_and_every_account_is_accounted_for() {
 #[test]
 fn a_published_run_is_complete_and_described() {
     let world = World::new(&Base::random(50, 2));
+    std::fs::remove_file(bellwether_staging::digest::beside(&world.input)).unwrap();
     let summary = world.score().unwrap();
     assert_eq!(names_in(&summary.scores), BTreeSet::from(["_SUCCESS".to_owned(), "part-00000.parquet".to_owned()]));
     assert_eq!(std::fs::metadata(summary.scores.join("_SUCCESS")).unwrap().len(), 0);
@@ -65,7 +66,7 @@ fn a_published_run_is_complete_and_described() {
     assert_eq!(manifest["model"]["version"], 3);
     assert_eq!(manifest["drift"].as_array().unwrap().len(), 5 + 2);
     let results = read_json(&summary.run.join("run_results.json"));
-    assert_eq!(results["warnings"][0]["code"], "bellwether::infer::missing_tables");
+    assert_eq!(results["warnings"][0]["code"], "bellwether::infer::no_digest");
     let latest = read_json(&world.out.join("latest.json"));
     assert_eq!(latest["scores"], "scores/v1/as_of=2026-01-31");
     assert!(world.out.join(latest["manifest"].as_str().unwrap()).exists());
