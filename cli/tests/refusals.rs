@@ -147,26 +147,6 @@ fn references_into_a_registry_that_lead_nowhere_say_what_there_is() {
 }
 
 #[test]
-fn a_file_that_grows_too_large_is_blamed_on_the_limit() {
-    let folder = tempfile::tempdir().unwrap();
-    let business = simulated(folder.path());
-    let verbs: [&[&str]; 4] = [
-        &["simulate", "--accounts", "200", "--months", "24", "--seed", "12", "--out", "."],
-        &["features", "--as-of", "2026-01-31", "--out", "features.parquet"],
-        &["backtest", "--out", "run", "--learners", "base_rate"],
-        &["train", "--out", "registry", "--learners", "base_rate"],
-    ];
-    for verb in verbs {
-        let mut command = Command::new("sh");
-        command.current_dir(&business).args(["-c", "ulimit -f 8; exec \"$0\" \"$@\""]);
-        let output = command.arg(assert_cmd::cargo::cargo_bin!("bellwether")).args(verb).output().unwrap();
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(5), "{verb:?}: {said}");
-        assert!(said.contains("hint: raise the limit on the size of files"), "{verb:?}: {said}");
-    }
-}
-
-#[test]
 fn each_binary_says_what_config_means_to_it() {
     let folder = tempfile::tempdir().unwrap();
     let own = text(&bellwether(folder.path(), &["--help"]).stdout);

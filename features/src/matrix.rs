@@ -10,7 +10,7 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 
 use crate::signal::SignalDefinition;
-pub use file::{FeatureFile, MatrixError, is_digest_of, is_feature_file, sha256_path};
+pub use file::{FeatureFile, MatrixError, is_feature_file};
 pub use metadata::{DateCounts, FILE_FORMAT, FeatureMetadata, METADATA_KEY, table_ages_hours};
 
 /// Values of one signal.

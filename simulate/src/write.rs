@@ -20,6 +20,8 @@ use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 use sha2::{Digest, Sha256};
 
+use bellwether_staging::digest;
+
 use crate::SimulateError;
 use crate::tables::{Row, shared_schema};
 
@@ -62,11 +64,6 @@ impl Write for Hashed {
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
-}
-
-/// Where the digest of a file is.
-fn digest_name(name: &str) -> String {
-    format!("{name}.sha256")
 }
 
 /// One Parquet file being written.
@@ -113,9 +110,8 @@ impl<T: Row> TableWriter<T> {
             self.flush()?;
         }
         let hashed = self.writer.into_inner().map_err(SimulateError::parquet(&self.path))?;
-        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-        let digest_path = self.path.with_file_name(digest_name(&name));
-        fs::write(&digest_path, format!("{}  {name}\n", hex::encode(hashed.digest.finalize())))
+        let digest_path = digest::beside(&self.path);
+        fs::write(&digest_path, digest::line(&hex::encode(hashed.digest.finalize()), &self.path))
             .map_err(SimulateError::file("write", &digest_path))?;
         Ok(self.rows)
     }
@@ -129,7 +125,7 @@ const TRUTH: &str = "truth/probabilities.parquet";
 
 /// A file and its digest.
 fn with_digest(name: &str) -> [String; 2] {
-    [name.to_owned(), digest_name(name)]
+    [name.to_owned(), digest::beside(Path::new(name)).to_string_lossy().into_owned()]
 }
 
 /// The folder that a simulation writes to before it is published.

@@ -6,6 +6,8 @@
 //! (`flock`) dies with its process and is seen across containers, where process ids mean nothing.
 
 use std::error::Error;
+pub mod digest;
+
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};

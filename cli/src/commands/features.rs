@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use bellwether_features::matrix::{is_digest_of, is_feature_file, sha256_path};
+use bellwether_features::matrix::is_feature_file;
 use bellwether_features::read::CheckReport;
 use bellwether_features::time::{Every, dates};
 use bellwether_infer::exit::ExitCode;
+use bellwether_staging::digest;
 use chrono::NaiveDate;
 
 use super::{partitions, with_threads};
@@ -100,7 +101,7 @@ pub(super) fn report_line(rows: usize, signals: usize, dates: &[NaiveDate]) -> S
 /// Whether a feature file and its digest could be written to `path`, before anything is read for it.
 pub(super) fn check_place(path: &Path) -> Result<(), Failure> {
     refuse_foreign(path, "an earlier feature file", is_feature_file)?;
-    refuse_foreign(&sha256_path(path), "the digest of an earlier one", |digest| is_digest_of(digest, path))?;
+    refuse_foreign(&digest::beside(path), "the digest of an earlier one", |_| Ok(digest::stated(path).is_ok()))?;
     bellwether_staging::check(path).map_err(|error| Failure::io(path, error))
 }
 

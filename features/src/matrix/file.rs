@@ -4,7 +4,7 @@
 //! beside it in the same way. A crash in between leaves a file whose digest does not match, which the scorer refuses:
 //! never a half file that looks whole. The same matrix gives the same bytes.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Date32Array, Float32Array, StringArray};
 use arrow_schema::{DataType, Field, Schema};
-use bellwether_staging::Staging;
+use bellwether_staging::{Staging, digest};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, compute_leaves};
 use parquet::basic::{Compression, ZstdLevel};
@@ -99,29 +99,6 @@ pub fn is_feature_file(path: &Path) -> io::Result<bool> {
     Ok(pairs.is_some_and(|pairs| pairs.iter().any(|pair| pair.key == METADATA_KEY)))
 }
 
-/// Whether the file at `path` is the digest of a feature file at `features`, as [`FeatureMatrix::write`] puts it there.
-///
-/// # Errors
-/// Those of reading it.
-pub fn is_digest_of(path: &Path, features: &Path) -> io::Result<bool> {
-    let name = features.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let longest = 64 + 2 + name.len() as u64 + 1;
-    if fs::symlink_metadata(path)?.len() > longest {
-        return Ok(false);
-    }
-    let line = String::from_utf8(fs::read(path)?).unwrap_or_default();
-    let digest = line.strip_suffix(&format!("  {name}\n"));
-    Ok(digest.is_some_and(|digest| digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit())))
-}
-
-/// Where the digest of `path` is: beside it, with `.sha256` after the whole name.
-#[must_use]
-pub fn sha256_path(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".sha256");
-    PathBuf::from(name)
-}
-
 impl FeatureMatrix {
     /// Writes the matrix as Parquet, and its digest beside it (`<hex>  <file name>`, as `sha256sum` does).
     ///
@@ -154,10 +131,9 @@ pub(super) fn write_rows(
     next: &mut NextRows<'_>,
 ) -> Result<FeatureFile, MatrixError> {
     let (bytes, sha256) = publish(path, |file| encode(path, metadata, signals, rows, next, file))?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let line = format!("{sha256}  {name}\n");
-    let failed = |source| MatrixError::Io { path: sha256_path(path), action: "write it", source };
-    publish(&sha256_path(path), |file| file.write_all(line.as_bytes()).map_err(failed))?;
+    let line = digest::line(&sha256, path);
+    let failed = |source| MatrixError::Io { path: digest::beside(path), action: "write it", source };
+    publish(&digest::beside(path), |file| file.write_all(line.as_bytes()).map_err(failed))?;
     Ok(FeatureFile { path: path.to_owned(), bytes, rows, sha256 })
 }
 

@@ -1,7 +1,7 @@
 //! Small cases with their result, and the feature file.
 
 use bellwether_features::label::{Event, LabelError, Labels, OutcomeTime, TargetDefinition};
-use bellwether_features::matrix::{Column, FeatureMatrix, FeatureMetadata, MatrixError, sha256_path, table_ages_hours};
+use bellwether_features::matrix::{Column, FeatureMatrix, FeatureMetadata, MatrixError, table_ages_hours};
 use bellwether_features::{Facts, Spine};
 
 use crate::calendar::DAY;
@@ -177,7 +177,7 @@ fn a_feature_file_reads_back_as_it_was_written() {
     assert_eq!(described, metadata);
     assert_eq!((described.accounts_given, described.quarantined, written.rows), (5, 3, 2));
     assert_eq!(described.table_ages_hours["usage"], 12.0);
-    let line = std::fs::read_to_string(sha256_path(&path)).unwrap();
+    let line = std::fs::read_to_string(path.with_file_name("features.parquet.sha256")).unwrap();
     assert_eq!(line, format!("{}  features.parquet\n", written.sha256));
     let mut names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();

@@ -2,8 +2,9 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use bellwether_staging::digest::{self, DigestFault};
 use sha2::{Digest, Sha256};
 
 use crate::error::InferError;
@@ -11,8 +12,6 @@ use crate::observe::{Observer, Silent};
 
 /// Bytes read at a time.
 const CHUNK: usize = 1 << 20;
-/// A `.sha256` file is one short line; more than this is something else.
-const LONGEST_DIGEST_FILE: u64 = 16 << 10;
 
 /// The sha256 of a file, in lower-case hex.
 ///
@@ -57,18 +56,13 @@ pub(super) fn sha256_of(
 /// # Errors
 /// [`InferError::InputDigest`] when they differ, [`InferError::DigestFile`] when the file is no digest.
 pub(super) fn verify_beside(path: &Path, found: &str) -> Result<Option<String>, InferError> {
-    let digest_path = beside(path);
-    let text = match std::fs::metadata(&digest_path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Ok(Some(digest_path.file_name().unwrap_or_default().to_string_lossy().into_owned()));
-        }
-        Err(error) => return Err(InferError::io(&digest_path, "read", error)),
-        Ok(status) if !status.is_file() || status.len() > LONGEST_DIGEST_FILE => {
-            return Err(InferError::DigestFile { path: digest_path, found: "something else" });
-        }
-        Ok(_) => std::fs::read(&digest_path).map_err(|error| InferError::io(&digest_path, "read", error))?,
+    let digest_path = digest::beside(path);
+    let expected = match digest::stated(path) {
+        Ok(None) => return Ok(Some(digest_path.file_name().unwrap_or_default().to_string_lossy().into_owned())),
+        Ok(Some(expected)) => expected,
+        Err(DigestFault::Io(error)) => return Err(InferError::io(&digest_path, "read", error)),
+        Err(DigestFault::NotADigest(found)) => return Err(InferError::DigestFile { path: digest_path, found }),
     };
-    let expected = parse(&text, path).map_err(|found| InferError::DigestFile { path: digest_path.clone(), found })?;
     if expected != found {
         return Err(InferError::InputDigest {
             path: path.to_path_buf(),
@@ -78,29 +72,6 @@ pub(super) fn verify_beside(path: &Path, found: &str) -> Result<Option<String>, 
         });
     }
     Ok(None)
-}
-
-/// `features.parquet` -> `features.parquet.sha256`.
-fn beside(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".sha256");
-    PathBuf::from(name)
-}
-
-/// The digest in a line of `sha256sum`: 64 hex digits, two characters, the name of the file.
-fn parse(text: &[u8], path: &Path) -> Result<String, &'static str> {
-    let text = std::str::from_utf8(text).map_err(|_| "bytes that are not text")?;
-    let line = text.lines().next().ok_or("an empty file")?;
-    let (digest, name) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-    if digest.len() != 64 || !digest.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err("no digest at the start of the first line");
-    }
-    let name = name.trim_start_matches([' ', '*']);
-    let own_name = path.file_name().unwrap_or_default();
-    if !name.is_empty() && Path::new(name).file_name() != Some(own_name) {
-        return Err("the name of another file");
-    }
-    Ok(digest.to_ascii_lowercase())
 }
 
 #[cfg(test)]
@@ -116,21 +87,5 @@ mod tests {
         let path = folder.path().join("empty");
         std::fs::write(&path, b"").unwrap();
         assert_eq!(sha256_of_file(&path).unwrap(), EMPTY);
-    }
-
-    #[test]
-    fn lines_of_sha256sum_are_read() {
-        let path = Path::new("some/where/f.parquet");
-        for line in [
-            format!("{EMPTY}  f.parquet\n"),
-            format!("{EMPTY} *f.parquet\n"),
-            format!("{}  some/f.parquet", EMPTY.to_uppercase()),
-            EMPTY.to_owned(),
-        ] {
-            assert_eq!(parse(line.as_bytes(), path), Ok(EMPTY.to_owned()), "{line}");
-        }
-        for line in ["", "abc  f.parquet", &format!("{EMPTY}  g.parquet")] {
-            assert!(parse(line.as_bytes(), path).is_err(), "{line}");
-        }
     }
 }
