@@ -128,16 +128,17 @@ def by_duckdb(uses, out, dates):
 
 
 def floor(uses, out, answer):
-    """Reads the input and writes the output."""
+    """Seconds of reading the input, and of writing the output."""
     import pyarrow
     import pyarrow.parquet as parquet
 
     pyarrow.set_cpu_count(THREADS)
-    parquet.read_table(uses)
     table = parquet.read_table(answer)
     started = time.perf_counter()
+    parquet.read_table(uses)
+    read = time.perf_counter()
     parquet.write_table(table, out, compression="zstd", compression_level=1, use_dictionary=["account_id"])
-    return time.perf_counter() - started
+    return read - started, time.perf_counter() - read
 
 
 PROJECT = """config_version = 1
@@ -220,10 +221,8 @@ def main():
     best = min((results[side][0] for side in commands if side != "bellwether"), default=float("nan"))
     for side, (seconds, mebibytes) in results.items():
         print(f"{side:12} {seconds:8.2f} s {mebibytes:8.0f} MiB")
-    started = time.perf_counter()
-    writing = floor(table, out["floor"], out["bellwether"])
-    reading = time.perf_counter() - started - writing
-    print(f"floor        {reading + writing:8.2f} s (pyarrow: reading the uses and writing {writing:.2f} s)")
+    reading, writing = min((floor(table, out["floor"], out["bellwether"]) for _ in range(arguments.runs)), key=sum)
+    print(f"floor        {reading + writing:8.2f} s (pyarrow reads the uses in {reading:.2f} s, writes the rows in {writing:.2f} s)")
     print(f"bellwether / fastest peer: {results['bellwether'][0] / best:.3f}")
     if arguments.folder is None:
         shutil.rmtree(folder)

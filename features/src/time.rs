@@ -46,8 +46,9 @@ impl Instant {
 /// Days from 1970-01-01 to `date`.
 #[must_use]
 pub fn days_from_epoch(date: NaiveDate) -> i32 {
-    let epoch = NaiveDate::from_ymd_opt(1970, 1, 1).unwrap_or_default();
-    i32::try_from(date.signed_duration_since(epoch).num_days()).unwrap_or(i32::MAX)
+    /// 1970-01-01, in days of chrono's count.
+    const EPOCH: i32 = 719_163;
+    date.num_days_from_ce() - EPOCH
 }
 
 /// The date `days` after 1970-01-01; `None` beyond the calendar.

@@ -8,6 +8,7 @@
 
 pub(crate) mod account;
 pub(crate) mod beginning;
+mod columns;
 pub(crate) mod declared;
 pub(crate) mod uses;
 pub(crate) mod versions;
@@ -25,14 +26,12 @@ use crate::matrix::{Column, FeatureMatrix};
 use crate::spine::{Eligibility, Spine};
 use crate::time::Instant;
 use beginning::UsageBeginning;
+use columns::{BlockColumns, Columns};
 use uses::{FeatureKind, Steps};
-use view::{Declared, Prepared, View};
+use view::{Declared, Prepared};
 
-/// Accounts computed by one thread at a time.
-const BLOCK_ACCOUNTS: usize = 512;
-
-/// Blocks computed before their rows are copied to the columns; bounds the memory beside the matrix.
-const ROUND_BLOCKS: usize = 32;
+/// Accounts computed by one thread at a time: few enough that the rows being written stay near the processor.
+const BLOCK_ACCOUNTS: usize = 128;
 
 /// What to compute, for whom.
 #[derive(Debug, Clone)]
@@ -88,37 +87,33 @@ impl FeaturePlan {
             beginning: UsageBeginning::of(facts, &spine.dates),
         };
         let mut columns = Columns::new(&self.catalogue, spine.len());
-        let firsts: Vec<usize> = (0..facts.accounts.len()).step_by(BLOCK_ACCOUNTS).collect();
-        for round in firsts.chunks(ROUND_BLOCKS) {
-            let block = |first: &usize| self.block(&base, *first..(*first + BLOCK_ACCOUNTS).min(facts.accounts.len()));
-            let blocks: Vec<Block> = round.par_iter().map(block).collect();
-            blocks.iter().for_each(|block| columns.take(block));
-        }
+        let ends = |first: usize| (first + BLOCK_ACCOUNTS).min(facts.accounts.len());
+        let blocks: Vec<Range<usize>> =
+            (0..facts.accounts.len()).step_by(BLOCK_ACCOUNTS).map(|first| first..ends(first)).collect();
+        // At each date, the rows of consecutive accounts stand together.
+        let rows_of = |accounts: &Range<usize>| base.dates.iter().map(|rows| spine.rows_of(rows, accounts)).collect();
+        let rows: Vec<Vec<Range<usize>>> = blocks.iter().map(rows_of).collect();
+        let work = columns.cut(&rows).into_par_iter().zip(&rows).zip(blocks);
+        work.for_each(|((mut columns, rows), accounts)| self.block(&base, accounts, rows, &mut columns));
         columns.finish(&self.catalogue, facts, spine)
     }
 
-    /// The rows of consecutive accounts at all dates.
-    fn block(&self, base: &Base<'_>, accounts: Range<usize>) -> Block {
+    /// The rows of consecutive accounts at all dates; `rows` says where they are in the spine.
+    fn block(&self, base: &Base<'_>, accounts: Range<usize>, rows: &[Range<usize>], columns: &mut BlockColumns<'_>) {
         let spine = base.spine;
-        // At each date, the rows of consecutive accounts stand together.
-        let slices: Vec<Range<usize>> = base.dates.iter().map(|rows| spine.rows_of(rows, &accounts)).collect();
-        let mut block = Block { columns: Columns::new(&self.catalogue, slices.iter().map(Range::len).sum()), slices };
-        let mut next: Vec<usize> = block.slices.iter().map(|rows| rows.start).collect();
+        let mut next: Vec<usize> = rows.iter().map(|rows| rows.start).collect();
         for account in accounts {
             let mut prepared = None;
-            let mut before = 0;
-            for (slice, next) in block.slices.iter().zip(&mut next) {
-                if *next < slice.end && spine.accounts[*next] as usize == account {
+            for (date, (rows, next)) in rows.iter().zip(&mut next).enumerate() {
+                if *next < rows.end && spine.accounts[*next] as usize == account {
                     let prepared = prepared.get_or_insert_with(|| Prepared::new(base.facts, &base.declared, account));
                     let as_of = Instant::start_of(spine.as_of[*next]);
                     let view = prepared.view(&base.declared, as_of, base.beginning.at(as_of));
-                    block.columns.write(&self.catalogue, &view, before + *next - slice.start);
+                    columns.write(&self.catalogue, &view, date, *next - rows.start);
                     *next += 1;
                 }
-                before += slice.len();
             }
         }
-        block
     }
 }
 
@@ -155,66 +150,7 @@ fn declare(facts: &Facts, settings: &CatalogueSettings) -> Declared {
     }
 }
 
-/// Some columns, while they are written.
-#[derive(Debug)]
-struct Columns {
-    numbers: Vec<Vec<f32>>,
-    categories: Vec<Vec<Option<u32>>>,
-}
-
-/// The rows of some accounts: those of the first date, then those of the second, and so on.
-#[derive(Debug)]
-struct Block {
-    columns: Columns,
-    /// Where they are in the spine.
-    slices: Vec<Range<usize>>,
-}
-
 impl Columns {
-    fn new(catalogue: &Catalogue, rows: usize) -> Self {
-        let numeric =
-            catalogue.signals().iter().filter(|signal| !matches!(signal.formula, Formula::Category(..))).count();
-        Self {
-            numbers: vec![vec![f32::NAN; rows]; numeric],
-            categories: vec![vec![None; rows]; catalogue.signals().len() - numeric],
-        }
-    }
-
-    /// Computes a row.
-    fn write(&mut self, catalogue: &Catalogue, view: &View<'_>, row: usize) {
-        let (mut numbers, mut categories) = (self.numbers.iter_mut(), self.categories.iter_mut());
-        for signal in catalogue.signals() {
-            match signal.formula {
-                Formula::Number(_) | Formula::Workflow(..) | Formula::Declared(_) => {
-                    if let Some(column) = numbers.next() {
-                        column[row] = signal.number(view);
-                    }
-                }
-                Formula::Category(formula, _) => {
-                    if let Some(column) = categories.next() {
-                        column[row] = formula(view);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Copies a block to its places.
-    fn take(&mut self, block: &Block) {
-        fn copy<T: Copy>(columns: &mut [Vec<T>], from: &[Vec<T>], slices: &[Range<usize>]) {
-            for (column, from) in columns.iter_mut().zip(from) {
-                let mut rest = from.as_slice();
-                for slice in slices {
-                    let (rows, after) = rest.split_at(slice.len());
-                    column[slice.clone()].copy_from_slice(rows);
-                    rest = after;
-                }
-            }
-        }
-        copy(&mut self.numbers, &block.columns.numbers, &block.slices);
-        copy(&mut self.categories, &block.columns.categories, &block.slices);
-    }
-
     fn finish(self, catalogue: &Catalogue, facts: &Facts, spine: &Spine) -> FeatureMatrix {
         let (mut numbers, mut categories) = (self.numbers.into_iter(), self.categories.into_iter());
         let column = |signal: &crate::catalog::Signal| match signal.formula {
@@ -229,7 +165,7 @@ impl Columns {
         let ids: Vec<Arc<str>> = facts.accounts.iter().map(|id| Arc::from(id.as_str())).collect();
         let id = |account: &u32| Arc::clone(&ids[*account as usize]);
         FeatureMatrix {
-            account_ids: spine.accounts.iter().map(id).collect(),
+            account_ids: spine.accounts.par_iter().map(id).collect(),
             as_of: spine.as_of.clone(),
             signals: catalogue.definitions(),
             columns,

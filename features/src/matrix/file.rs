@@ -15,10 +15,11 @@ use arrow_schema::{DataType, Field, Schema};
 use bellwether_staging::{Staging, digest};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, compute_leaves};
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, ParquetMetaDataReader};
 use parquet::file::properties::WriterProperties;
+use parquet::schema::types::ColumnPath;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -107,7 +108,9 @@ impl FeatureMatrix {
     /// # Errors
     /// [`MatrixError::Io`] and [`MatrixError::Parquet`]; a file that was there before is then still whole.
     pub fn write(&self, path: &Path, metadata: &FeatureMetadata) -> Result<FeatureFile, MatrixError> {
-        write_rows(path, metadata, &self.signals, self.len(), &mut |start, end| Ok(self.arrays(start, end)))
+        write_rows(path, metadata, &self.signals, self.len(), &mut |start, end| {
+            Ok(Box::new(move || self.arrays(start, end)))
+        })
     }
 
     fn arrays(&self, start: usize, end: usize) -> Vec<ArrayRef> {
@@ -119,8 +122,11 @@ impl FeatureMatrix {
     }
 }
 
-/// Gives the columns of the rows from one place to another; asked for them from first to last.
-pub(super) type NextRows<'r> = dyn FnMut(usize, usize) -> Result<Vec<ArrayRef>, MatrixError> + 'r;
+/// The columns of some rows, made by whoever encodes them.
+pub(super) type Rows<'r> = Box<dyn FnOnce() -> Vec<ArrayRef> + Send + 'r>;
+
+/// Gives the rows from one place to another; asked for them from first to last.
+pub(super) type NextRows<'n, 'r> = dyn FnMut(usize, usize) -> Result<Rows<'r>, MatrixError> + 'n;
 
 /// Writes a feature file of `rows` rows, and its digest beside it.
 pub(super) fn write_rows(
@@ -128,7 +134,7 @@ pub(super) fn write_rows(
     metadata: &FeatureMetadata,
     signals: &[SignalDefinition],
     rows: usize,
-    next: &mut NextRows<'_>,
+    next: &mut NextRows<'_, '_>,
 ) -> Result<FeatureFile, MatrixError> {
     let (bytes, sha256) = publish(path, |file| encode(path, metadata, signals, rows, next, file))?;
     let line = digest::line(&sha256, path);
@@ -143,7 +149,7 @@ fn encode(
     metadata: &FeatureMetadata,
     signals: &[SignalDefinition],
     rows: usize,
-    next: &mut NextRows<'_>,
+    next: &mut NextRows<'_, '_>,
     file: &mut Hashed,
 ) -> Result<(), MatrixError> {
     let failed = |source| encoding_failed(path, source);
@@ -156,10 +162,10 @@ fn encode(
     for some in starts.chunks(2 * rayon::current_num_threads()) {
         let mut waiting = Vec::with_capacity(some.len());
         for (group, start) in some {
-            let arrays = next(*start, (*start + ROW_GROUP_ROWS).min(rows))?;
-            waiting.push((encoders.create_column_writers(*group).map_err(failed)?, arrays));
+            let rows = next(*start, (*start + ROW_GROUP_ROWS).min(rows))?;
+            waiting.push((encoders.create_column_writers(*group).map_err(failed)?, rows));
         }
-        let encode = |(encoders, arrays)| row_group(&schema, encoders, arrays);
+        let encode = |(encoders, rows): (_, Rows<'_>)| row_group(&schema, encoders, rows());
         let encoded: Vec<_> = waiting.into_par_iter().map(encode).collect::<Result<_, _>>().map_err(failed)?;
         for chunks in encoded {
             let mut group = writer.next_row_group().map_err(failed)?;
@@ -189,15 +195,22 @@ fn properties(metadata: &FeatureMetadata, signals: &[SignalDefinition]) -> Resul
     let external = |error: serde_json::Error| ParquetError::External(Box::new(error));
     let described = serde_json::to_string(metadata).map_err(external)?;
     let definitions = serde_json::to_string(signals).map_err(external)?;
-    Ok(WriterProperties::builder()
+    let mut builder = WriterProperties::builder()
         .set_created_by(concat!("bellwether ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_key_value_metadata(Some(vec![
-            KeyValue::new(METADATA_KEY.to_owned(), described),
-            KeyValue::new(DEFINITIONS_KEY.to_owned(), definitions),
-        ]))
-        .build())
+        // The ids of a row group are nearly all different, and in order: compression alone makes them small.
+        .set_column_dictionary_enabled(ColumnPath::from("account_id"), false);
+    // Bytes of one significance side by side: small numbers are mostly zeros then. A dictionary would look each value up.
+    for signal in signals.iter().filter(|signal| signal.unit != Unit::Category) {
+        let column = ColumnPath::from(signal.name.as_str());
+        builder = builder
+            .set_column_dictionary_enabled(column.clone(), false)
+            .set_column_encoding(column, Encoding::BYTE_STREAM_SPLIT);
+    }
+    let pairs =
+        vec![KeyValue::new(METADATA_KEY.to_owned(), described), KeyValue::new(DEFINITIONS_KEY.to_owned(), definitions)];
+    Ok(builder.set_key_value_metadata(Some(pairs)).build())
 }
 
 fn schema(signals: &[SignalDefinition]) -> Schema {

@@ -61,7 +61,10 @@ impl FeatureMatrix {
         for part in 0..merging.parts.len() {
             merging.refill(part)?;
         }
-        write_rows(path, metadata, signals, rows, &mut |start, end| merging.take(end - start))
+        write_rows(path, metadata, signals, rows, &mut |start, end| {
+            let arrays = merging.take(end - start)?;
+            Ok(Box::new(move || arrays))
+        })
     }
 }
 

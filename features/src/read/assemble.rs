@@ -192,8 +192,8 @@ impl<'a> Builder<'a> {
     }
 
     fn usage(&self, facts: &mut Facts) {
-        let (features, feature) = self.category("feature");
-        let (users, user) = self.category("user_id");
+        let ((features, feature), (users, user)) =
+            rayon::join(|| self.category("feature"), || self.category("user_id"));
         let quantity = self.number("quantity");
         facts.usage = Some(self.group(
             |fact: &UsageFact| (fact.at, fact.known_at),
