@@ -87,12 +87,44 @@ pub(crate) fn ranked(codes: &[u32], names: &Dictionary, dropped: &[bool]) -> (Na
             *used = true;
         }
     }
-    let mut order: Vec<(&str, usize)> =
-        names.names().enumerate().filter(|(code, _)| used[*code]).map(|(code, name)| (name, code)).collect();
+    let mut order: Vec<(u128, &str, usize)> = names
+        .names()
+        .enumerate()
+        .filter(|(code, _)| used[*code])
+        .map(|(code, name)| (beginning(name), name, code))
+        .collect();
     order.par_sort_unstable();
     let mut ranks = vec![NO_CODE; names.len()];
-    for (rank, (_, code)) in order.iter().enumerate() {
+    for (rank, (.., code)) in order.iter().enumerate() {
         ranks[*code] = u32::try_from(rank).unwrap_or(NO_CODE);
     }
-    (Names { names: order.into_iter().map(|(name, _)| name.to_owned()).collect(), is_there: true }, ranks)
+    (Names { names: order.into_iter().map(|(_, name, _)| name.to_owned()).collect(), is_there: true }, ranks)
+}
+
+/// The first bytes of a text as a number: texts are ordered by it as far as it tells them apart, without a look at memory
+/// elsewhere. Texts are padded with the least byte, so of two with one number neither is known to be the first.
+fn beginning(text: &str) -> u128 {
+    let mut bytes = [0; size_of::<u128>()];
+    let count = text.len().min(bytes.len());
+    bytes[..count].copy_from_slice(&text.as_bytes()[..count]);
+    u128::from_be_bytes(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_ranked_by_their_bytes() {
+        let mut texts: Vec<String> = (0..40).map(|length| "x".repeat(length)).collect();
+        texts.extend((0..20).map(|length| format!("{}\0", "x".repeat(length))));
+        texts.extend((0..20).map(|length| format!("{}é", "x".repeat(length))));
+        texts.extend(["a", "b", "ab", "abcdefghijklmnopq", "abcdefghijklmnopp"].map(str::to_owned));
+        let mut names = Dictionary::default();
+        let codes: Vec<u32> = texts.iter().rev().map(|text| names.code(text)).collect();
+        let (ranked, ranks) = ranked(&codes, &names, &vec![false; codes.len()]);
+        texts.sort();
+        assert_eq!(ranked.names, texts);
+        assert!(names.names().zip(ranks).all(|(name, rank)| texts[rank as usize] == name));
+    }
 }
