@@ -8,7 +8,7 @@ use bellwether_features::engine::FeaturePlan;
 use bellwether_features::facts::{Facts, Grouped};
 use bellwether_features::label::Labels;
 use bellwether_features::leakage::LeakageReport;
-use bellwether_features::matrix::{FeatureMatrix, FeatureMetadata};
+use bellwether_features::matrix::{FeatureMatrix, FeatureMetadata, OpenMatrix, Population};
 use bellwether_features::read::{CheckReport, Partition, Tables, write_quarantine};
 use bellwether_features::spine::Spine;
 use bellwether_features::time::Instant;
@@ -39,6 +39,22 @@ pub(crate) struct Features {
     pub(crate) spine: Spine,
     pub(crate) matrix: FeatureMatrix,
     pub(crate) metadata: FeatureMetadata,
+}
+
+/// As [`Features`], of some of the accounts, not yet compared with the others.
+#[derive(Debug)]
+pub(crate) struct OpenFeatures {
+    spine: Spine,
+    pub(crate) matrix: OpenMatrix,
+    pub(crate) metadata: FeatureMetadata,
+}
+
+impl OpenFeatures {
+    /// The features, once these accounts and the `others` are compared.
+    pub(crate) fn close_among(self, mut others: Population) -> Features {
+        others.add(&self.matrix);
+        Features { spine: self.spine, matrix: self.matrix.close_among(&others), metadata: self.metadata }
+    }
 }
 
 impl<'a> Business<'a> {
@@ -121,11 +137,16 @@ impl<'a> Business<'a> {
 
     /// Features of the given dates.
     pub(crate) fn features(&self, dates: &[NaiveDate]) -> Features {
+        self.open_features(dates).close_among(Population::default())
+    }
+
+    /// Features of the given dates, where these accounts are not all.
+    pub(crate) fn open_features(&self, dates: &[NaiveDate]) -> OpenFeatures {
         let spine = self.plan.spine(&self.facts, dates);
-        let matrix = self.plan.compute(&self.facts, &spine);
-        let quarantined = self.quarantined_accounts(&spine.dates);
-        let metadata = FeatureMetadata::of(&self.facts, &spine, &matrix, &quarantined, self.missing_tables.clone());
-        Features { spine, matrix, metadata }
+        let matrix = self.plan.compute_open(&self.facts, &spine);
+        let (quarantined, missing) = (self.quarantined_accounts(&spine.dates), self.missing_tables.clone());
+        let metadata = FeatureMetadata::of(&self.facts, &spine, matrix.signals(), &quarantined, missing);
+        OpenFeatures { spine, matrix, metadata }
     }
 
     fn quarantined_accounts(&self, dates: &[NaiveDate]) -> Vec<usize> {

@@ -3,11 +3,12 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use bellwether_features::matrix::{Column, FeatureMatrix};
-use common::{fail, succeed};
+use common::{bellwether, fail, succeed, text};
 
 const DATES: [&str; 4] = ["--from", "2025-08-31", "--to", "2026-01-31"];
 
@@ -69,8 +70,19 @@ fn the_partitions_together_are_the_whole() {
     assert!(said.contains("2/8"), "{said}");
 }
 
+/// Where accounts stand among others is told of most rows, and differently.
+fn assert_accounts_are_compared(matrix: &FeatureMatrix) {
+    let Some(Column::Numeric(places)) = matrix.column("usage_quantity_per_mrr_plan_percentile_28d") else {
+        panic!("no such column");
+    };
+    let known: BTreeSet<u32> = places.iter().filter(|place| !place.is_nan()).map(|place| place.to_bits()).collect();
+    let unknown = places.iter().filter(|place| place.is_nan()).count();
+    assert!(known.len() > 50 && unknown < places.len() / 2, "{} places, {unknown} unknown", known.len());
+}
+
 fn assert_partitions_are_the_whole(business: &Path) {
     let whole = features(business, "whole.parquet", &[]);
+    assert_accounts_are_compared(&whole);
     let mut together = Vec::new();
     for partition in ["1/3", "2/3", "3/3"] {
         let part = features(business, "part.parquet", &["--partition", partition]);
@@ -80,6 +92,23 @@ fn assert_partitions_are_the_whole(business: &Path) {
     }
     together.sort();
     assert!(together == rows(&whole), "the rows of the partitions are those of the whole");
+}
+
+/// The other partitions are read for what is compared, and only for that.
+#[test]
+fn nothing_is_read_for_comparisons_that_are_not_wanted() {
+    let folder = tempfile::tempdir().unwrap();
+    let business = business(folder.path());
+    let steps = || {
+        let output = bellwether(&business, &["features", "--out", "p.parquet", "--as-of", "2026-01-31", "--partition", "2/3"]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stderr).lines().filter(|line| line.contains("compare")).count()
+    };
+    assert_eq!(steps(), 2);
+    let project = business.join("bellwether.toml");
+    let toml = fs::read_to_string(&project).unwrap();
+    fs::write(&project, format!("{toml}\n[signals]\nexclude = [\"*_percentile_28d\"]\n")).unwrap();
+    assert_eq!(steps(), 0);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod file;
 mod merge;
 mod metadata;
+mod population;
 mod reading;
 
 use std::sync::Arc;
@@ -12,6 +13,8 @@ use chrono::NaiveDate;
 use crate::signal::SignalDefinition;
 pub use file::{FeatureFile, MatrixError, is_feature_file};
 pub use metadata::{DateCounts, FILE_FORMAT, FeatureMetadata, METADATA_KEY, table_ages_hours};
+pub(crate) use population::Groups;
+pub use population::{OpenMatrix, Population};
 
 /// Values of one signal.
 #[derive(Debug, Clone, PartialEq)]

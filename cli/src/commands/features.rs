@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use bellwether_features::matrix::is_feature_file;
+use bellwether_features::matrix::{Population, is_feature_file};
 use bellwether_features::read::CheckReport;
 use bellwether_features::time::{Every, dates};
 use bellwether_infer::exit::ExitCode;
@@ -28,9 +28,13 @@ pub(crate) fn run(config: &Path, arguments: &FeaturesArguments, output: &Output)
                 return partitions::write(&project, &dates, &arguments.out, count, output);
             }
         }
+        let others = match arguments.partition {
+            Some(own) => partitions::others(&project, &dates, own, output)?,
+            None => Population::default(),
+        };
         let read = || Business::read_partition(&project, arguments.partition);
         let business = output.step("read", read, Business::summary)?;
-        write(&business, &dates, &arguments.out, output).map(drop)
+        write_among(&business, others, &dates, &arguments.out, output).map(drop)
     })?;
     output.result(format_args!("{}", arguments.out.display()));
     Ok(())
@@ -60,6 +64,17 @@ pub(super) fn write(
     path: &Path,
     output: &Output,
 ) -> Result<Features, Failure> {
+    write_among(business, Population::default(), dates, path, output)
+}
+
+/// As [`write`], where the accounts of the business are not all: `others` are those that they are compared with.
+fn write_among(
+    business: &Business<'_>,
+    others: Population,
+    dates: &[NaiveDate],
+    path: &Path,
+    output: &Output,
+) -> Result<Features, Failure> {
     refuse_precious(business, path)?;
     check_before_writing(&business.report, dates, output)?;
     if let Some(line) = business.not_replayable() {
@@ -68,7 +83,7 @@ pub(super) fn write(
     output.step(
         "features",
         || {
-            let features = business.features(dates);
+            let features = business.open_features(dates).close_among(others);
             if features.matrix.is_empty() {
                 return Err(none_eligible(dates));
             }

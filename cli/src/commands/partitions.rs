@@ -1,9 +1,11 @@
 //! Features under a memory limit: partition by partition, each written beside the output, then put together. The file has
-//! the same bytes as one computed at once.
+//! the same bytes as one computed at once. And what a single partition must know of the others.
 
 use std::path::{Path, PathBuf};
 
-use bellwether_features::matrix::{FeatureMatrix, FeatureMetadata};
+use bellwether_features::catalog::{Availability, Catalogue};
+use bellwether_features::engine::FeaturePlan;
+use bellwether_features::matrix::{FeatureMatrix, FeatureMetadata, Population};
 use bellwether_features::read::{CheckReport, Partition, Tables};
 use bellwether_features::signal::SignalDefinition;
 use bellwether_staging::Staging;
@@ -31,7 +33,40 @@ struct Whole {
     report: CheckReport,
     metadata: FeatureMetadata,
     signals: Vec<SignalDefinition>,
+    population: Population,
     parts: Vec<PathBuf>,
+}
+
+/// What signals that compare accounts with each other need of the accounts outside the partition `own`: the tables that
+/// those signals and eligibility read are read once per other partition, so that memory stays that of one. Nothing is read
+/// where no such signal is wanted or possible.
+pub(super) fn others(
+    project: &Project,
+    dates: &[NaiveDate],
+    own: Partition,
+    output: &Output,
+) -> Result<Population, Failure> {
+    let mut population = Population::default();
+    let contract = project.contract.of_comparisons();
+    if Catalogue::new(&contract.availability(), &contract.catalogue).compared().signals().is_empty() {
+        return Ok(population);
+    }
+    for other in own.others() {
+        let read = || -> Result<Option<usize>, Failure> {
+            let facts = Tables::load_partition(&contract, Some(other)).map_err(|error| project.reading(error))?.facts;
+            let catalogue = Catalogue::new(&Availability::of(&facts), &contract.catalogue);
+            let Some(plan) = FeaturePlan::new(catalogue, contract.eligibility).compared() else { return Ok(None) };
+            let open = plan.compute_open(&facts, &plan.spine(&facts, dates));
+            population.add(&open);
+            Ok(Some(open.len()))
+        };
+        let told = |rows: &Option<usize>| format!("{own} with {other}: {} rows", rows.unwrap_or(0));
+        if output.step("compare", read, told)?.is_none() {
+            // A column that no file has.
+            break;
+        }
+    }
+    Ok(population)
 }
 
 /// Computes and writes the features of `dates`, a partition of the accounts at a time.
@@ -57,7 +92,7 @@ pub(super) fn write(
         return Err(none_eligible(dates));
     }
     let merge = || {
-        let write = || FeatureMatrix::write_merged(path, &whole.parts, &whole.signals, &whole.metadata);
+        let write = || FeatureMatrix::write_merged(path, &whole.parts, &whole.signals, &whole.metadata, &whole.population);
         stop::protect(write).map_err(Failure::matrix)
     };
     output.step("features", merge, |file| report_line(file.rows, whole.signals.len(), dates))?;
@@ -75,23 +110,27 @@ fn add(
 ) -> Result<usize, Failure> {
     let business = Business::read_partition(project, Some(partition))?;
     super::features::refuse_precious(&business, path)?;
-    let features = business.features(dates);
-    features.matrix.write(part, &features.metadata).map_err(Failure::matrix)?;
+    let features = business.open_features(dates);
     let accounts = business.accounts();
     match whole {
         None => {
+            let mut population = Population::default();
+            population.add(&features.matrix);
             *whole = Some(Whole {
                 report: business.report,
-                metadata: features.metadata,
-                signals: features.matrix.signals,
+                metadata: features.metadata.clone(),
+                signals: features.matrix.signals().to_vec(),
+                population,
                 parts: vec![part.to_owned()],
             });
         }
         Some(whole) => {
             whole.report.join(business.report);
             whole.metadata.join(&features.metadata);
+            whole.population.add(&features.matrix);
             whole.parts.push(part.to_owned());
         }
     }
+    features.matrix.write(part, &features.metadata).map_err(Failure::matrix)?;
     Ok(accounts)
 }

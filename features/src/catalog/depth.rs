@@ -2,7 +2,7 @@
 //!
 //! Windows and histories as in [`super::usage`]. What is told of a workflow is told of each declared one, under its name.
 
-use super::template::{Need, Template};
+use super::template::{Levels, Need, Template};
 use super::usage::{usage, usage_limit};
 use crate::engine::uses::{last, year_ago};
 use crate::engine::view::View;
@@ -84,7 +84,20 @@ fn quantities() -> Vec<Template> {
             .expect(Down, Up)
             .needs(&[Need::Subscriptions])
             .rule("quantity of the window / mrr at as_of; null without an mrr above 0")
-            .number(|view, w| ratio(view.uses.quantity(last(w)), view.positive_mrr()?)),
+            .number(quantity_per_mrr),
+        usage("usage_quantity_per_mrr_plan_percentile_{w}d", "usage.quantity_per_mrr.within_plan")
+            .over(&[28])
+            .unit(Unit::Share)
+            .text("use for the money paid in the last {w} days: above that of {value} of the accounts on the same plan")
+            .null_text("use for the money paid is not compared with other accounts on the same plan")
+            .expect(Down, Up)
+            .needs(&[Need::Subscriptions, Need::Plans])
+            .rule(
+                "mid-rank percentile of usage_quantity_per_mrr_28d, as its column holds it, among the rows of the same as_of \
+                 with the same plan that have one: (lower ones + half of the equal ones, itself included) / all; null \
+                 without one, without a plan, and among fewer than 10",
+            )
+            .percentile_within(Levels::Plans, |view| view.subscription()?.plan, quantity_per_mrr),
         usage("usage_quantity_change_year_ago_{w}d", "usage.quantity.change_year_ago")
             .over(&[28])
             .unit(Unit::RelativeChange)
@@ -106,6 +119,10 @@ fn quantities() -> Vec<Template> {
             )
             .number(|view, w| Some(view.uses.days_at_limit(w, LIMIT_DAYS, usage_limit(view)?))),
     ]
+}
+
+fn quantity_per_mrr(view: &View<'_>, days: u32) -> Option<f64> {
+    ratio(view.uses.quantity(last(days)), view.positive_mrr()?)
 }
 
 fn unusual() -> Vec<Template> {

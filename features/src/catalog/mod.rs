@@ -32,7 +32,7 @@ use crate::signal::SignalDefinition;
 pub use declared::{Aggregate, Comparison, DeclaredSignal};
 pub(crate) use settings::matches;
 pub use settings::{CatalogueSettings, Workflow};
-pub(crate) use template::{Formula, Levels};
+pub(crate) use template::{Formula, Levels, Ranking};
 
 /// Which tables, and which of their optional columns, there are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -156,13 +156,23 @@ impl Signal {
         matches!(self.formula, Formula::Declared(_))
     }
 
-    /// The value for one account and date, as the column holds it; NaN is null.
+    /// What is compared, where the value tells where the account stands among others.
+    pub(crate) fn ranking(&self) -> Option<&Ranking> {
+        match &self.formula {
+            Formula::Percentile(ranking) => Some(ranking),
+            _ => None,
+        }
+    }
+
+    /// The value for one account and date, as the column holds it; NaN is null. Of a percentile, the number that is
+    /// compared.
     pub(crate) fn number(&self, view: &View<'_>) -> f32 {
         let window = self.definition.window_days.unwrap_or(0);
         match self.formula {
             Formula::Number(formula) => formula(view, window).map_or(f32::NAN, to_column),
             Formula::Declared(place) => view.declared_value(place).map_or(f32::NAN, to_column),
             Formula::Workflow(formula, workflow) => formula(view, workflow).map_or(f32::NAN, to_column),
+            Formula::Percentile(Ranking { value, .. }) => value(view, window).map_or(f32::NAN, to_column),
             Formula::Category(..) => f32::NAN,
         }
     }
@@ -232,6 +242,13 @@ impl Catalogue {
             .flat_map(|template| template.signals(&settings))
             .map(|signal| signal.definition.name)
             .collect()
+    }
+
+    /// Only the signals that compare accounts with each other.
+    #[must_use]
+    pub fn compared(&self) -> Self {
+        let signals = self.signals.iter().filter(|signal| signal.ranking().is_some());
+        Self { signals: signals.cloned().collect(), settings: self.settings.clone() }
     }
 
     /// The signals, in column order.

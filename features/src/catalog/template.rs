@@ -32,6 +32,19 @@ pub(crate) enum Formula {
     Category(fn(&View<'_>) -> Option<u32>, Levels),
     /// The declared signal at this place of the settings.
     Declared(usize),
+    /// Where a number stands among those of other accounts: told only once the rows of all accounts are there.
+    Percentile(Ranking),
+}
+
+/// What is compared, and with whom.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ranking {
+    /// The number, as for [`Formula::Number`].
+    pub(crate) value: fn(&View<'_>, u32) -> Option<f64>,
+    /// The group within which it is compared; without one it is not.
+    pub(crate) group: fn(&View<'_>) -> Option<u32>,
+    /// What the group's code stands for.
+    pub(crate) levels: Levels,
 }
 
 /// What must be declared for a signal to exist.
@@ -203,6 +216,17 @@ impl Template {
     /// The computation of a category.
     pub(super) fn category(self, levels: Levels, formula: fn(&View<'_>) -> Option<u32>) -> Self {
         Self { formula: Formula::Category(formula, levels), unit: Unit::Category, ..self }
+    }
+
+    /// The mid-rank percentile of a number among the rows of one date with the same group
+    /// ([`crate::matrix::Population`]).
+    pub(super) fn percentile_within(
+        self,
+        levels: Levels,
+        group: fn(&View<'_>) -> Option<u32>,
+        value: fn(&View<'_>, u32) -> Option<f64>,
+    ) -> Self {
+        Self { formula: Formula::Percentile(Ranking { value, group, levels }), ..self }
     }
 
     /// The computation of a number for each declared workflow.

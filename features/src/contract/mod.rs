@@ -134,6 +134,24 @@ impl Contract {
 }
 
 impl Contract {
+    /// As much of the contract as signals that compare accounts with each other need: eligibility, their tables, and those
+    /// signals. Tables are read by the same rules, so their rows are the same ones.
+    #[must_use]
+    pub fn of_comparisons(&self) -> Self {
+        let read = [TableName::Accounts, TableName::Usage, TableName::Subscriptions];
+        let tables = self.tables.iter().filter(|(name, _)| read.contains(name));
+        Self {
+            tables: tables.map(|(name, table)| (*name, table.clone())).collect(),
+            targets: Vec::new(),
+            catalogue: CatalogueSettings {
+                include: self.catalogue.include.clone(),
+                exclude: self.catalogue.exclude.clone(),
+                ..CatalogueSettings::default()
+            },
+            ..self.clone()
+        }
+    }
+
     /// Which tables there are, as far as the project file says; their optional columns are taken to be there.
     #[must_use]
     pub fn availability(&self) -> Availability {

@@ -5,13 +5,15 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::view::View;
-use crate::catalog::{Catalogue, Formula};
+use crate::catalog::{Catalogue, Formula, Signal};
 
 /// All columns, row by row as in the spine.
 #[derive(Debug)]
 pub(super) struct Columns {
     pub(super) numbers: Vec<Vec<f32>>,
     pub(super) categories: Vec<Vec<Option<u32>>>,
+    /// The groups of the signals that compare.
+    pub(super) groups: Vec<Vec<Option<u32>>>,
 }
 
 /// The rows of one block of accounts in every column; of each column, the rows of the first date, of the second, and so on.
@@ -19,31 +21,41 @@ pub(super) struct Columns {
 pub(super) struct BlockColumns<'c> {
     numbers: Vec<Vec<&'c mut [f32]>>,
     categories: Vec<Vec<&'c mut [Option<u32>]>>,
+    groups: Vec<Vec<&'c mut [Option<u32>]>>,
 }
 
 impl Columns {
     /// Nothing is known yet.
     pub(super) fn new(catalogue: &Catalogue, rows: usize) -> Self {
-        let is_category = |signal: &&crate::catalog::Signal| matches!(signal.formula, Formula::Category(..));
+        let is_category = |signal: &&Signal| matches!(signal.formula, Formula::Category(..));
         let categories = catalogue.signals().iter().filter(is_category).count();
         let numbers = catalogue.signals().len() - categories;
+        let groups = catalogue.signals().iter().filter_map(Signal::ranking).count();
         // Side by side: most of the time goes into asking for the memory.
         Self {
             numbers: (0..numbers).into_par_iter().map(|_| vec![f32::NAN; rows]).collect(),
             categories: (0..categories).into_par_iter().map(|_| vec![None; rows]).collect(),
+            groups: (0..groups).into_par_iter().map(|_| vec![None; rows]).collect(),
         }
     }
 
     /// Cuts the columns along `blocks`: for each block the rows of its accounts, date by date. Together they must be all
     /// rows: at every date, those of the first block, then those of the second, and so on.
     pub(super) fn cut(&mut self, blocks: &[Vec<Range<usize>>]) -> Vec<BlockColumns<'_>> {
-        let nothing = |_: &Vec<Range<usize>>| BlockColumns { numbers: Vec::new(), categories: Vec::new() };
+        let nothing = |_: &Vec<Range<usize>>| BlockColumns {
+            numbers: Vec::new(),
+            categories: Vec::new(),
+            groups: Vec::new(),
+        };
         let mut cut: Vec<BlockColumns<'_>> = blocks.iter().map(nothing).collect();
         for column in &mut self.numbers {
             cut.iter_mut().zip(pieces(column, blocks)).for_each(|(block, pieces)| block.numbers.push(pieces));
         }
         for column in &mut self.categories {
             cut.iter_mut().zip(pieces(column, blocks)).for_each(|(block, pieces)| block.categories.push(pieces));
+        }
+        for column in &mut self.groups {
+            cut.iter_mut().zip(pieces(column, blocks)).for_each(|(block, pieces)| block.groups.push(pieces));
         }
         cut
     }
@@ -68,18 +80,17 @@ impl BlockColumns<'_> {
     pub(super) fn write(&mut self, catalogue: &Catalogue, view: &View<'_>, date: usize, row: usize) {
         let (mut numbers, mut categories) = (self.numbers.iter_mut(), self.categories.iter_mut());
         for signal in catalogue.signals() {
-            match signal.formula {
-                Formula::Number(_) | Formula::Workflow(..) | Formula::Declared(_) => {
-                    if let Some(column) = numbers.next() {
-                        column[date][row] = signal.number(view);
-                    }
+            if let Formula::Category(formula, _) = signal.formula {
+                if let Some(column) = categories.next() {
+                    column[date][row] = formula(view);
                 }
-                Formula::Category(formula, _) => {
-                    if let Some(column) = categories.next() {
-                        column[date][row] = formula(view);
-                    }
-                }
+            } else if let Some(column) = numbers.next() {
+                column[date][row] = signal.number(view);
             }
+        }
+        let rankings = catalogue.signals().iter().filter_map(Signal::ranking);
+        for (ranking, column) in rankings.zip(&mut self.groups) {
+            column[date][row] = (ranking.group)(view);
         }
     }
 }

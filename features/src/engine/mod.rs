@@ -4,7 +4,8 @@
 //! dates in turn; the formulas of the catalogue read the view. Accounts are independent, so blocks of them run in parallel;
 //! each writes the rows that are its own, so the result does not depend on the number of threads. A row depends on nothing
 //! but its account's visible facts and the day on which the visible usage table begins: not on other dates, and on other
-//! accounts only through that day.
+//! accounts only through that day. Then a second stage tells where accounts stand among others, which needs all rows of a
+//! date ([`OpenMatrix`]).
 
 pub(crate) mod account;
 pub(crate) mod beginning;
@@ -20,9 +21,9 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 use rayon::prelude::*;
 
-use crate::catalog::{Catalogue, CatalogueSettings, Formula, Levels, Workflow};
+use crate::catalog::{Catalogue, CatalogueSettings, Formula, Levels, Signal, Workflow};
 use crate::facts::{Facts, Names};
-use crate::matrix::{Column, FeatureMatrix};
+use crate::matrix::{Column, FeatureMatrix, Groups, OpenMatrix};
 use crate::spine::{Eligibility, Spine};
 use crate::time::Instant;
 use beginning::UsageBeginning;
@@ -76,9 +77,22 @@ impl FeaturePlan {
         Spine::build(facts, &self.eligibility, dates)
     }
 
-    /// All signals for all rows of `spine`, which must have been built from the same `facts`.
+    /// The same plan with only the signals that compare accounts with each other; `None` without such a signal.
+    #[must_use]
+    pub fn compared(&self) -> Option<Self> {
+        let catalogue = self.catalogue.compared();
+        (!catalogue.signals().is_empty()).then_some(Self { catalogue, eligibility: self.eligibility })
+    }
+
+    /// All signals for all rows of `spine`, which must have been built from the same `facts`, of all accounts.
     #[must_use]
     pub fn compute(&self, facts: &Facts, spine: &Spine) -> FeatureMatrix {
+        self.compute_open(facts, spine).close()
+    }
+
+    /// As [`FeaturePlan::compute`], of some of the accounts: the comparisons with others are still to be made.
+    #[must_use]
+    pub fn compute_open(&self, facts: &Facts, spine: &Spine) -> OpenMatrix {
         let base = Base {
             facts,
             spine,
@@ -151,25 +165,30 @@ fn declare(facts: &Facts, settings: &CatalogueSettings) -> Declared {
 }
 
 impl Columns {
-    fn finish(self, catalogue: &Catalogue, facts: &Facts, spine: &Spine) -> FeatureMatrix {
+    fn finish(self, catalogue: &Catalogue, facts: &Facts, spine: &Spine) -> OpenMatrix {
         let (mut numbers, mut categories) = (self.numbers.into_iter(), self.categories.into_iter());
-        let column = |signal: &crate::catalog::Signal| match signal.formula {
-            Formula::Number(_) | Formula::Workflow(..) | Formula::Declared(_) => {
-                Column::Numeric(numbers.next().unwrap_or_default())
-            }
+        let column = |signal: &Signal| match signal.formula {
             Formula::Category(_, levels) => {
                 Column::category(&names(facts, levels), &categories.next().unwrap_or_default())
             }
+            _ => Column::Numeric(numbers.next().unwrap_or_default()),
         };
         let columns = catalogue.signals().iter().map(column).collect();
         let ids: Vec<Arc<str>> = facts.accounts.iter().map(|id| Arc::from(id.as_str())).collect();
         let id = |account: &u32| Arc::clone(&ids[*account as usize]);
-        FeatureMatrix {
+        let matrix = FeatureMatrix {
             account_ids: spine.accounts.par_iter().map(id).collect(),
             as_of: spine.as_of.clone(),
             signals: catalogue.definitions(),
             columns,
-        }
+        };
+        let places = catalogue.signals().iter().enumerate();
+        let compared = places.filter_map(|(place, signal)| Some((place, signal.ranking()?)));
+        let groups = compared.zip(self.groups).map(|((column, ranking), codes)| Groups {
+            column,
+            of: Column::category(&names(facts, ranking.levels), &codes),
+        });
+        OpenMatrix::new(matrix, groups.collect())
     }
 }
 

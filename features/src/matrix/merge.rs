@@ -14,6 +14,7 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchR
 use super::FeatureMatrix;
 use super::file::{FeatureFile, MatrixError, write_rows};
 use super::metadata::FeatureMetadata;
+use super::population::Population;
 use crate::signal::SignalDefinition;
 
 /// Rows of a part in memory.
@@ -36,8 +37,8 @@ struct Merging {
 }
 
 impl FeatureMatrix {
-    /// Writes the rows of `parts` - feature files of disjoint accounts with the same columns - as one feature file at
-    /// `path`; `metadata` is that of all of them ([`FeatureMetadata::join`]).
+    /// Writes the rows of `parts` - written by [`super::OpenMatrix::write`], of disjoint accounts with the same columns - as
+    /// one feature file at `path`; `metadata` is that of all of them ([`FeatureMetadata::join`]), `population` has them all.
     ///
     /// # Errors
     /// [`MatrixError`]; a file that was at `path` before is then still whole.
@@ -46,6 +47,7 @@ impl FeatureMatrix {
         parts: &[PathBuf],
         signals: &[SignalDefinition],
         metadata: &FeatureMetadata,
+        population: &Population,
     ) -> Result<FeatureFile, MatrixError> {
         let mut merging = Merging { parts: Vec::new(), held: Vec::new() };
         let mut rows = 0;
@@ -63,7 +65,7 @@ impl FeatureMatrix {
         }
         write_rows(path, metadata, signals, rows, &mut |start, end| {
             let arrays = merging.take(end - start)?;
-            Ok(Box::new(move || arrays))
+            Ok(Box::new(move || population.close_arrays(signals, arrays)))
         })
     }
 }

@@ -8,8 +8,8 @@ use chrono::NaiveDate;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::FeatureMatrix;
 use crate::facts::{Facts, Grouped};
+use crate::signal::SignalDefinition;
 use crate::spine::Spine;
 use crate::time::Instant;
 
@@ -57,7 +57,7 @@ pub struct FeatureMetadata {
 }
 
 impl FeatureMetadata {
-    /// The metadata of `matrix`, computed for `spine`.
+    /// The metadata of a matrix of these `signals`, computed for `spine`.
     ///
     /// `quarantined`: accounts left out because their own row was quarantined, per date of the spine (missing entries are
     /// 0). `missing_tables`: see [`crate::catalog::Availability::missing_tables`].
@@ -65,7 +65,7 @@ impl FeatureMetadata {
     pub fn of(
         facts: &Facts,
         spine: &Spine,
-        matrix: &FeatureMatrix,
+        signals: &[SignalDefinition],
         quarantined: &[usize],
         missing_tables: Vec<String>,
     ) -> Self {
@@ -83,7 +83,7 @@ impl FeatureMetadata {
         Self {
             format: FILE_FORMAT,
             as_of: spine.dates.clone(),
-            definitions: matrix.signals.iter().map(|signal| (signal.name.clone(), signal.digest())).collect(),
+            definitions: signals.iter().map(|signal| (signal.name.clone(), signal.digest())).collect(),
             accounts_given: spine.len() + ineligible + quarantined,
             ineligible,
             quarantined,

@@ -36,6 +36,11 @@ impl Partition {
         (hash ^ (hash >> 32)) % u64::from(self.count) == u64::from(self.index - 1)
     }
 
+    /// All the others.
+    pub fn others(self) -> impl Iterator<Item = Self> {
+        (1..=self.count).filter(move |index| *index != self.index).map(move |index| Self { index, ..self })
+    }
+
     /// Whether it also takes what belongs to no account.
     pub(crate) fn is_first(&self) -> bool {
         self.index == 1

@@ -19,6 +19,8 @@ pub(crate) fn depth(seen: &Seen<'_>, out: &mut Values) {
     out.set("usage_quantity_per_active_user_28d", divide(used, Some(number(users(&month).len()))));
     out.set("usage_quantity_per_seat_28d", divide(used, row.and_then(|row| row.seats)));
     out.set("usage_quantity_per_mrr_28d", divide(used, row.map(|row| row.mrr)));
+    // Not known among as few accounts as these worlds have.
+    out.set(crate::crowd::PERCENTILE, None);
     let year_ago = uses(seen, 364, 392);
     let known = reaches(seen, 392);
     out.set("usage_quantity_change_year_ago_28d", known.and_then(|()| change(used, quantity(&year_ago))));

@@ -20,7 +20,7 @@ pub(crate) fn file(facts: &Facts, dates: &[NaiveDate]) -> Vec<u8> {
     let plan = FeaturePlan::new(Catalogue::new(&available, &settings()), eligibility);
     let spine = plan.spine(facts, dates);
     let matrix = plan.compute(facts, &spine);
-    let metadata = FeatureMetadata::of(facts, &spine, &matrix, &[], available.missing_tables());
+    let metadata = FeatureMetadata::of(facts, &spine, &matrix.signals, &[], available.missing_tables());
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("features.parquet");
     matrix.write(&path, &metadata).unwrap();

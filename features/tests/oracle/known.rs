@@ -168,7 +168,7 @@ fn a_feature_file_reads_back_as_it_was_written() {
     let facts = small_world().facts();
     let spine = everyone(&[day]);
     let matrix = compute(&facts, &spine);
-    let metadata = FeatureMetadata::of(&facts, &spine, &matrix, &[3], vec!["goals".to_owned()]);
+    let metadata = FeatureMetadata::of(&facts, &spine, &matrix.signals, &[3], vec!["goals".to_owned()]);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("features.parquet");
     let written = matrix.write(&path, &metadata).unwrap();
@@ -194,7 +194,7 @@ fn what_is_no_feature_file_is_refused() {
     let facts = small_world().facts();
     let spine = everyone(&as_of_days()[..1]);
     let matrix = compute(&facts, &spine);
-    let newer = FeatureMetadata { format: 2, ..FeatureMetadata::of(&facts, &spine, &matrix, &[], Vec::new()) };
+    let newer = FeatureMetadata { format: 2, ..FeatureMetadata::of(&facts, &spine, &matrix.signals, &[], Vec::new()) };
     matrix.write(&path, &newer).unwrap();
     assert!(matches!(FeatureMatrix::read(&path), Err(MatrixError::Format { .. })));
     let nowhere = path.join("features.parquet");

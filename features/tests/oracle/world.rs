@@ -164,13 +164,13 @@ pub(crate) fn times() -> impl Strategy<Value = (i64, i64)> {
     prop_oneof![6 => late, 1 => (time(), time())]
 }
 
-fn accounts() -> impl Strategy<Value = Vec<AccountRow>> {
+pub(crate) fn accounts() -> impl Strategy<Value = Vec<AccountRow>> {
     let known = prop_oneof![2 => Just(i64::MIN), 1 => time()];
     let row = (account(), known, option::weighted(0.8, time()), option::of(0..SEGMENTS.len()));
     vec(row.prop_map(|(account, known, signed_up, segment)| AccountRow { account, known, signed_up, segment }), 0..5)
 }
 
-fn usage() -> impl Strategy<Value = Vec<UsageRow>> {
+pub(crate) fn usage() -> impl Strategy<Value = Vec<UsageRow>> {
     let quantity = select(vec![1.0, 1.0, 2.5, 0.25, -1.5, 64.0]);
     let row = (account(), times(), option::weighted(0.8, 0..USERS.len()), 0..FEATURES.len(), quantity);
     let row = row.prop_map(|(account, (at, known), user, feature, quantity)| UsageRow {
@@ -184,7 +184,7 @@ fn usage() -> impl Strategy<Value = Vec<UsageRow>> {
     vec(row, 0..90)
 }
 
-fn subscriptions() -> impl Strategy<Value = Vec<SubscriptionRow>> {
+pub(crate) fn subscriptions() -> impl Strategy<Value = Vec<SubscriptionRow>> {
     let mrr = select(vec![0.0, 0.0, 100.0, 105.0, 110.0, 150.0, 99.5]);
     let seats = option::of(select(vec![0.0, 3.0, 5.0, 10.0]));
     let limit = option::of(select(vec![0.0, 30.0, 300.0]));
@@ -359,7 +359,7 @@ pub(crate) fn group<R, F, K: Ord>(
     Grouped::new(ACCOUNTS, rows.iter().map(|row| fact(row, more)).collect(), key)
 }
 
-fn account_fact(row: &AccountRow, more: u32) -> (u32, AccountFact) {
+pub(crate) fn account_fact(row: &AccountRow, more: u32) -> (u32, AccountFact) {
     let fact = AccountFact {
         known_at: Instant(row.known),
         signed_up_at: row.signed_up.map(Instant),
@@ -371,7 +371,7 @@ fn account_fact(row: &AccountRow, more: u32) -> (u32, AccountFact) {
     (code(row.account), fact)
 }
 
-fn usage_fact(row: &UsageRow, more: u32) -> (u32, UsageFact) {
+pub(crate) fn usage_fact(row: &UsageRow, more: u32) -> (u32, UsageFact) {
     let fact = UsageFact {
         at: Instant(row.at),
         known_at: Instant(row.known),
@@ -382,7 +382,7 @@ fn usage_fact(row: &UsageRow, more: u32) -> (u32, UsageFact) {
     (code(row.account), fact)
 }
 
-fn subscription_fact(row: &SubscriptionRow, more: u32) -> (u32, SubscriptionFact) {
+pub(crate) fn subscription_fact(row: &SubscriptionRow, more: u32) -> (u32, SubscriptionFact) {
     let fact = SubscriptionFact {
         effective_at: Instant(row.at),
         known_at: Instant(row.known),
