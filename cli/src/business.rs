@@ -182,9 +182,9 @@ impl<'a> Business<'a> {
         let first = |facts: &mut dyn Iterator<Item = (Instant, Instant)>| {
             facts.filter(|(_, known_at)| *known_at < end).map(|(at, _)| at).min()
         };
-        let usage = self.facts.usage.iter().flat_map(|table| &table.rows);
+        let usage = self.facts.counting(TableName::Usage, self.facts.usage.as_ref(), end);
         let usage = first(&mut usage.map(|row| (row.at, row.known_at)));
-        let subscriptions = self.facts.subscriptions.iter().flat_map(|table| &table.rows);
+        let subscriptions = self.facts.counting(TableName::Subscriptions, self.facts.subscriptions.as_ref(), end);
         let subscriptions = first(&mut subscriptions.map(|row| (row.effective_at, row.known_at)));
         let beginnings = usage.into_iter().chain(subscriptions);
         let from = match settings.train_from {

@@ -225,3 +225,139 @@ fn forty_weeks_in_one_run_are_forty_runs() {
     assert_eq!(together.len(), alone.len());
     assert!(together.len() > 10_000 && together == alone);
 }
+
+/// A business in CSV whose tables all have knowledge times. Nobody has filled in segments, plans and users; `zz` and `yy` are
+/// not in the accounts table, and `header.csv` has a column but no row.
+fn by_hand() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let business = folder.path().to_owned();
+    let put = |name: &str, text: String| fs::write(business.join(name), text).unwrap();
+    let mut toml = "config_version = 1\n".to_owned();
+    for table in ["accounts", "usage", "subscriptions", "tickets"] {
+        toml.push_str(&format!("[tables.{table}]\npath = \"{table}*.csv\"\nerror_if_pct = 100\n"));
+    }
+    put("bellwether.toml", toml);
+    let ids: Vec<String> = (0..24).map(|id| format!("a{id:02}")).chain(["yy".to_owned(), "zz".to_owned()]).collect();
+    let mut tables = [
+        "account_id,signed_up_at,segment,known_at\n".to_owned(),
+        "account_id,user_id,feature,at,quantity,known_at\n".to_owned(),
+        "account_id,effective_at,mrr,plan,known_at\n".to_owned(),
+        "ticket_id,account_id,opened_at,category,severity,known_at\n".to_owned(),
+    ];
+    for (place, id) in ids.iter().enumerate() {
+        if id.starts_with('a') {
+            tables[0].push_str(&format!("{id},2024-01-01,,2024-01-01\n"));
+        }
+        for month in 1..7 {
+            let day = format!("2025-0{month}-{:02}", 1 + place);
+            tables[1].push_str(&format!("{id},,board,{day},{},{day}\n", place + 1));
+        }
+        tables[2].push_str(&format!("{id},2024-01-01,{},,2024-01-01\n", 100 + place));
+        tables[3].push_str(&format!("t{place},{id},2025-06-15,how,low,2025-06-15\n"));
+    }
+    for (name, text) in ["accounts", "usage", "subscriptions", "tickets"].iter().zip(tables) {
+        put(&format!("{name}.csv"), text);
+    }
+    put("accounts-header.csv", "account_id,industry,known_at\n".to_owned());
+    (folder, business)
+}
+
+/// The bytes of the feature file, and what the check of its date says.
+fn of_july(business: &Path) -> (Vec<u8>, serde_json::Value) {
+    succeed(business, &["features", "--as-of", "2025-07-01", "--out", "f.parquet"]);
+    let checked = succeed(business, &["check", "--as-of", "2025-07-01", "--format", "json"]);
+    let mut checked: serde_json::Value = serde_json::from_str(&checked).unwrap();
+    for table in checked["tables"].as_array_mut().unwrap() {
+        // There are more files now.
+        table.as_object_mut().unwrap().remove("files");
+    }
+    (fs::read(business.join("f.parquet")).unwrap(), checked)
+}
+
+/// Signals follow from the columns of the files, not from what is in them.
+#[test]
+fn the_first_value_of_a_column_changes_nothing_earlier() {
+    let (_folder, business) = by_hand();
+    let before = of_july(&business);
+    let rows = read_parquet(&business.join("f.parquet"));
+    let empty = ["segment", "industry", "plan", "usage_quantity_per_mrr_plan_percentile_28d"];
+    for name in empty {
+        let column = rows[0].column_by_name(name).unwrap_or_else(|| panic!("{name} is there"));
+        assert_eq!(column.null_count(), 24, "{name}: known of nobody");
+    }
+    let known = "2025-07-01T00:00:00Z";
+    let backfills = [
+        ("accounts-header.csv", format!("account_id,industry,known_at\na01,Steel,{known}\n")),
+        ("accounts-late.csv", format!("account_id,signed_up_at,segment,known_at\na00,2024-01-01,large,{known}\n")),
+        ("usage-late.csv", format!("account_id,user_id,feature,at,quantity,known_at\na00,ann,board,2025-06-02,1,{known}\n")),
+        ("subscriptions-late.csv", format!("account_id,effective_at,mrr,plan,known_at\na00,2024-01-01,100,pro,{known}\n")),
+    ];
+    for (name, text) in backfills {
+        fs::write(business.join(name), text).unwrap();
+        assert!(of_july(&business) == before, "{name}");
+    }
+    succeed(&business, &["features", "--as-of", "2025-07-02", "--out", "next.parquet"]);
+    let next = read_parquet(&business.join("next.parquet"));
+    assert!(["segment", "industry", "plan"].iter().all(|name| {
+        next[0].column_by_name(name).unwrap().null_count() == 23
+    }));
+}
+
+/// An account that is entered later was not known before, and neither were its facts.
+#[test]
+fn an_account_that_is_entered_later_changes_nothing_earlier() {
+    let (_folder, business) = by_hand();
+    let before = of_july(&business);
+    let unknown = |checked: &serde_json::Value, table: &str| {
+        let tables = checked["tables"].as_array().unwrap();
+        tables.iter().find(|found| found["table"] == table).unwrap()["left_out"].as_u64().unwrap()
+    };
+    assert_eq!(["usage", "subscriptions", "tickets"].map(|table| unknown(&before.1, table)), [12, 2, 2]);
+    let backfill = "account_id,signed_up_at,segment,known_at\nzz,2023-01-01,large,2025-07-01T00:00:00Z\n";
+    fs::write(business.join("accounts-late.csv"), backfill).unwrap();
+    let after = of_july(&business);
+    assert!(after.0 == before.0, "the feature file is the same bytes");
+    assert_eq!(after.1, before.1, "and what was set aside is the same");
+
+    succeed(&business, &["features", "--as-of", "2025-07-02", "--out", "next.parquet"]);
+    let next = common::texts(&read_parquet(&business.join("next.parquet")), "account_id");
+    assert_eq!((next.len(), next.last().unwrap().as_deref()), (25, Some("zz")), "the day after, it is there");
+    let checked = succeed(&business, &["check", "--as-of", "2025-07-02", "--format", "json"]);
+    assert_eq!(unknown(&serde_json::from_str(&checked).unwrap(), "usage"), 6, "and its facts count");
+    // Of both dates in one file the earlier one still knows nothing of it.
+    succeed(&business, &["features", "--from", "2025-07-01", "--to", "2025-07-02", "--every", "day", "--out", "both.parquet"]);
+    assert_eq!(common::texts(&read_parquet(&business.join("both.parquet")), "account_id").len(), 24 + 25);
+}
+
+/// Columns of which nothing is known are harmless to every learner and to the scorer.
+#[test]
+fn nothing_breaks_on_columns_without_a_value() {
+    let (_folder, business) = simulated("200");
+    for (file, names) in [("accounts", vec!["industry", "region"]), ("subscriptions", vec!["seats", "discount", "usage_limit"])] {
+        let path = business.join(format!("data/{file}.parquet"));
+        let batches = read_parquet(&path);
+        let emptied = |batch: &RecordBatch| {
+            let schema = batch.schema();
+            let columns = schema.fields().iter().zip(batch.columns()).map(|(field, column)| {
+                let is_emptied = names.contains(&field.name().as_str());
+                let none = || arrow_array::new_null_array(field.data_type(), batch.num_rows());
+                (field.name().clone(), if is_emptied { none() } else { Arc::clone(column) }, true)
+            });
+            RecordBatch::try_from_iter_with_nullable(columns).unwrap()
+        };
+        let batches: Vec<RecordBatch> = batches.iter().map(emptied).collect();
+        let mut writer = ArrowWriter::try_new(File::create(&path).unwrap(), batches[0].schema(), None).unwrap();
+        batches.iter().for_each(|batch| writer.write(batch).unwrap());
+        writer.close().unwrap();
+        let _ = fs::remove_file(business.join(format!("data/{file}.parquet.sha256")));
+    }
+    succeed(&business, &["check"]);
+    succeed(&business, &["train", "--out", "registry", "--learners", "all"]);
+    succeed(&business, &["score", "--as-of", "2025-12-31", "--bundle", "registry/simulated@champion", "--out", "out"]);
+    let features = read_parquet(&business.join("out/features/as_of=2025-12-31/features.parquet"));
+    for name in ["industry", "region", "commercial_seats", "usage_limit_share_28d"] {
+        let column = features[0].column_by_name(name).unwrap_or_else(|| panic!("{name} is there"));
+        assert_eq!(column.null_count(), features[0].num_rows(), "{name}");
+    }
+    assert!(common::part(&business.join("out"), "2025-12-31").is_file());
+}

@@ -3,8 +3,9 @@
 //! This is the seam between the contract (which fills it from files) and the engine (which only reads it). Every fact
 //! carries `known_at`, resolved from the table's column or from its event time plus the declared delay.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::contract::TableName;
 use crate::time::Instant;
 
 /// Strings as codes; code `c` stands for `names[c]`.
@@ -269,6 +270,16 @@ pub struct FirmographicFact {
     pub employees: f64,
 }
 
+/// From when on the accounts table has each account. A fact of an account that it does not have yet is set aside like that
+/// of an account it never has, so an account that is entered later changes nothing of the dates before.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Entries {
+    /// By account; [`Instant::MIN`]: from ever.
+    pub since: Vec<Instant>,
+    /// Tables whose facts only count once the account is entered; those of the others are kept all the same.
+    pub tables: BTreeSet<TableName>,
+}
+
 /// All facts of a business, by account. A table that the contract does not declare is `None`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Facts {
@@ -315,9 +326,42 @@ pub struct Facts {
     pub ticket_categories: Names,
     /// What each declared signal reads, by its name.
     pub declared: BTreeMap<String, DeclaredFacts>,
+    /// When accounts were entered; `None`: facts of all accounts count from ever.
+    pub entries: Option<Entries>,
+}
+
+impl Entries {
+    /// From when on facts of a table count for an account.
+    fn since(&self, table: TableName, account: usize) -> Instant {
+        if self.tables.contains(&table) { self.since[account] } else { Instant::MIN }
+    }
 }
 
 impl Facts {
+    /// Whether what is known before `moment` includes that there is such an account, so that its facts count.
+    #[must_use]
+    pub fn has_entered(&self, account: usize, moment: Instant) -> bool {
+        self.entries.as_ref().is_none_or(|entries| entries.since[account] < moment)
+    }
+
+    /// From when on facts of a table count for an account.
+    #[must_use]
+    pub fn count_since(&self, table: TableName, account: usize) -> Instant {
+        self.entries.as_ref().map_or(Instant::MIN, |entries| entries.since(table, account))
+    }
+
+    /// The facts of a table that count before `moment`, whatever their own times.
+    pub fn counting<'a, T>(
+        &'a self,
+        name: TableName,
+        table: Option<&'a Grouped<T>>,
+        moment: Instant,
+    ) -> impl Iterator<Item = &'a T> {
+        let accounts = table.map_or(0, |table| table.offsets.len().saturating_sub(1));
+        let entered = (0..accounts).filter(move |account| self.count_since(name, *account) < moment);
+        entered.flat_map(move |account| table.map_or(&[][..], |table| table.of(account)))
+    }
+
     /// Number of facts of each table of facts that is there, in the order of signals.md; the accounts' own rows are none.
     #[must_use]
     pub fn table_rows(&self) -> Vec<usize> {

@@ -210,7 +210,7 @@ impl Labels {
         }
         let rows = spine.accounts.par_iter().zip(&spine.as_of);
         let outcome = |(account, as_of): (&u32, &NaiveDate)| {
-            let history = AccountHistory::of(facts, *account as usize);
+            let history = AccountHistory::before(facts, *account as usize, Instant::start_of(known_before));
             target.window(*as_of, known_before).map_or(Outcome::ABSENT, |window| target.outcome(&history, &window))
         };
         let outcomes: Vec<Outcome> = rows.map(outcome).collect();

@@ -80,8 +80,12 @@ impl Spine {
         let moments: Vec<Instant> = distinct.iter().map(|date| Instant::start_of(*date)).collect();
         // Account by account, since an account's facts stand together; then put together date by date.
         let at_all_dates = |account: usize| {
-            let history = AccountHistory::of(facts, account);
-            moments.iter().map(|as_of| standing(&history, eligibility, *as_of)).collect::<Vec<_>>()
+            let history = |moment| AccountHistory::before(facts, account, moment);
+            let whole = facts.entries.is_none().then(|| history(Instant(i64::MAX)));
+            let at = |as_of: &Instant| {
+                standing(&whole.unwrap_or_else(|| history(*as_of)), eligibility, *as_of)
+            };
+            moments.iter().map(at).collect::<Vec<_>>()
         };
         let accounts = (0..facts.accounts.len()).into_par_iter().with_min_len(64);
         let standings: Vec<Vec<Standing>> = accounts.map(at_all_dates).collect();

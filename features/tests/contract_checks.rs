@@ -6,10 +6,13 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt32Type;
+use bellwether_features::catalog::CatalogueSettings;
 use bellwether_features::contract::FailureKind;
 use bellwether_features::facts::BillingPeriod;
+use bellwether_features::matrix::{Column, table_ages_hours};
 use bellwether_features::read::{ReadError, Rule, Status, write_quarantine};
 use bellwether_features::time::Instant;
+use bellwether_features::{Availability, Catalogue, Eligibility, FeaturePlan};
 use chrono::NaiveDate;
 use contract_support::{Project, USAGE, date, rules};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -409,4 +412,63 @@ fn rule_codes_are_stable() {
         assert_eq!(serde_json::to_string(&rule).unwrap(), format!("\"{}\"", rule.code()));
         assert!(!rule.advice().is_empty());
     }
+}
+
+/// The sign-up that is taken from facts follows from what was known then, even where uses begin after the subscription.
+#[test]
+fn a_derived_sign_up_moves_only_when_something_becomes_known() {
+    let files = [
+        ("s.csv", "account_id,effective_at,mrr\na,2024-01-01,10\n"),
+        ("u.csv", "account_id,feature,at\na,f,2024-02-01\n"),
+        ("n.csv", "account_id,respondent_id,at,score\nonly-asked,r,2024-05-01,9\n"),
+    ];
+    let toml = format!("{USAGE}[tables.subscriptions]\npath = \"s.csv\"\n[tables.nps]\npath = \"n.csv\"\n");
+    let facts = Project::with(&files).loaded(&toml).facts;
+    let rows = facts.account_rows.unwrap();
+    let versions = |account: usize| -> Vec<(Instant, Option<Instant>)> {
+        rows.of(account).iter().map(|row| (row.known_at, row.signed_up_at)).collect()
+    };
+    let at = |day: &str| Instant::start_of(date(day));
+    assert_eq!(versions(0), ["2024-01-01", "2024-02-01"].map(|day| (at(day), Some(at(day)))));
+    assert_eq!(versions(1), [], "nothing says since when it is there");
+}
+
+/// Before an account is entered, its facts are set aside where a table is strict, and kept where it only warns.
+#[test]
+fn facts_count_from_when_their_account_is_entered() {
+    let files = [
+        ("a.csv", "account_id,signed_up_at,known_at\na,2023-01-01,2024-03-01\nb,2023-01-01,2023-01-01\n"),
+        ("u.csv", "account_id,feature,at\na,f,2024-01-10\na,f,2024-01-10\nb,f,2024-01-05\n"),
+        ("s.csv", "account_id,effective_at,mrr\na,2024-01-05,10\n"),
+    ];
+    let toml = format!(
+        "{USAGE}[tables.accounts]\npath = \"a.csv\"\n[tables.subscriptions]\npath = \"s.csv\"\non_violation = \"warn\"\n"
+    );
+    let loaded = Project::with(&files).loaded(&toml);
+    let found = |as_of: Option<&str>| {
+        let outcome = loaded.report.at(as_of.map(date));
+        let usage = outcome.tables.iter().find(|table| table.table == "usage").unwrap();
+        let of = |table: &str| -> Vec<(&'static str, u64, bool)> {
+            rules(&outcome, table).into_iter().map(|(rule, _, rows, left_out)| (rule, rows, left_out)).collect()
+        };
+        (of("usage"), of("subscriptions"), usage.duplicates, usage.age_hours)
+    };
+    let unknown = |rows: u64, left_out: bool| vec![("unknown_account", rows, left_out)];
+    assert_eq!(found(Some("2024-01-06")), (vec![], unknown(1, false), 0, Some(24.0)));
+    assert_eq!(found(Some("2024-03-01")), (unknown(2, true), unknown(1, false), 0, Some(56.0 * 24.0)));
+    assert_eq!(found(Some("2024-03-02")), (vec![], vec![], 1, Some(52.0 * 24.0)));
+    assert_eq!(found(None), (vec![], vec![], 1, None));
+
+    let facts = &loaded.facts;
+    let plan = FeaturePlan::new(
+        Catalogue::new(&Availability::of(facts), &CatalogueSettings::default()),
+        Eligibility::default(),
+    );
+    let spine = plan.spine(facts, &[date("2024-03-01"), date("2024-03-02")]);
+    assert_eq!((&spine.accounts[..], &spine.ineligible[..]), (&[0, 0][..], &[1, 1][..]));
+    let matrix = plan.compute(facts, &spine);
+    let Some(Column::Numeric(uses)) = matrix.column("usage_events_90d") else { panic!("no such column") };
+    assert_eq!(uses[..], [0.0, 2.0], "the subscription is kept, the uses are not yet");
+    let ages = |day: &str| table_ages_hours(facts, date(day))["usage"];
+    assert_eq!([ages("2024-03-01"), ages("2024-03-02")], [56.0 * 24.0, 52.0 * 24.0]);
 }

@@ -40,7 +40,7 @@ pub(crate) fn run(arguments: &Arguments, signals: &SignalsArguments, output: &Ou
     Ok(())
 }
 
-/// Those that the project's contract allows; whether an optional column has values is only known once it is read.
+/// Those that the project's contract allows; whether the files have an optional column is only known once they are read.
 fn of_project(config: &Path) -> Result<Vec<Signal>, Failure> {
     let contract = Project::load(config)?.contract;
     Ok(Catalogue::new(&contract.availability(), &contract.catalogue).signals().to_vec())

@@ -4,6 +4,7 @@
 //! versions of one row, the visible one known last holds; the groups are sorted by event time, then knowledge time, then
 //! place in the source, so "last in the group's order" settles every tie.
 
+use crate::contract::TableName;
 use crate::facts::{
     AccountFact, ContactFact, Facts, FirmographicFact, Grouped, InvoiceFact, ItemFact, MeetingFact, NpsFact,
     SubscriptionFact, TicketFact, UsageFact,
@@ -25,25 +26,25 @@ pub(crate) struct AccountHistory<'a> {
     pub(crate) firmographics: &'a [FirmographicFact],
 }
 
-/// The rows of one account in a table that may not be there.
-fn of<T>(table: Option<&Grouped<T>>, account: usize) -> &[T] {
-    table.map_or(&[], |rows| rows.of(account))
-}
-
 impl<'a> AccountHistory<'a> {
-    /// The rows of `account`.
-    pub(crate) fn of(facts: &'a Facts, account: usize) -> Self {
+    /// The rows of `account` for one who looks just before `moment`: none of a table whose facts do not count yet. Whether a
+    /// row itself is visible is another question.
+    pub(crate) fn before(facts: &'a Facts, account: usize, moment: Instant) -> Self {
+        fn of<T>(table: Option<&Grouped<T>>, account: usize, counts: bool) -> &[T] {
+            table.filter(|_| counts).map_or(&[], |rows| rows.of(account))
+        }
+        let counts = |table: TableName| facts.count_since(table, account) < moment;
         Self {
-            rows: of(facts.account_rows.as_ref(), account),
-            usage: of(facts.usage.as_ref(), account),
-            subscriptions: of(facts.subscriptions.as_ref(), account),
-            items: of(facts.subscription_items.as_ref(), account),
-            nps: of(facts.nps.as_ref(), account),
-            invoices: of(facts.invoices.as_ref(), account),
-            tickets: of(facts.tickets.as_ref(), account),
-            contacts: of(facts.contacts.as_ref(), account),
-            meetings: of(facts.meetings.as_ref(), account),
-            firmographics: of(facts.firmographics.as_ref(), account),
+            rows: of(facts.account_rows.as_ref(), account, true),
+            usage: of(facts.usage.as_ref(), account, counts(TableName::Usage)),
+            subscriptions: of(facts.subscriptions.as_ref(), account, counts(TableName::Subscriptions)),
+            items: of(facts.subscription_items.as_ref(), account, counts(TableName::SubscriptionItems)),
+            nps: of(facts.nps.as_ref(), account, counts(TableName::Nps)),
+            invoices: of(facts.invoices.as_ref(), account, counts(TableName::Invoices)),
+            tickets: of(facts.tickets.as_ref(), account, counts(TableName::Tickets)),
+            contacts: of(facts.contacts.as_ref(), account, counts(TableName::Contacts)),
+            meetings: of(facts.meetings.as_ref(), account, counts(TableName::Meetings)),
+            firmographics: of(facts.firmographics.as_ref(), account, counts(TableName::Firmographics)),
         }
     }
 

@@ -117,11 +117,16 @@ impl FeaturePlan {
         let spine = base.spine;
         let mut next: Vec<usize> = rows.iter().map(|rows| rows.start).collect();
         for account in accounts {
-            let mut prepared = None;
+            let mut prepared: Option<(bool, Prepared<'_>)> = None;
             for (date, (rows, next)) in rows.iter().zip(&mut next).enumerate() {
                 if *next < rows.end && spine.accounts[*next] as usize == account {
-                    let prepared = prepared.get_or_insert_with(|| Prepared::new(base.facts, &base.declared, account));
                     let as_of = Instant::start_of(spine.as_of[*next]);
+                    let entered = base.facts.has_entered(account, as_of);
+                    if prepared.as_ref().is_some_and(|(before, _)| *before != entered) {
+                        prepared = None;
+                    }
+                    let fresh = || (entered, Prepared::at(base.facts, &base.declared, account, as_of));
+                    let (_, prepared) = prepared.get_or_insert_with(fresh);
                     let view = prepared.view(&base.declared, as_of, base.beginning.at(as_of));
                     columns.write(&self.catalogue, &view, date, *next - rows.start);
                     *next += 1;

@@ -36,7 +36,7 @@ pub(crate) struct Declared {
     pub(crate) review_interval_days: Option<u32>,
 }
 
-/// One account, prepared once for all dates.
+/// One account, prepared once for all dates (once more for those before the account was entered).
 #[derive(Debug)]
 pub(crate) struct Prepared<'a> {
     history: AccountHistory<'a>,
@@ -52,8 +52,13 @@ pub(crate) struct Prepared<'a> {
 }
 
 impl<'a> Prepared<'a> {
-    pub(crate) fn new(facts: &'a Facts, declared: &'a Declared, account: usize) -> Self {
-        let history = AccountHistory::of(facts, account);
+    /// For dates at which as many of the account's tables count as at `as_of`.
+    pub(crate) fn at(facts: &'a Facts, declared: &'a Declared, account: usize, as_of: Instant) -> Self {
+        let history = AccountHistory::before(facts, account, as_of);
+        let read = |signal: &DeclaredSignal| {
+            let found = facts.declared.get(&signal.definition.name);
+            DeclaredHistory::new(found.filter(|_| facts.count_since(signal.table, account) < as_of), account)
+        };
         Self {
             history,
             uses: Uses::new(history.usage, &declared.features, &declared.workflows),
@@ -62,11 +67,7 @@ impl<'a> Prepared<'a> {
             nps: Versions::new(history.nps),
             invoices: Versions::new(history.invoices),
             tickets: Versions::new(history.tickets),
-            declared: declared
-                .signals
-                .iter()
-                .map(|signal| DeclaredHistory::new(facts.declared.get(&signal.definition.name), account))
-                .collect(),
+            declared: declared.signals.iter().map(read).collect(),
             contacts: Versions::new(history.contacts),
             firmographics: Versions::new(history.firmographics),
         }

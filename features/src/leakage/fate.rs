@@ -34,7 +34,7 @@ impl Fates {
         let grace_days = i64::from(grace.max().unwrap_or(14));
         let (mut start, mut end) = (Vec::new(), Vec::new());
         for account in 0..facts.accounts.len() {
-            let history = AccountHistory::of(facts, account);
+            let history = AccountHistory::before(facts, account, END_OF_TIME);
             start.push(history.start(END_OF_TIME));
             end.push(if by_subscription {
                 subscription_end(history.subscriptions).filter(|end| end.plus_days(grace_days) <= data_end)

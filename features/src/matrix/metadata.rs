@@ -8,6 +8,7 @@ use chrono::NaiveDate;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::contract::TableName;
 use crate::facts::{Facts, Grouped};
 use crate::signal::SignalDefinition;
 use crate::spine::Spine;
@@ -116,36 +117,54 @@ impl FeatureMetadata {
 #[must_use]
 pub fn table_ages_hours(facts: &Facts, as_of: NaiveDate) -> BTreeMap<String, f64> {
     let as_of = Instant::start_of(as_of);
+    let visible = Visible { facts, as_of };
     let latest = [
-        ("accounts", latest(facts.account_rows.as_ref(), as_of, |row| (row.signed_up_at, row.known_at))),
-        ("usage", latest(facts.usage.as_ref(), as_of, |row| (Some(row.at), row.known_at))),
-        ("subscriptions", latest(facts.subscriptions.as_ref(), as_of, |row| (Some(row.effective_at), row.known_at))),
-        (
-            "subscription_items",
-            latest(facts.subscription_items.as_ref(), as_of, |row| (Some(row.effective_at), row.known_at)),
-        ),
-        ("nps", latest(facts.nps.as_ref(), as_of, |row| (Some(row.at), row.known_at))),
-        ("invoices", latest(facts.invoices.as_ref(), as_of, |row| (Some(row.issued_at), row.known_at))),
-        ("tickets", latest(facts.tickets.as_ref(), as_of, |row| (Some(row.opened_at), row.known_at))),
-        ("contacts", latest(facts.contacts.as_ref(), as_of, |row| (Some(row.since), row.known_at))),
-        ("meetings", latest(facts.meetings.as_ref(), as_of, |row| (Some(row.at), row.known_at))),
-        ("firmographics", latest(facts.firmographics.as_ref(), as_of, |row| (Some(row.at), row.known_at))),
+        visible.latest(TableName::Accounts, facts.account_rows.as_ref(), |row| (row.signed_up_at, row.known_at)),
+        visible.latest(TableName::Usage, facts.usage.as_ref(), |row| (Some(row.at), row.known_at)),
+        visible.latest(TableName::Subscriptions, facts.subscriptions.as_ref(), |row| {
+            (Some(row.effective_at), row.known_at)
+        }),
+        visible.latest(TableName::SubscriptionItems, facts.subscription_items.as_ref(), |row| {
+            (Some(row.effective_at), row.known_at)
+        }),
+        visible.latest(TableName::Nps, facts.nps.as_ref(), |row| (Some(row.at), row.known_at)),
+        visible.latest(TableName::Invoices, facts.invoices.as_ref(), |row| (Some(row.issued_at), row.known_at)),
+        visible.latest(TableName::Tickets, facts.tickets.as_ref(), |row| (Some(row.opened_at), row.known_at)),
+        visible.latest(TableName::Contacts, facts.contacts.as_ref(), |row| (Some(row.since), row.known_at)),
+        visible.latest(TableName::Meetings, facts.meetings.as_ref(), |row| (Some(row.at), row.known_at)),
+        visible.latest(TableName::Firmographics, facts.firmographics.as_ref(), |row| (Some(row.at), row.known_at)),
     ];
     let age = |at: Instant| hours(as_of.0.saturating_sub(at.0));
-    latest.into_iter().filter_map(|(table, at)| Some((table.to_owned(), age(at?)))).collect()
+    latest.into_iter().flatten().map(|(table, at)| (table.as_str().to_owned(), age(at))).collect()
 }
 
-/// The latest visible event time of a table.
-fn latest<T: Sync>(
-    table: Option<&Grouped<T>>,
+/// What counts at a date.
+struct Visible<'a> {
+    facts: &'a Facts,
     as_of: Instant,
-    times: impl Fn(&T) -> (Option<Instant>, Instant) + Sync,
-) -> Option<Instant> {
-    let visible = |row: &T| {
-        let (happened_at, known_at) = times(row);
-        happened_at.filter(|at| *at < as_of && known_at < as_of)
-    };
-    table?.rows.par_iter().filter_map(visible).max()
+}
+
+impl Visible<'_> {
+    /// The latest visible event time of a table.
+    fn latest<T: Sync>(
+        &self,
+        name: TableName,
+        table: Option<&Grouped<T>>,
+        times: impl Fn(&T) -> (Option<Instant>, Instant) + Sync,
+    ) -> Option<(TableName, Instant)> {
+        let visible = |row: &T| {
+            let (happened_at, known_at) = times(row);
+            happened_at.filter(|at| *at < self.as_of && known_at < self.as_of)
+        };
+        let table = table?;
+        let latest = if self.facts.entries.is_none() {
+            table.rows.par_iter().filter_map(visible).max()
+        } else {
+            let rows = self.facts.counting(name, Some(table), self.as_of);
+            rows.filter_map(visible).max()
+        };
+        latest.map(|at| (name, at))
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "an age in hours needs no more than 53 bits")]

@@ -1,16 +1,18 @@
 //! Checked rows become [`Facts`].
 
+use std::collections::BTreeSet;
+
 use rayon::prelude::*;
 
-use crate::contract::{ANNUAL, Contract, MONTHLY, NO, REVIEWS, TableName, YES};
+use crate::contract::{ANNUAL, Contract, MONTHLY, NO, OnViolation, REVIEWS, TableContract, TableName, YES};
 use crate::facts::{
-    AccountFact, BillingPeriod, ContactFact, Facts, FirmographicFact, Grouped, InvoiceFact, ItemFact, MeetingFact,
+    AccountFact, BillingPeriod, ContactFact, Entries, Facts, FirmographicFact, Grouped, InvoiceFact, ItemFact, MeetingFact,
     MeetingKind, Names, NpsFact, Role, SubscriptionFact, TicketFact, UsageFact,
 };
 use crate::time::Instant;
 
 use super::beginning::Beginning;
-use super::check::Checked;
+use super::check::{Checked, Entered};
 use super::convert::NO_TIME;
 use super::dictionary::NO_CODE;
 use super::group::{group, ranked};
@@ -24,11 +26,20 @@ pub(crate) struct ReadTable<'a> {
 }
 
 /// Builds the facts; `tables` in canonical order, each freed once it is built.
-pub(crate) fn assemble(contract: &Contract, tables: Vec<ReadTable<'_>>, partition: Option<Partition>) -> Facts {
+pub(crate) fn assemble(
+    contract: &Contract,
+    tables: Vec<ReadTable<'_>>,
+    partition: Option<Partition>,
+    entered: Option<&Entered>,
+) -> Facts {
     let mut accounts = distinct(&tables, &["account_id"]);
     accounts.retain(|id| partition.is_none_or(|partition| partition.holds(id)));
     let mut facts = Facts { accounts, ..Facts::default() };
+    facts.entries = entered.and_then(|entered| entries(contract, &facts.accounts, entered));
     let people = distinct(&tables, &["respondent_id", "contact_id"]);
+    let own = tables.iter().find(|table| table.rows.table.name == TableName::Accounts);
+    // Told by the files' columns, not by their values: those may still be filled in.
+    let lacks_sign_up = own.is_none_or(|own| own.rows.is_snapshot() && !own.rows.has("signed_up_at"));
     for table in tables {
         let builder = Builder::new(&table, &facts.accounts);
         builder.declared(&mut facts, contract);
@@ -48,8 +59,23 @@ pub(crate) fn assemble(contract: &Contract, tables: Vec<ReadTable<'_>>, partitio
             TableName::Firmographics => builder.firmographics(&mut facts),
         }
     }
-    super::first_use::complete_accounts(&mut facts);
+    if lacks_sign_up {
+        super::first_use::complete_accounts(&mut facts);
+    }
     facts
+}
+
+/// When accounts were entered, where that is later than some of their facts may be.
+fn entries(contract: &Contract, accounts: &[String], entered: &Entered) -> Option<Entries> {
+    let strict = |table: &&TableContract| {
+        table.name != TableName::Accounts && table.on_violation != OnViolation::Warn
+    };
+    let tables: BTreeSet<TableName> = contract.tables.values().filter(strict).map(|table| table.name).collect();
+    // Of an account that is never entered only facts are left that count all the same.
+    let since: Vec<Instant> =
+        accounts.iter().map(|id| entered.get(id).copied().unwrap_or(Instant(i64::MAX))).collect();
+    let matters = since.iter().any(|since| ![Instant::MIN, Instant(i64::MAX)].contains(since));
+    (matters && !tables.is_empty()).then_some(Entries { since, tables })
 }
 
 /// Every text that a kept row of any table has in one of `columns`, sorted by bytes.

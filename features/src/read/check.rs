@@ -3,16 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hashbrown::HashSet;
+use hashbrown::HashMap;
 use rayon::prelude::*;
 
 use crate::contract::{OnViolation, TableName};
-use crate::time::Instant;
+use crate::time::{Instant, MICROS_PER_DAY};
 
 use super::convert::NO_TIME;
 use super::dictionary::NO_CODE;
 use super::partition::Partition;
-use super::report::DayCount;
+use super::report::{DayCount, LostAccount};
 use super::rows::TableRows;
 use super::rule::{Rule, Violation};
 
@@ -28,20 +28,25 @@ pub(crate) struct Checked {
     pub(crate) rows_without_time: u64,
 }
 
+/// From when on the accounts table has each id.
+pub(crate) type Entered = HashMap<String, Instant>;
+
 /// Checks a table; `accounts` are the ids that the accounts table has, where there is one.
-pub(crate) fn check(rows: &TableRows<'_>, accounts: Option<&HashSet<String>>, partition: Option<Partition>) -> Checked {
-    let mut checker = Checker { rows, dropped: vec![false; rows.len()], violations: Vec::new() };
+pub(crate) fn check(rows: &TableRows<'_>, accounts: Option<&Entered>, partition: Option<Partition>) -> Checked {
+    let dropped = vec![false; rows.len()];
+    let mut checker = Checker { rows, dropped, violations: Vec::new(), entered: Vec::new() };
     checker.cells();
     checker.references(accounts, partition);
     checker.orders();
     checker.duplicate_keys();
-    let mut violations = checker.violations;
+    let mut violations = std::mem::take(&mut checker.violations);
     for (file, row, rule) in &rows.bad_rows {
         let (file, row, rule) = (*file, *row, *rule);
-        violations.push(Violation { file, row, rule, column: "*", visible_from: None, left_out: true });
+        let (visible_from, mended_at) = (None, None);
+        violations.push(Violation { file, row, rule, column: "*", visible_from, mended_at, left_out: true });
     }
     violations.sort_by_key(|found| (found.file, found.row, found.rule, found.column));
-    let (days, timeless) = days(rows, &checker.dropped);
+    let (days, timeless) = days(&checker);
     let rows_without_time = timeless + rows.bad_rows.len() as u64;
     Checked { dropped: checker.dropped, violations, days, rows_without_time }
 }
@@ -63,18 +68,15 @@ pub(crate) fn visible_from(rows: &TableRows<'_>, row: usize) -> Option<Instant> 
 /// Rows counted together; a stretch of a file is mostly of a few days.
 const CHUNK_ROWS: usize = 1 << 16;
 
-fn days(rows: &TableRows<'_>, dropped: &[bool]) -> (BTreeMap<i64, DayCount>, u64) {
-    let chunks: Vec<_> = dropped
-        .par_chunks(CHUNK_ROWS)
-        .enumerate()
-        .map(|(at, chunk)| chunk_days(rows, at * CHUNK_ROWS, chunk))
-        .collect();
+fn days(checker: &Checker<'_, '_>) -> (BTreeMap<i64, DayCount>, u64) {
+    let chunks = checker.dropped.par_chunks(CHUNK_ROWS).enumerate();
+    let chunks: Vec<_> = chunks.map(|(at, chunk)| chunk_days(checker, at * CHUNK_ROWS, chunk)).collect();
     let mut days: BTreeMap<i64, DayCount> = BTreeMap::new();
     let mut timeless = 0;
     for (found, without_time) in chunks {
         timeless += without_time;
         for (day, count) in found {
-            let total = days.entry(day).or_insert(NO_ROWS);
+            let total = days.entry(day).or_insert(DayCount::NONE);
             total.rows += count.rows;
             total.latest = total.latest.max(count.latest);
         }
@@ -82,34 +84,35 @@ fn days(rows: &TableRows<'_>, dropped: &[bool]) -> (BTreeMap<i64, DayCount>, u64
     (days, timeless)
 }
 
-const NO_ROWS: DayCount = DayCount { rows: 0, duplicates: 0, latest: Instant::MIN };
-
-fn chunk_days(rows: &TableRows<'_>, start: usize, dropped: &[bool]) -> (Vec<(i64, DayCount)>, u64) {
+fn chunk_days(checker: &Checker<'_, '_>, start: usize, dropped: &[bool]) -> (Vec<(i64, DayCount)>, u64) {
     let mut days: hashbrown::HashMap<i64, DayCount> = hashbrown::HashMap::new();
     let mut timeless = 0;
     // The day of the row before: neighbours are often of one day, and then nothing is looked up.
-    let mut current = (i64::MIN, NO_ROWS);
+    let mut current = (i64::MIN, DayCount::NONE);
     let mut close = |(day, count): (i64, DayCount)| {
-        let total = days.entry(day).or_insert(NO_ROWS);
+        let total = days.entry(day).or_insert(DayCount::NONE);
         total.rows += count.rows;
         total.latest = total.latest.max(count.latest);
     };
     for (offset, is_dropped) in dropped.iter().enumerate() {
-        let Some(visible) = visible_from(rows, start + offset) else {
+        let Some(visible) = visible_from(checker.rows, start + offset) else {
             timeless += 1;
             continue;
         };
         let day = visible.day();
         if day != current.0 {
-            close(std::mem::replace(&mut current, (day, NO_ROWS)));
+            close(std::mem::replace(&mut current, (day, DayCount::NONE)));
         }
         current.1.rows += 1;
-        if !is_dropped {
+        let entered = checker.entered_at(start + offset);
+        if !is_dropped && entered > visible {
+            close((entered.day(), DayCount { latest: visible, ..DayCount::NONE }));
+        } else if !is_dropped {
             current.1.latest = current.1.latest.max(visible);
         }
     }
     close(current);
-    days.retain(|_, count| count.rows > 0);
+    days.retain(|_, count| *count != DayCount::NONE);
     (days.into_iter().collect(), timeless)
 }
 
@@ -117,14 +120,27 @@ struct Checker<'a, 'b> {
     rows: &'a TableRows<'b>,
     dropped: Vec<bool>,
     violations: Vec<Violation>,
+    /// By code of the account id, from when on the row is not set aside because the account is unknown; empty: all always.
+    entered: Vec<Instant>,
 }
 
 impl Checker<'_, '_> {
     fn record(&mut self, row: usize, rule: Rule, column: &'static str, left_out: bool) {
         let (file, number) = self.rows.provenance(row);
-        let visible_from = visible_from(self.rows, row);
-        self.violations.push(Violation { file, row: number, rule, column, visible_from, left_out });
+        // What is set aside until its account is entered is not looked at any further.
+        let visible_from = visible_from(self.rows, row).map(|from| from.max(self.entered_at(row)));
+        let mended_at = None;
+        self.violations.push(Violation { file, row: number, rule, column, visible_from, mended_at, left_out });
         self.dropped[row] |= left_out;
+    }
+
+    /// From when on the account of a row is in the accounts table, where its rows are set aside until then.
+    fn entered_at(&self, row: usize) -> Instant {
+        if self.entered.is_empty() {
+            return Instant::MIN;
+        }
+        let code = self.rows.text("account_id").map(|(codes, _)| codes[row] as usize);
+        code.and_then(|code| self.entered.get(code)).copied().unwrap_or(Instant::MIN)
     }
 
     fn is_strict(&self) -> bool {
@@ -160,22 +176,49 @@ impl Checker<'_, '_> {
         }
     }
 
-    fn references(&mut self, accounts: Option<&HashSet<String>>, partition: Option<Partition>) {
+    /// Rows of accounts that the accounts table does not have, or did not have for some time.
+    fn references(&mut self, accounts: Option<&Entered>, partition: Option<Partition>) {
         let Some(accounts) = accounts else { return };
         let rows = self.rows;
         let Some((codes, names)) = rows.text("account_id") else { return };
         // Of accounts elsewhere nothing is known here.
         let is_ours = |name: &str| partition.is_none_or(|partition| partition.holds(name));
-        let is_unknown = |name: &str| is_ours(name) && !accounts.contains(name);
-        let unknown: Vec<bool> = names.names().map(is_unknown).collect();
-        if !unknown.contains(&true) {
+        let entered = |name: &str| if is_ours(name) { accounts.get(name).copied() } else { Some(Instant::MIN) };
+        let entered: Vec<Option<Instant>> = names.names().map(entered).collect();
+        if entered.iter().all(|entered| *entered == Some(Instant::MIN)) {
             return;
         }
         for (row, code) in codes.iter().enumerate() {
-            if unknown.get(*code as usize).copied().unwrap_or(false) && !self.dropped[row] {
-                self.record(row, Rule::UnknownAccount, "account_id", self.is_strict());
+            match entered.get(*code as usize) {
+                Some(None) if !self.dropped[row] => {
+                    self.record(row, Rule::UnknownAccount, "account_id", self.is_strict());
+                }
+                Some(Some(since)) if !self.dropped[row] => self.record_until(row, *since),
+                _ => {}
             }
         }
+        if self.is_strict() {
+            self.entered = entered.into_iter().map(|entered| entered.unwrap_or(Instant::MIN)).collect();
+        }
+    }
+
+    /// A row whose account is entered at `since`, if there is a midnight at which the row is visible and the account is not
+    /// known.
+    fn record_until(&mut self, row: usize, since: Instant) {
+        let visible_from = visible_from(self.rows, row);
+        if visible_from.is_some_and(|from| (from.day() + 1) * MICROS_PER_DAY > since.0) || since == Instant::MIN {
+            return;
+        }
+        let (file, number) = self.rows.provenance(row);
+        self.violations.push(Violation {
+            file,
+            row: number,
+            rule: Rule::UnknownAccount,
+            column: "account_id",
+            visible_from,
+            mended_at: Some(since),
+            left_out: self.is_strict(),
+        });
     }
 
     /// Times of one row that are in the wrong order.
@@ -243,26 +286,41 @@ impl Checker<'_, '_> {
     }
 }
 
-/// Ids that occur only in left-out rows of the accounts table, each with the instant from which it counts.
-pub(crate) fn lost_accounts(rows: &TableRows<'_>, checked: &Checked) -> Vec<Option<Instant>> {
-    let mut lost: Vec<Option<Instant>> = rows.bad_rows.iter().map(|_| None).collect();
-    let Some((codes, names)) = rows.text("account_id") else { return lost };
-    let mut kept = vec![false; names.len()];
-    for (code, _) in codes.iter().zip(&checked.dropped).filter(|(_, dropped)| !**dropped) {
-        if let Some(kept) = kept.get_mut(*code as usize) {
-            *kept = true;
+/// From when on the accounts table has each id of a row that is kept; always, where that cannot be told.
+pub(crate) fn entered(rows: &TableRows<'_>, checked: &Checked) -> Option<Entered> {
+    let (codes, names) = rows.text("account_id")?;
+    let since = entered_by_code(rows, checked, codes, names.len());
+    let named = since.into_iter().zip(names.names());
+    Some(named.filter_map(|(since, name)| Some((name.to_owned(), since?))).collect())
+}
+
+fn entered_by_code(rows: &TableRows<'_>, checked: &Checked, codes: &[u32], names: usize) -> Vec<Option<Instant>> {
+    let mut since: Vec<Option<Instant>> = vec![None; names];
+    for (row, code) in codes.iter().enumerate().filter(|(row, _)| !checked.dropped[*row]) {
+        if let Some(since) = since.get_mut(*code as usize) {
+            let known = Some(rows.known_at(row)).filter(|known| *known != NO_TIME).map_or(Instant::MIN, Instant);
+            *since = Some(since.map_or(known, |earlier| earlier.min(known)));
         }
     }
+    since
+}
+
+/// Ids of left-out rows of the accounts table, as long as no row that holds is known.
+pub(crate) fn lost_accounts(rows: &TableRows<'_>, checked: &Checked) -> Vec<LostAccount> {
+    let never = |from: Option<Instant>| LostAccount { from, until: None };
+    let mut lost: Vec<LostAccount> = rows.bad_rows.iter().map(|_| never(None)).collect();
+    let Some((codes, names)) = rows.text("account_id") else { return lost };
+    let since = entered_by_code(rows, checked, codes, names.len());
     let mut first: BTreeMap<u32, Option<Instant>> = BTreeMap::new();
     for (row, code) in codes.iter().enumerate().filter(|(row, _)| checked.dropped[*row]) {
         let visible = visible_from(rows, row);
         if *code == NO_CODE {
-            lost.push(visible);
-        } else if !kept[*code as usize] {
+            lost.push(never(visible));
+        } else if since[*code as usize] != Some(Instant::MIN) {
             let earliest = first.entry(*code).or_insert(visible);
             *earliest = (*earliest).min(visible);
         }
     }
-    lost.extend(first.into_values());
+    lost.extend(first.into_iter().map(|(code, from)| LostAccount { from, until: since[code as usize] }));
     lost
 }

@@ -9,24 +9,17 @@ use rayon::prelude::*;
 use crate::facts::{AccountFact, Facts, Grouped};
 use crate::time::Instant;
 
-/// Makes account rows where the contract has no accounts table, and fills in sign-ups where a snapshot has none at all.
+/// Makes account rows where the contract has no accounts table, and fills in sign-ups where it is a snapshot that has no
+/// such column.
 pub(crate) fn complete_accounts(facts: &mut Facts) {
     let declared = facts.account_rows.take();
-    if let Some(rows) = &declared {
-        let lacks_sign_up = rows.rows.iter().all(|row| row.signed_up_at.is_none());
-        let is_snapshot = rows.rows.iter().all(|row| row.known_at == Instant::MIN);
-        if !lacks_sign_up || !is_snapshot {
-            facts.account_rows = declared;
-            return;
-        }
-    }
     let mut offsets = vec![0];
-    let mut rows = Vec::new();
+    let mut rows: Vec<AccountFact> = Vec::new();
     let versions: Vec<_> =
         (0..facts.accounts.len()).into_par_iter().map(|account| first_use_versions(facts, account)).collect();
-    for (account, versions) in versions.into_iter().enumerate() {
-        let known = declared.as_ref().and_then(|declared| declared.of(account).first().copied());
-        let base = known.unwrap_or(AccountFact {
+    for (account, mut versions) in versions.into_iter().enumerate() {
+        let given = declared.as_ref().and_then(|declared| declared.of(account).first().copied());
+        let base = given.unwrap_or(AccountFact {
             known_at: Instant::MIN,
             signed_up_at: None,
             segment: None,
@@ -34,32 +27,29 @@ pub(crate) fn complete_accounts(facts: &mut Facts) {
             region: None,
             channel: None,
         });
-        if versions.is_empty() {
-            rows.push(base);
-        }
-        // `Grouped` is sorted by event time: the version known last has the earliest sign-up.
-        rows.extend(versions.into_iter().rev().map(|(known_at, first)| AccountFact {
+        // `Grouped` is sorted by event time.
+        versions.sort_by_key(|(known_at, first)| (*first, *known_at));
+        rows.extend(versions.into_iter().map(|(known_at, first)| AccountFact {
             known_at,
             signed_up_at: Some(first),
             ..base
         }));
+        // A row of the table is there whether or not anything else is known; without a table, an account is its facts.
+        rows.extend(given);
         offsets.push(rows.len());
     }
     facts.account_rows = Some(Grouped { offsets, rows });
 }
 
-/// (known from, first use known then), by the former; the first use falls from one to the next. Without usage, the
-/// first subscription counts.
+/// (known from, first use known then), by the former. As long as no use is known, the first subscription counts.
 fn first_use_versions(facts: &Facts, account: usize) -> Vec<(Instant, Instant)> {
-    match (&facts.usage, &facts.subscriptions) {
-        (Some(usage), _) if !usage.of(account).is_empty() => {
-            versions(usage.of(account).iter().map(|row| (row.known_at, row.at)))
-        }
-        (_, Some(subscriptions)) => {
-            versions(subscriptions.of(account).iter().map(|row| (row.known_at, row.effective_at)))
-        }
-        _ => Vec::new(),
-    }
+    let usage = facts.usage.iter().flat_map(|usage| usage.of(account));
+    let used = versions(usage.map(|row| (row.known_at, row.at)));
+    let subscriptions = facts.subscriptions.iter().flat_map(|subscriptions| subscriptions.of(account));
+    let mut found = versions(subscriptions.map(|row| (row.known_at, row.effective_at)));
+    found.retain(|(visible, _)| used.first().is_none_or(|(first, _)| visible < first));
+    found.extend(used);
+    found
 }
 
 /// Of rows by event time, those that were the first one known for some time.

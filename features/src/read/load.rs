@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use hashbrown::HashSet;
 use rayon::prelude::*;
 
 use crate::contract::{Contract, TableContract, TableName};
@@ -10,7 +9,7 @@ use crate::label::{Event, TargetDefinition};
 
 use super::assemble::{ReadTable, assemble};
 use super::beginning::Beginning;
-use super::check::{check, lost_accounts};
+use super::check::{Entered, check, entered, lost_accounts};
 use super::error::ReadError;
 use super::partition::Partition;
 use super::plan::{FilePlan, Maker};
@@ -44,7 +43,7 @@ impl Tables {
     pub fn load_partition(contract: &Contract, partition: Option<Partition>) -> Result<Loaded, ReadError> {
         let mut report = CheckReport::default();
         let mut read = Vec::new();
-        let mut accounts: Option<HashSet<String>> = None;
+        let mut accounts: Option<Entered> = None;
         for name in TableName::ALL {
             let Some(table) = contract.tables.get(&name) else {
                 report.missing_tables.push(name);
@@ -56,19 +55,14 @@ impl Tables {
             super::declared::check_columns(contract, &rows, &files)?;
             let checked = check(&rows, accounts.as_ref(), partition);
             if name == TableName::Accounts {
-                accounts = rows.text("account_id").map(|(codes, names)| {
-                    let kept = codes.iter().zip(&checked.dropped).filter(|(_, dropped)| !**dropped);
-                    kept.filter_map(|(code, _)| names.name(*code).map(str::to_owned)).collect()
-                });
+                accounts = entered(&rows, &checked);
             }
             report.tables.push(table_report(files, &rows, &checked));
             read.push(ReadTable { rows, checked });
         }
-        let facts = assemble(contract, read, partition);
-        if let Some(usage) = &facts.usage
-            && let Some(table) = report.tables.iter_mut().find(|table| table.table == TableName::Usage)
-        {
-            super::duplicates::count(usage, &mut table.days);
+        let facts = assemble(contract, read, partition, accounts.as_ref());
+        if let Some(table) = report.tables.iter_mut().find(|table| table.table == TableName::Usage) {
+            super::duplicates::count(&facts, &mut table.days);
         }
         Ok(Loaded { facts, report })
     }
@@ -159,6 +153,7 @@ fn read_table(
         check_row_count(table, file, rows.rows_seen + source.declared_rows().unwrap_or(0))?;
         let plan = FilePlan::new(file, &source, table)?;
         with_known_at.push(known_at.is_some_and(|at| !matches!(plan.makers[at], Maker::Absent)));
+        rows.declare(&plan);
         let file_index = u32::try_from(index).unwrap_or(u32::MAX);
         read_file(&mut rows, file_index, file, &mut source, &plan)?;
     }
@@ -167,6 +162,7 @@ fn read_table(
     if is_empty && (partition.is_none() || rows.rows_seen == 0) {
         return Err(ReadError::Empty { table: table.name, files: files.len(), filtered: rows.rows_read });
     }
+    rows.fill_up();
     rows.resolve_known_at(&with_known_at);
     Ok((files, rows))
 }

@@ -17,7 +17,7 @@ use crate::contract::{Contract, TableContract};
 
 use super::error::ReadError;
 use super::load::{has_cells, rows_as_text};
-use super::report::{CheckReport, TableReport, is_visible};
+use super::report::{CheckReport, TableReport};
 use super::rule::Violation;
 
 /// Writes `<table>.parquet` into `folder` (made if need be) for every table with left-out rows that are visible at
@@ -39,7 +39,7 @@ pub fn write_quarantine(
         let left_out: Vec<&Violation> = table
             .violations
             .iter()
-            .filter(|violation| violation.left_out && is_visible(violation.visible_from, as_of))
+            .filter(|violation| violation.left_out && violation.counts_at(as_of))
             .collect();
         let Some(declared) = contract.tables.get(&table.table).filter(|_| !left_out.is_empty()) else { continue };
         let lines = lines(table, declared, &left_out)?;

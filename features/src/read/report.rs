@@ -12,15 +12,20 @@ use crate::contract::{MICROS_PER_HOUR, OnViolation, TableName};
 use crate::time::Instant;
 
 use super::error::ReadError;
-use super::rule::{Rule, Violation};
+use super::rule::{Rule, Violation, counts_between};
 
 /// Rows that become visible on one UTC day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DayCount {
     pub(crate) rows: u64,
     pub(crate) duplicates: u64,
-    /// The latest instant at which one of them became visible.
+    /// The latest instant at which a row that is not left out (from this day on) became visible.
     pub(crate) latest: Instant,
+}
+
+impl DayCount {
+    /// Nothing yet.
+    pub(crate) const NONE: Self = Self { rows: 0, duplicates: 0, latest: Instant::MIN };
 }
 
 /// What was found in one table.
@@ -49,8 +54,17 @@ pub struct TableReport {
     pub(crate) rows_without_time: u64,
     /// Whether rows have a time at all, so that the table has an age.
     pub(crate) has_time: bool,
-    /// Accounts table only: ids that occur in left-out rows alone, with the instant from which they count.
-    pub(crate) lost_accounts: Vec<Option<Instant>>,
+    /// Accounts table only: ids of left-out rows.
+    pub(crate) lost_accounts: Vec<LostAccount>,
+}
+
+/// An id of which the accounts table has nothing but left-out rows for some time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LostAccount {
+    /// From when on the first of them counts; `None`: always.
+    pub(crate) from: Option<Instant>,
+    /// From when on a row that holds is known; `None`: there is none.
+    pub(crate) until: Option<Instant>,
 }
 
 /// What was found in all tables.
@@ -158,16 +172,8 @@ impl CheckReport {
             status: tables.iter().map(|table| table.status).max().unwrap_or(Status::Pass),
             tables,
             missing_tables: self.missing_tables.iter().map(|table| table.as_str().to_owned()).collect(),
-            quarantined_accounts: lost.filter(|from| is_visible(**from, as_of)).count() as u64,
+            quarantined_accounts: lost.filter(|lost| counts_between(lost.from, lost.until, as_of)).count() as u64,
         }
-    }
-}
-
-/// Whether something that counts from `from` on is visible at `as_of`.
-pub(crate) fn is_visible(from: Option<Instant>, as_of: Option<NaiveDate>) -> bool {
-    match (from, as_of) {
-        (Some(from), Some(as_of)) => from < Instant::start_of(as_of),
-        _ => true,
     }
 }
 
@@ -181,14 +187,14 @@ impl TableReport {
 
     fn at(&self, as_of: Option<NaiveDate>) -> TableOutcome {
         let end_day = as_of.map_or(i64::MAX, |date| Instant::start_of(date).day());
-        let (mut rows, mut duplicates, mut latest) = (self.rows_without_time, 0, None);
+        let (mut rows, mut duplicates, mut latest) = (self.rows_without_time, 0, None::<Instant>);
         for count in self.days.range(..end_day).map(|(_, count)| count) {
             rows += count.rows;
             duplicates += count.duplicates;
-            latest = Some(count.latest);
+            // Days on which nothing but left-out rows became visible have none.
+            latest = latest.max(Some(count.latest).filter(|latest| *latest > Instant::MIN));
         }
-        let visible: Vec<&Violation> =
-            self.violations.iter().filter(|violation| is_visible(violation.visible_from, as_of)).collect();
+        let visible: Vec<&Violation> = self.violations.iter().filter(|violation| violation.counts_at(as_of)).collect();
         let left_out_rows: BTreeSet<(u32, u32)> =
             visible.iter().filter(|found| found.left_out).map(|found| (found.file, found.row)).collect();
         let left_out = left_out_rows.len() as u64;
@@ -385,7 +391,7 @@ impl TableReport {
         self.rows_without_time += other.rows_without_time;
         self.lost_accounts.extend(other.lost_accounts);
         for (day, more) in other.days {
-            let count = self.days.entry(day).or_insert(DayCount { latest: Instant::MIN, ..DayCount::default() });
+            let count = self.days.entry(day).or_insert(DayCount::NONE);
             count.rows += more.rows;
             count.duplicates += more.duplicates;
             count.latest = count.latest.max(more.latest);

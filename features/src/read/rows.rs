@@ -74,6 +74,26 @@ impl<'a> TableRows<'a> {
         }
     }
 
+    /// Notes which columns a file has, even if no row of it does.
+    pub(crate) fn declare(&mut self, plan: &FilePlan) {
+        for ((values, maker), rule) in self.columns.iter_mut().zip(&plan.makers).zip(&self.table.columns) {
+            if !matches!(maker, Maker::Absent) {
+                values.get_or_insert_with(|| Values::new(rule.canonical.kind));
+            }
+        }
+    }
+
+    /// Gives every column as many values as there are rows.
+    pub(crate) fn fill_up(&mut self) {
+        let rows = self.rows;
+        self.columns.iter_mut().flatten().for_each(|values| values.pad(rows));
+    }
+
+    /// Whether every row was known from ever.
+    pub(crate) fn is_snapshot(&self) -> bool {
+        matches!(self.known_at, KnownAt::Always)
+    }
+
     /// Appends the next batches of a file.
     pub(crate) fn append(&mut self, file: u32, plan: &FilePlan, batches: &[RawBatch]) {
         let account = self.table.columns.iter().position(|rule| rule.canonical.name == "account_id");

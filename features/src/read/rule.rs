@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use crate::time::Instant;
@@ -113,6 +114,22 @@ pub struct Violation {
     pub column: &'static str,
     /// From when on the row counts; `None`: its times cannot be read, so it always counts.
     pub visible_from: Option<Instant>,
+    /// From when on it is broken no more, since an account was entered later than its fact; `None`: for ever.
+    pub mended_at: Option<Instant>,
     /// Whether the row was left out.
     pub left_out: bool,
+}
+
+impl Violation {
+    /// Whether the rule is broken in what is visible at `as_of`; `None`: in all that is known by now.
+    #[must_use]
+    pub fn counts_at(&self, as_of: Option<NaiveDate>) -> bool {
+        counts_between(self.visible_from, self.mended_at, as_of)
+    }
+}
+
+/// Whether `as_of` lies after `from` (`None`: always) and not after `until` (`None`: never).
+pub(crate) fn counts_between(from: Option<Instant>, until: Option<Instant>, as_of: Option<NaiveDate>) -> bool {
+    let is_past = |moment: Instant| as_of.is_none_or(|as_of| moment < Instant::start_of(as_of));
+    from.is_none_or(is_past) && !until.is_some_and(is_past)
 }

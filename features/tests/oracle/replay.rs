@@ -7,7 +7,7 @@ use std::path::Path;
 
 use bellwether_features::contract::{Contract, Sections};
 use bellwether_features::matrix::FeatureMetadata;
-use bellwether_features::read::Tables;
+use bellwether_features::read::{TableOutcome, Tables};
 use bellwether_features::{Availability, Catalogue, FeaturePlan};
 use chrono::{DateTime, NaiveDate, SecondsFormat};
 use proptest::prelude::*;
@@ -115,13 +115,16 @@ fn write_world(folder: &Path, part: &str, world: &World) {
     write(folder, "tickets", part, "ticket_id,account_id,opened_at,resolved_at,category,severity,known_at", tickets);
 }
 
-/// One row of each table from long ago, so that every table and column is there from the beginning.
-fn write_anchors(folder: &Path) {
+/// One row of each table from long ago, so that every table is there from the beginning; the accounts themselves may be
+/// entered late, or not until the backfill.
+fn write_anchors(folder: &Path, entered: bool) {
+    let accounts = if entered {
+        "account_id,signed_up_at,segment,known_at\na0,2019-01-01,large,2019-01-01\na1,2019-01-01,small,2019-01-01"
+    } else {
+        "account_id,signed_up_at,segment,known_at\nelse,2019-01-01,,2019-01-01"
+    };
     let files = [
-        (
-            "accounts",
-            "account_id,signed_up_at,segment,known_at\na0,2019-01-01,large,2019-01-01\na1,2019-01-01,small,2019-01-01",
-        ),
+        ("accounts", accounts),
         ("usage", "account_id,user_id,feature,at,quantity,known_at\na0,ann,api,2019-01-02,1,2019-01-02"),
         ("subscriptions", "account_id,effective_at,mrr,plan,known_at\na0,2019-01-02,100,pro,2019-01-02"),
         ("nps", "account_id,respondent_id,at,score,known_at\na0,r9,2019-01-02,9,2019-01-02"),
@@ -134,6 +137,23 @@ fn write_anchors(folder: &Path) {
     for (table, text) in files {
         std::fs::write(folder.join(format!("{table}-1.csv")), format!("{text}\n")).unwrap();
     }
+}
+
+/// Of a table: name, visible rows, those left out, repeats, age, and broken rules.
+type Found = (String, u64, u64, u64, Option<f64>, Vec<(String, u64)>);
+
+/// What the check of a date counts.
+fn outcome(folder: &Path, as_of: NaiveDate) -> Vec<Found> {
+    let sections: Sections = toml::from_str(CONTRACT).unwrap();
+    let loaded = Tables::load(&Contract::resolve(folder, sections).unwrap()).unwrap();
+    let tables = loaded.report.at(Some(as_of)).tables.into_iter();
+    let of = |table: TableOutcome| {
+        let mut rules: Vec<(String, u64)> =
+            table.rules.iter().map(|count| (format!("{} {}", count.rule, count.column), count.rows)).collect();
+        rules.sort();
+        (table.table, table.rows, table.left_out, table.duplicates, table.age_hours, rules)
+    };
+    tables.map(of).collect()
 }
 
 /// The feature file of some dates, from the files of a folder.
@@ -178,14 +198,21 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_backfill_known_later_changes_no_byte(world in worlds(), other in worlds(), which in 0..3_usize, first in any::<bool>()) {
+    fn a_backfill_known_later_changes_no_byte(
+        world in worlds(),
+        other in worlds(),
+        which in 0..3_usize,
+        first in any::<bool>(),
+        entered in any::<bool>(),
+    ) {
         let folder = tempfile::tempdir().unwrap();
-        write_anchors(folder.path());
+        write_anchors(folder.path(), entered);
         write_world(folder.path(), "-2", &world);
         let day = as_of_days()[which];
         // The date of the backfill, and an earlier one in the same file.
         let dates = [date(day - 40), date(day)];
         let before = file(folder.path(), &dates);
+        let found = outcome(folder.path(), dates[1]);
         // Files are read in the order of their names.
         let part = if first { "-0" } else { "-3" };
         write_world(folder.path(), part, &backfill(&world, &other, day * DAY));
@@ -195,6 +222,7 @@ proptest! {
         let account = format!("account_id,signed_up_at,segment,known_at\n0new,2018-01-01,0new,{known}\n");
         std::fs::write(folder.path().join("accounts-4.csv"), account).unwrap();
         prop_assert!(file(folder.path(), &dates) == before);
+        prop_assert_eq!(outcome(folder.path(), dates[1]), found);
         // The day after, some of it is known.
         let later = [date(day + 1)];
         prop_assert!(file(folder.path(), &later) != before);
