@@ -280,7 +280,18 @@ fn what_an_account_became_is_no_feature_of_its_uses() {
 
 /// Renames accounts in every table.
 fn rename(world: &Planted, name: impl Fn(&str) -> String) {
-    for table in ["accounts", "usage", "subscriptions", "nps", "invoices", "tickets"] {
+    for table in [
+        "accounts",
+        "usage",
+        "subscriptions",
+        "nps",
+        "invoices",
+        "tickets",
+        "subscription_items",
+        "contacts",
+        "meetings",
+        "firmographics",
+    ] {
         world.rewrite(table, |batch| {
             let names: Vec<String> = rows(batch).map(|row| name(row.text("account_id"))).collect();
             with(batch, vec![("account_id", texts(names.iter().map(|name| Some(name.as_str()))))])

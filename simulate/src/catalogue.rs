@@ -110,6 +110,10 @@ pub(crate) const OTHER_CATEGORIES: [&str; 2] = ["billing", "feature_request"];
 /// Severities, mild to severe.
 pub(crate) const SEVERITIES: [&str; 4] = ["low", "normal", "high", "critical"];
 
+/// Add-on modules.
+pub(crate) const MODULES: [&str; 6] =
+    ["analytics", "audit_log", "data_export", "premium_support", "sandbox", "single_sign_on"];
+
 #[cfg(test)]
 mod tests {
     use super::*;

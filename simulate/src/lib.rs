@@ -2,8 +2,8 @@
 //!
 //! Each account has a hidden **value perception** that nobody in the business can see. It moves week by week around a
 //! level of its own, and is shaken by shocks: a champion leaves, an incident hits, a reorganisation, a rollout that
-//! succeeds. It shows at once in usage, adoption, NPS answers, payment and tickets, and weeks later, smoothed, in what the
-//! account decides: to leave, to buy less, to buy more. So signals lead revenue, as they do in life, and the probability
+//! succeeds. It shows at once in usage, adoption, NPS answers, payment, tickets, and in who is there and comes to meetings,
+//! and weeks later, smoothed, in what the account decides: to leave, to buy less, to buy more. So signals lead revenue, as they do in life, and the probability
 //! that a perfect observer would give is known.
 //!
 //! ```no_run
@@ -32,10 +32,14 @@ mod calendar;
 mod catalogue;
 mod contract;
 mod error;
+mod firmographics;
 mod hidden;
 mod invoices;
 mod life;
+mod meetings;
+mod modules;
 mod parameters;
+mod people;
 mod project;
 mod random;
 mod run;

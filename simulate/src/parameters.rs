@@ -100,7 +100,8 @@ impl Simulation {
         &self.parameters
     }
 
-    /// The first day of business: facts of usage, NPS, invoices and tickets begin here.
+    /// The first day of business: facts of usage, NPS, invoices, tickets, meetings and firmographics begin
+    /// here.
     #[must_use]
     pub fn start(&self) -> NaiveDate {
         months_before(self.parameters.end, self.parameters.months)

@@ -66,6 +66,10 @@ freshness = { warn_after = "48h", error_after = "96h" }
 [tables.subscriptions]
 path = "data/subscriptions.parquet"
 
+# Add-on modules; what they cost is part of the subscription's MRR.
+[tables.subscription_items]
+path = "data/subscription_items.parquet"
+
 [tables.nps]
 path = "data/nps.parquet"
 
@@ -74,6 +78,17 @@ path = "data/invoices.parquet"
 
 [tables.tickets]
 path = "data/tickets.parquet"
+
+# A contact who left has a second row, with `until`, from when it was on record.
+[tables.contacts]
+path = "data/contacts.parquet"
+
+# One row per invitation.
+[tables.meetings]
+path = "data/meetings.parquet"
+
+[tables.firmographics]
+path = "data/firmographics.parquet"
 
 # --- Who is scored, and what is predicted.
 
@@ -109,6 +124,9 @@ value_moments = {value_moments}
 
 [workflows.publish]
 steps = ["draft", "review", "publish"]
+
+[reviews]
+interval = "91d"                       # a review every quarter; small businesses are content with two a year
 
 [tickets]
 severe = ["high", "critical"]

@@ -22,10 +22,20 @@ pub(crate) enum Purpose {
     Tickets = 4,
     /// Forward paths of the true probabilities.
     Truth = 5,
+    /// People at the customer.
+    People = 6,
+    /// Meetings with them.
+    Meetings = 7,
+    /// Add-on modules.
+    Modules = 8,
+    /// Employees of the customer.
+    Firmographics = 9,
 }
 
-/// Streams are numbered `account * PURPOSES + purpose`.
+/// Streams are numbered `account * PURPOSES + purpose` while purposes are below this.
 const PURPOSES: u64 = 8;
+/// Each further bank of so many purposes begins here times its number: above the streams of all accounts.
+const BANK: u64 = 1 << 40;
 
 /// A stream of random numbers.
 pub(crate) struct Random {
@@ -37,7 +47,8 @@ impl Random {
     /// The stream of one account for one purpose.
     pub(crate) fn new(seed: u64, account: u32, purpose: Purpose) -> Self {
         let mut source = ChaCha8Rng::seed_from_u64(seed);
-        source.set_stream(u64::from(account) * PURPOSES + purpose as u64);
+        let (bank, place) = (purpose as u64 / PURPOSES, purpose as u64 % PURPOSES);
+        source.set_stream(bank * BANK + u64::from(account) * PURPOSES + place);
         Self { source, spare_normal: None }
     }
 
@@ -161,5 +172,11 @@ mod tests {
         assert_ne!(reference, first(8, 3, Purpose::Life));
         assert_ne!(reference, first(7, 4, Purpose::Life));
         assert_ne!(reference, first(7, 3, Purpose::Truth));
+        // Of the second bank, which neither an account nor a purpose of the first reaches.
+        let modules = first(7, 3, Purpose::Modules);
+        let firsts =
+            (0..16).flat_map(|account| [Purpose::Life, Purpose::Usage, Purpose::Meetings].map(|p| (account, p)));
+        assert!(firsts.into_iter().all(|(account, purpose)| first(7, account, purpose) != modules));
+        assert_ne!(modules, first(7, 3, Purpose::Firmographics));
     }
 }

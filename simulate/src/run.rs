@@ -11,9 +11,13 @@ use rayon::prelude::*;
 
 use crate::SimulateError;
 use crate::calendar::{Day, midnight};
+use crate::firmographics::{FirmographicRow, write_firmographics};
 use crate::invoices::{InvoiceRow, write_invoices};
 use crate::life::{Life, live};
+use crate::meetings::{MeetingRow, write_meetings};
+use crate::modules::{ItemRow, write_items};
 use crate::parameters::Simulation;
+use crate::people::{ContactRow, people, write_contacts};
 use crate::tables::{AccountRow, SubscriptionRow};
 use crate::truth::{CHURN_DAYS, EXPANSION_DAYS, EXPANSION_RATIO, Truth, truths};
 use crate::usage::{UsageRow, write_usage};
@@ -82,6 +86,14 @@ pub struct Summary {
     pub invoice_rows: u64,
     /// Rows of `data/tickets.parquet`.
     pub ticket_rows: u64,
+    /// Rows of `data/subscription_items.parquet`.
+    pub item_rows: u64,
+    /// Rows of `data/contacts.parquet`.
+    pub contact_rows: u64,
+    /// Rows of `data/meetings.parquet`.
+    pub meeting_rows: u64,
+    /// Rows of `data/firmographics.parquet`.
+    pub firmographic_rows: u64,
     /// Rows of `truth/probabilities.parquet`; 0 where it was not asked for.
     pub truth_rows: u64,
     /// How often churn within 90 days followed.
@@ -96,12 +108,13 @@ const BLOCK_ACCOUNT_MONTHS: u32 = 16_384;
 const BLOCK_ACCOUNTS: u32 = 4_096;
 
 impl Simulation {
-    /// Writes the business to `out`: `data/{accounts,subscriptions,nps,invoices,tickets}.parquet`,
-    /// `data/usage/part-*.parquet` and, where asked for, `truth/probabilities.parquet`; beside each its digest
-    /// (`.sha256`). Replaces the files of an earlier
-    /// simulation there, at the end and only if all went well; touches nothing else.
+    /// Writes the business to `out`: `data/{accounts,subscriptions,subscription_items,nps,invoices,tickets,contacts,
+    /// meetings,firmographics}.parquet`, `data/usage/part-*.parquet` and, where asked for, `truth/probabilities.parquet`;
+    /// beside each its digest (`.sha256`). Replaces the files of an earlier simulation there, at the end and only if all
+    /// went well; touches nothing else.
     ///
-    /// Rows of a table are in the order of the accounts; usage, subscriptions and invoices of an account by event time.
+    /// Rows of a table are in the order of the accounts; those of an account by event time, except for tickets and NPS
+    /// answers.
     ///
     /// # Errors
     /// [`SimulateError::File`] and [`SimulateError::Parquet`] when the disk says no; [`SimulateError::Stopped`] when the
@@ -170,6 +183,10 @@ struct Block {
     nps: Vec<NpsRow>,
     invoices: Vec<InvoiceRow>,
     tickets: Vec<TicketRow>,
+    items: Vec<ItemRow>,
+    contacts: Vec<ContactRow>,
+    meetings: Vec<MeetingRow>,
+    firmographics: Vec<FirmographicRow>,
     truths: Vec<Truth>,
     usage_rows: u64,
     active_at_end: u64,
@@ -187,6 +204,11 @@ impl Block {
         write_nps(simulation, life, &mut self.nps);
         write_invoices(simulation, life, &mut self.invoices);
         write_tickets(simulation, life, &mut self.tickets);
+        write_items(simulation, life, &mut self.items);
+        let people = people(simulation, life);
+        write_contacts(simulation, life, &people, &mut self.contacts);
+        write_meetings(simulation, life, &people, &mut self.meetings);
+        write_firmographics(simulation, life, &mut self.firmographics);
         if simulation.parameters.truth {
             self.truths.extend(truths(simulation, life));
         }
@@ -218,6 +240,10 @@ struct Files {
     nps: TableWriter<NpsRow>,
     invoices: TableWriter<InvoiceRow>,
     tickets: TableWriter<TicketRow>,
+    items: TableWriter<ItemRow>,
+    contacts: TableWriter<ContactRow>,
+    meetings: TableWriter<MeetingRow>,
+    firmographics: TableWriter<FirmographicRow>,
     truths: Option<TableWriter<Truth>>,
 }
 
@@ -229,6 +255,10 @@ impl Files {
             nps: TableWriter::create(staging.table("nps"))?,
             invoices: TableWriter::create(staging.table("invoices"))?,
             tickets: TableWriter::create(staging.table("tickets"))?,
+            items: TableWriter::create(staging.table("subscription_items"))?,
+            contacts: TableWriter::create(staging.table("contacts"))?,
+            meetings: TableWriter::create(staging.table("meetings"))?,
+            firmographics: TableWriter::create(staging.table("firmographics"))?,
             truths: if truth { Some(TableWriter::create(staging.truth())?) } else { None },
         })
     }
@@ -245,6 +275,10 @@ impl Files {
         self.nps.push(block.nps)?;
         self.invoices.push(block.invoices)?;
         self.tickets.push(block.tickets)?;
+        self.items.push(block.items)?;
+        self.contacts.push(block.contacts)?;
+        self.meetings.push(block.meetings)?;
+        self.firmographics.push(block.firmographics)?;
         self.truths.as_mut().map_or(Ok(()), |truths| truths.push(block.truths))
     }
 
@@ -254,6 +288,10 @@ impl Files {
         summary.nps_rows = self.nps.finish()?;
         summary.invoice_rows = self.invoices.finish()?;
         summary.ticket_rows = self.tickets.finish()?;
+        summary.item_rows = self.items.finish()?;
+        summary.contact_rows = self.contacts.finish()?;
+        summary.meeting_rows = self.meetings.finish()?;
+        summary.firmographic_rows = self.firmographics.finish()?;
         summary.truth_rows = self.truths.map_or(Ok(0), TableWriter::finish)?;
         Ok(())
     }

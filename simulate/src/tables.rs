@@ -6,14 +6,18 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use arrow_array::builder::StringBuilder;
-use arrow_array::{ArrayRef, Date32Array, Float64Array, Int32Array, TimestampMicrosecondArray};
+use arrow_array::{ArrayRef, BooleanArray, Date32Array, Float64Array, Int32Array, TimestampMicrosecondArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 use crate::account::Profile;
 use crate::calendar::{Second, midnight};
-use crate::catalogue::{CHANNELS, FEATURES, INDUSTRIES, PLANS, REGIONS};
+use crate::catalogue::{CHANNELS, FEATURES, INDUSTRIES, MODULES, PLANS, REGIONS};
+use crate::firmographics::FirmographicRow;
 use crate::invoices::InvoiceRow;
 use crate::life::Version;
+use crate::meetings::MeetingRow;
+use crate::modules::ItemRow;
+use crate::people::{ContactId, ContactRow};
 use crate::truth::Truth;
 use crate::usage::UsageRow;
 use crate::voice::{NpsRow, TicketRow};
@@ -259,6 +263,104 @@ impl Row for TicketRow {
             instants(rows, |row| row.resolved_at),
             names(rows, |row| row.category),
             names(rows, |row| row.severity),
+            instants(rows, |row| Some(row.known_at)),
+        ]
+    }
+}
+
+impl Row for ItemRow {
+    fn schema() -> Schema {
+        schema(&[
+            ("account_id", DataType::Utf8, false),
+            ("item", DataType::Utf8, false),
+            ("effective_at", instant(), false),
+            ("mrr", DataType::Float64, false),
+            ("known_at", instant(), false),
+        ])
+    }
+
+    fn columns(rows: &[Self]) -> Vec<ArrayRef> {
+        vec![
+            accounts(rows, |row| row.account),
+            names(rows, |row| MODULES[row.module]),
+            instants(rows, |row| Some(row.effective_at)),
+            numbers(rows, |row| row.mrr),
+            instants(rows, |row| Some(row.known_at)),
+        ]
+    }
+}
+
+/// Who is surveyed has one id in answers, contacts and meetings.
+fn contacts<T>(rows: &[T], contact: impl Fn(&T) -> (u32, ContactId)) -> ArrayRef {
+    texts(rows, |row, text| match contact(row) {
+        (account, ContactId::Respondent(number)) => write!(text, "r-{:07}-{number}", account + 1),
+        (account, ContactId::Other(number)) => write!(text, "c-{:07}-{number}", account + 1),
+    })
+}
+
+impl Row for ContactRow {
+    fn schema() -> Schema {
+        schema(&[
+            ("account_id", DataType::Utf8, false),
+            ("contact_id", DataType::Utf8, false),
+            ("role", DataType::Utf8, false),
+            ("since", instant(), false),
+            ("until", instant(), true),
+            ("known_at", instant(), false),
+        ])
+    }
+
+    fn columns(rows: &[Self]) -> Vec<ArrayRef> {
+        vec![
+            accounts(rows, |row| row.account),
+            contacts(rows, |row| (row.account, row.contact)),
+            names(rows, |row| row.role.name()),
+            instants(rows, |row| Some(row.since)),
+            instants(rows, |row| row.until),
+            instants(rows, |row| Some(row.known_at)),
+        ]
+    }
+}
+
+impl Row for MeetingRow {
+    fn schema() -> Schema {
+        schema(&[
+            ("account_id", DataType::Utf8, false),
+            ("at", instant(), false),
+            ("kind", DataType::Utf8, false),
+            ("contact_id", DataType::Utf8, false),
+            ("attended", DataType::Boolean, false),
+            ("known_at", instant(), false),
+        ])
+    }
+
+    fn columns(rows: &[Self]) -> Vec<ArrayRef> {
+        vec![
+            accounts(rows, |row| row.account),
+            instants(rows, |row| Some(row.at)),
+            names(rows, |row| row.kind.name()),
+            contacts(rows, |row| (row.account, row.contact)),
+            Arc::new(rows.iter().map(|row| Some(row.attended)).collect::<BooleanArray>()),
+            instants(rows, |row| Some(row.known_at)),
+        ]
+    }
+}
+
+impl Row for FirmographicRow {
+    fn schema() -> Schema {
+        schema(&[
+            ("account_id", DataType::Utf8, false),
+            ("at", instant(), false),
+            ("employees", DataType::Int32, false),
+            ("known_at", instant(), false),
+        ])
+    }
+
+    fn columns(rows: &[Self]) -> Vec<ArrayRef> {
+        vec![
+            accounts(rows, |row| row.account),
+            instants(rows, |row| Some(row.at)),
+            integers(rows, |row| row.employees),
             instants(rows, |row| Some(row.known_at)),
         ]
     }

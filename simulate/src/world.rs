@@ -66,6 +66,107 @@ pub struct SegmentParameters {
     pub renewal_churn: f64,
     /// Logit of expansion per week, at value 0, breadth one half and use at the limit.
     pub expansion: f64,
+    /// Weeks from a review to the next one.
+    pub review_weeks: u32,
+    /// Calls per week, at value 0.
+    pub weekly_calls: f64,
+    /// Logit of having modules in the first contract, for an account of level 0.
+    pub first_modules: f64,
+    /// Median employees per seat at the start.
+    pub employees_per_seat: f64,
+}
+
+/// The people at a customer: who comes, who goes, and when one hears of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PeopleParameters {
+    /// Share of first sponsors who are asked for an NPS answer; those stay for life.
+    pub surveyed_sponsors: f64,
+    /// Share of departures of a champion in which it is a sponsor who goes (one who is not surveyed).
+    pub sponsor_leaves: f64,
+    /// Probability that a reorganisation takes the sponsor (one who is not surveyed).
+    pub sponsor_reorganised: f64,
+    /// Probability that a reorganisation takes a user whom one knows.
+    pub user_reorganised: f64,
+    /// Probability per week that a user whom one knows leaves, for no reason of ours.
+    pub user_turnover: f64,
+    /// Logit of winning a new champion in a week without one, at value 0.
+    pub new_champion: f64,
+    /// Change of that logit per unit of value.
+    pub new_champion_slope: f64,
+    /// Probability per week that a vacant sponsorship is filled.
+    pub new_sponsor: f64,
+    /// Mean days until a new contact is on record (30 at most).
+    pub arrival_known_days: f64,
+    /// Mean days until a departure is on record (60 at most).
+    pub departure_known_days: f64,
+    /// Share of departures that never get on record.
+    pub departure_unrecorded: f64,
+}
+
+/// How likely an invited person comes, by role: `1 / (1 + exp(-(level + slope * value)))`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AttendanceParameters {
+    /// Logit at value 0.
+    pub level: f64,
+    /// Change of the logit per unit of value.
+    pub slope: f64,
+}
+
+/// Reviews, calls and letters.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MeetingParameters {
+    /// Logit that a review which is due takes place and is not put off for two to six weeks, at value 0.
+    pub review_held: f64,
+    /// Change of that logit per unit of value: reviews thin out before revenue does.
+    pub review_held_slope: f64,
+    /// Change of the logarithm of the number of calls and letters per unit of value.
+    pub call_slope: f64,
+    /// Change of that logarithm per unit of the smoothed log share of the limit in use: who is short of room talks.
+    pub call_pressure: f64,
+    /// Factor on calls in the first 60 days.
+    pub call_onboarding: f64,
+    /// Calls more in the week of an incident.
+    pub call_incident: f64,
+    /// Letters per call.
+    pub letters: f64,
+    /// Attendance of sponsor, champion, admin and user.
+    pub attendance: [AttendanceParameters; 4],
+    /// Share of meetings that are written down late: one hour to ten days, evenly.
+    pub late_share: f64,
+    /// Mean delay of the others, in minutes.
+    pub delay_minutes: f64,
+}
+
+/// Add-on modules. They are parts of the MRR of the subscription and never change it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ModuleParameters {
+    /// Change of [`SegmentParameters::first_modules`] per unit of the account's level of value.
+    pub first_slope: f64,
+    /// Least and greatest share of the price of the seats that is itemised as a module of the first contract.
+    pub first_share: (f64, f64),
+    /// Probability that a contraction drops the smallest module held.
+    pub dropped: f64,
+    /// Share of rows that arrive late: one hour to five days, evenly.
+    pub late_share: f64,
+}
+
+/// Employees of the customer, as a vendor of such data sees them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FirmographicParameters {
+    /// Share of accounts that the vendor covers.
+    pub covered: f64,
+    /// Standard deviation of the logarithm of employees per seat.
+    pub size_sigma: f64,
+    /// Weekly change of log employees per unit of the account's growth.
+    pub growth: f64,
+    /// Standard deviation of the weekly change of log employees.
+    pub volatility: f64,
+    /// Change of log employees in a reorganisation, on average.
+    pub reorganisation: f64,
+    /// Share of the quarterly updates that appear.
+    pub update_share: f64,
+    /// Least and greatest age of an update, in days, when it is known.
+    pub known_days: (f64, f64),
 }
 
 /// All parameters of a world.
@@ -148,6 +249,15 @@ pub struct WorldParameters {
     pub late_share: f64,
     /// Mean delay of the others, in minutes.
     pub delay_minutes: f64,
+
+    /// People at the customer.
+    pub people: PeopleParameters,
+    /// Meetings with them.
+    pub meetings: MeetingParameters,
+    /// Add-on modules.
+    pub modules: ModuleParameters,
+    /// Employees of the customer.
+    pub firmographics: FirmographicParameters,
 }
 
 const SEGMENTS: [SegmentParameters; 3] = [
@@ -163,6 +273,10 @@ const SEGMENTS: [SegmentParameters; 3] = [
         monthly_churn: -4.1,
         renewal_churn: -1.9,
         expansion: -5.25,
+        review_weeks: 26,
+        weekly_calls: 0.02,
+        first_modules: -1.6,
+        employees_per_seat: 4.0,
     },
     SegmentParameters {
         name: "mid_market",
@@ -176,6 +290,10 @@ const SEGMENTS: [SegmentParameters; 3] = [
         monthly_churn: -4.5,
         renewal_churn: -2.2,
         expansion: -5.05,
+        review_weeks: 13,
+        weekly_calls: 0.08,
+        first_modules: -0.4,
+        employees_per_seat: 12.0,
     },
     SegmentParameters {
         name: "enterprise",
@@ -189,6 +307,10 @@ const SEGMENTS: [SegmentParameters; 3] = [
         monthly_churn: -5.0,
         renewal_churn: -2.6,
         expansion: -4.85,
+        review_weeks: 13,
+        weekly_calls: 0.2,
+        first_modules: 0.5,
+        employees_per_seat: 25.0,
     },
 ];
 
@@ -235,6 +357,47 @@ const STANDARD: WorldParameters = WorldParameters {
 
     late_share: 0.03,
     delay_minutes: 45.0,
+
+    people: PeopleParameters {
+        surveyed_sponsors: 0.35,
+        sponsor_leaves: 0.2,
+        sponsor_reorganised: 0.5,
+        user_reorganised: 0.25,
+        user_turnover: 0.003,
+        new_champion: -2.8,
+        new_champion_slope: 0.8,
+        new_sponsor: 0.2,
+        arrival_known_days: 2.0,
+        departure_known_days: 12.0,
+        departure_unrecorded: 0.1,
+    },
+    meetings: MeetingParameters {
+        review_held: 1.6,
+        review_held_slope: 1.3,
+        call_slope: 0.35,
+        call_pressure: 0.5,
+        call_onboarding: 4.0,
+        call_incident: 0.6,
+        letters: 1.0,
+        attendance: [
+            AttendanceParameters { level: 0.9, slope: 1.1 },
+            AttendanceParameters { level: 1.8, slope: 0.8 },
+            AttendanceParameters { level: 1.2, slope: 0.5 },
+            AttendanceParameters { level: 0.8, slope: 0.5 },
+        ],
+        late_share: 0.06,
+        delay_minutes: 180.0,
+    },
+    modules: ModuleParameters { first_slope: 0.5, first_share: (0.05, 0.15), dropped: 0.5, late_share: 0.04 },
+    firmographics: FirmographicParameters {
+        covered: 0.85,
+        size_sigma: 0.6,
+        growth: 0.003,
+        volatility: 0.008,
+        reorganisation: -0.12,
+        update_share: 0.9,
+        known_days: (5.0, 45.0),
+    },
 };
 
 const SEASONAL: WorldParameters =

@@ -118,7 +118,17 @@ impl<T: Row> TableWriter<T> {
 }
 
 /// The tables with one file each.
-pub(crate) const TABLES: [&str; 5] = ["accounts", "subscriptions", "nps", "invoices", "tickets"];
+pub(crate) const TABLES: [&str; 9] = [
+    "accounts",
+    "subscriptions",
+    "subscription_items",
+    "nps",
+    "invoices",
+    "tickets",
+    "contacts",
+    "meetings",
+    "firmographics",
+];
 
 /// The truth, relative to the output folder.
 const TRUTH: &str = "truth/probabilities.parquet";

@@ -37,6 +37,12 @@ impl Table {
         self.column(name, |array| array.as_primitive::<Float64Type>().values().to_vec())
     }
 
+    /// Yes or no.
+    #[allow(dead_code, reason = "not every test reads a flag")]
+    pub(crate) fn flags(&self, name: &str) -> Vec<bool> {
+        self.column(name, |array| array.as_boolean().iter().map(Option::unwrap).collect())
+    }
+
     /// Instants in microseconds, dates in days, integers.
     pub(crate) fn integers(&self, name: &str) -> Vec<Option<i64>> {
         self.column(name, |array| match array.data_type() {
