@@ -27,12 +27,21 @@ pub enum CalibrationSource {
 pub struct CalibrationRecord {
     /// Where its rows came from.
     pub source: CalibrationSource,
-    /// `logistic` or `isotonic`.
+    /// `logistic`, `beta` or `isotonic`.
     pub method: String,
     /// Rows.
     pub rows: usize,
     /// Positive rows.
     pub positives: usize,
+    /// Positive rows that are worth one witness each: rows of one account overlap. What the method was chosen by.
+    #[serde(default)]
+    pub effective_positives: f64,
+    /// Added to all log-odds, because the latest known outcomes say that the base rate has moved; 0 where they do not.
+    #[serde(default)]
+    pub prior_shift_log_odds: f64,
+    /// Standard error of that shift before it was shrunk; null where the latest outcomes cannot tell.
+    #[serde(default)]
+    pub prior_shift_standard_error: Option<f64>,
 }
 
 /// One learner at one refit.
@@ -156,6 +165,15 @@ impl Warning {
              Its calibrator has fewer rows than those of other learners."
         );
         Self { code: "warm_up_too_few".into(), text }
+    }
+
+    pub(crate) fn too_few_accounts(target: &str, learner: LearnerKind, found: usize, instead: LearnerKind) -> Self {
+        let text = format!(
+            "{target}: {learner} needs {} accounts of either outcome, and {found} are known at the first judged refit; \
+             {instead} takes its place. A longer history or a later first_test gives it more.",
+            learner.least_accounts()
+        );
+        Self { code: "too_few_accounts".into(), text }
     }
 
     pub(crate) fn learner_left_out(target: &str, cause: &LearnError) -> Self {
