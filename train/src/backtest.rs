@@ -138,6 +138,7 @@ fn summarise(
         refit_every: settings.refit_every.name().to_owned(),
         score_every: settings.score_every.name().to_owned(),
         seed: settings.seed,
+        row_weights: settings.row_weights,
         accounts_per_week: settings.accounts_per_week,
         rows: dataset.rows(),
         accounts: dataset.accounts().iter().collect::<BTreeSet<_>>().len(),

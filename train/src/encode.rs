@@ -138,7 +138,11 @@ impl AccountsByOutcome {
     fn count(rows: impl Iterator<Item = (u32, bool)>) -> Self {
         let (mut positive, mut negative) = (BTreeSet::new(), BTreeSet::new());
         for (account, outcome) in rows {
-            if outcome { positive.insert(account) } else { negative.insert(account) };
+            if outcome {
+                positive.insert(account)
+            } else {
+                negative.insert(account)
+            };
         }
         Self { positive: positive.len(), negative: negative.len() }
     }

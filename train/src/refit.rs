@@ -101,8 +101,12 @@ impl<'a> Refit<'a> {
 
     fn margin_of(&self, learner: LearnerKind, rows: &EncodedRows) -> Result<MarginModel, LearnError> {
         let signals = self.dataset.signals();
-        let fitted =
-            learner.learner().fit(&rows.training_rows(&self.encoder, signals, &self.labels.target.name, self.settings.seed));
+        let fitted = learner.learner().fit(&rows.training_rows(
+            &self.encoder,
+            signals,
+            &self.labels.target.name,
+            self.settings.seed,
+        ));
         // Any runtime may add the leaves up in any order: the sum is the same bits.
         fitted.map(MarginModel::with_exact_sums)
     }
@@ -230,8 +234,7 @@ impl<'a> Refit<'a> {
 /// How far the latest known outcomes lie beside the calibration.
 fn latest_shift(calibration: &Calibration, rows: &CalibrationRows) -> PriorShift {
     let latest = rows.latest(SHIFT_WINDOW_DAYS);
-    let probabilities: Vec<f64> =
-        latest.iter().map(|row| calibration.point.evaluate(rows.margins[*row])).collect();
+    let probabilities: Vec<f64> = latest.iter().map(|row| calibration.point.evaluate(rows.margins[*row])).collect();
     let labels: Vec<bool> = latest.iter().map(|row| rows.labels[*row]).collect();
     let accounts: Vec<u32> = latest.iter().map(|row| rows.accounts[*row]).collect();
     let as_of_days: Vec<i32> = latest.iter().map(|row| rows.as_of_days[*row]).collect();

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::evaluate::MetricSet;
 use crate::learner::{LearnError, LearnerKind};
+use crate::settings::RowWeights;
 
 /// Version of `backtest.json`.
 pub const BACKTEST_FORMAT: u32 = 1;
@@ -205,6 +206,9 @@ pub struct BacktestSummary {
     pub score_every: String,
     /// Seed.
     pub seed: u64,
+    /// What a training row counted.
+    #[serde(default)]
+    pub row_weights: RowWeights,
     /// Accounts that a team can call in a week: MRR captured is at this many per date.
     pub accounts_per_week: u32,
     /// Rows of the dataset.

@@ -217,6 +217,9 @@ fn check_same(dataset: &Dataset, settings: &BacktestSettings, backtest: &Backtes
     if settings.seed != summary.seed {
         return Err(mismatch("seed", &settings.seed, &summary.seed));
     }
+    if settings.row_weights != summary.row_weights {
+        return Err(mismatch("row weights", &settings.row_weights.name(), &summary.row_weights.name()));
+    }
     Ok(())
 }
 

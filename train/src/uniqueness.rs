@@ -76,7 +76,8 @@ mod tests {
     /// Day by day, by the definition.
     fn oracle(accounts: &[u32], days: &[i32], horizon: i32) -> Vec<f64> {
         let of_row = |row: usize| {
-            let own: Vec<i32> = (0..days.len()).filter(|other| accounts[*other] == accounts[row]).map(|o| days[o]).collect();
+            let own: Vec<i32> =
+                (0..days.len()).filter(|other| accounts[*other] == accounts[row]).map(|o| days[o]).collect();
             let last = *own.iter().max().unwrap();
             let mut later: Vec<i32> = days.iter().copied().filter(|day| *day > last).collect();
             later.sort_unstable();
@@ -92,7 +93,8 @@ mod tests {
     fn it_is_that_of_the_definition() {
         // Account 0 all months, 1 from the third on, 2 leaves after the fourth, 3 has a gap, 4 stands alone.
         let months = [0, 31, 59, 90, 120, 151, 181, 212];
-        let of_account: [&[usize]; 5] = [&[0, 1, 2, 3, 4, 5, 6, 7], &[2, 3, 4, 5, 6, 7], &[0, 1, 2, 3], &[0, 1, 6, 7], &[7]];
+        let of_account: [&[usize]; 5] =
+            [&[0, 1, 2, 3, 4, 5, 6, 7], &[2, 3, 4, 5, 6, 7], &[0, 1, 2, 3], &[0, 1, 6, 7], &[7]];
         let mut rows: Vec<(i32, u32)> = Vec::new();
         for (account, dates) in of_account.iter().enumerate() {
             rows.extend(dates.iter().map(|month| (months[*month], account as u32)));

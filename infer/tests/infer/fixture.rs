@@ -136,6 +136,7 @@ fn policy() -> Policy {
         max_usage_recency_days: Some(60.0),
         requires_usage: false,
         max_share_outside_training: 0.9,
+        max_ranges_outside_training: None,
         mean_expansion_uplift: Some(0.2),
     }
 }

@@ -16,8 +16,8 @@ use crate::{
 
 /// Operators of the default domain that the writer uses.
 const OPERATORS: [&str; 20] = [
-    "Abs", "Add", "Cast", "Concat", "Div", "Equal", "Exp", "Expand", "Gather", "IsNaN", "Log", "MatMul", "Max", "Min", "Mul",
-    "Shape", "Sigmoid", "Sign", "Sub", "Where",
+    "Abs", "Add", "Cast", "Concat", "Div", "Equal", "Exp", "Expand", "Gather", "IsNaN", "Log", "MatMul", "Max", "Min",
+    "Mul", "Shape", "Sigmoid", "Sign", "Sub", "Where",
 ];
 
 /// Operators of `ai.onnx.ml` that the writer uses.

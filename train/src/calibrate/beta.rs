@@ -132,13 +132,13 @@ impl Problem {
     fn step(&self, at: &Vector, held: [bool; 2]) -> Option<Vector> {
         let (mean, difference) = (PRIOR_INFORMATION * 0.25, DIFFERENCE_INFORMATION);
         let centred = at[0] + at[1] - 2.0;
-        let mut gradient = [
-            mean * centred - difference * (at[1] - at[0]),
-            mean * centred + difference * (at[1] - at[0]),
-            0.0,
+        let mut gradient =
+            [mean * centred - difference * (at[1] - at[0]), mean * centred + difference * (at[1] - at[0]), 0.0];
+        let mut hessian = [
+            [mean + difference, mean - difference, 0.0],
+            [mean - difference, mean + difference, 0.0],
+            [0.0, 0.0, 1e-12],
         ];
-        let mut hessian =
-            [[mean + difference, mean - difference, 0.0], [mean - difference, mean + difference, 0.0], [0.0, 0.0, 1e-12]];
         for row in &self.rows {
             let inputs = [row.below, row.above, 1.0];
             let p = 1.0 / (1.0 + (-(at[0] * row.below + at[1] * row.above + at[2])).exp());

@@ -22,7 +22,7 @@ use bellwether_models::{Calibration, Curve, Knot, PiecewiseLinear, sigmoid};
 use super::curve::{WeightedKnot, bounded_from_above, bounded_from_below, bounded_through_middle};
 
 /// Standard errors within which a shift counts as noise.
-pub const Z: f64 = 2.0;
+const Z: f64 = 2.0;
 const MOST_STEPS: usize = 50;
 /// No shift is larger than this: odds that move by a factor of 20 are another business.
 const LARGEST_SHIFT: f64 = 3.0;
@@ -56,8 +56,7 @@ pub fn prior_shift(probabilities: &[f64], labels: &[bool], accounts: &[u32], as_
     let estimate = in_the_large(&logits, positives as f64);
     let shifted: Vec<f64> = logits.iter().map(|logit| sigmoid(logit + estimate)).collect();
     let information: f64 = shifted.iter().map(|p| p * (1.0 - p)).sum();
-    let residuals: Vec<f64> =
-        labels.iter().zip(&shifted).map(|(label, p)| f64::from(u8::from(*label)) - p).collect();
+    let residuals: Vec<f64> = labels.iter().zip(&shifted).map(|(label, p)| f64::from(u8::from(*label)) - p).collect();
     let by_account = clustered(accounts.iter().copied().map(i64::from), &residuals);
     let by_date = clustered(as_of_days.iter().copied().map(i64::from), &residuals);
     let standard_error = by_account.max(by_date).sqrt() / information;

@@ -217,13 +217,7 @@ impl Line {
 }
 
 /// The line as the scorer runs it; the intercept moves from the base rate of the drawn rows to the weighted one.
-fn export(
-    rows: &TrainingRows<'_>,
-    columns: &[Column<'_>],
-    used: &[u32],
-    drawn: &[u32],
-    line: &Line,
-) -> LinearModel {
+fn export(rows: &TrainingRows<'_>, columns: &[Column<'_>], used: &[u32], drawn: &[u32], line: &Line) -> LinearModel {
     let (mut count, mut weight) = ([0.0_f64; 2], [0.0_f64; 2]);
     for &row in drawn {
         count[usize::from(rows.labels[row as usize])] += 1.0;
