@@ -223,17 +223,16 @@ impl Reference {
         self.numeric.iter().zip(&block.numeric).filter_map(of_column).fold(0.0, f64::max)
     }
 
-    /// Share of a row's known numbers that lie outside the range of training; 0 when nothing is known.
+    /// Share of a row's known numbers that lie outside the range of training; 0 when nothing is known. Inputs that training
+    /// never knew are left out, as there.
     #[must_use]
     pub fn share_outside(&self, block: &FeatureBlock, row: usize) -> f64 {
         let (mut known, mut outside) = (0_u32, 0_u32);
         for (reference, column) in self.numeric.iter().zip(&block.numeric) {
             let Some(value) = column.get(row).filter(|value| !value.is_nan()) else { continue };
-            let value = f64::from(*value);
+            let (Some(least), Some(greatest)) = (reference.least, reference.greatest) else { continue };
             known += 1;
-            let inside = reference.least.is_some_and(|least| value >= least)
-                && reference.greatest.is_some_and(|greatest| value <= greatest);
-            outside += u32::from(!inside);
+            outside += u32::from(!(least..=greatest).contains(&f64::from(*value)));
         }
         if known == 0 { 0.0 } else { f64::from(outside) / f64::from(known) }
     }
@@ -494,6 +493,7 @@ mod tests {
         assert_eq!((reference.ranges_outside(&rows, 0), reference.ranges_outside(&rows, 1)), (10.0, 0.5));
         let rows = block([[-200.0, f32::NAN], [0.2, f32::NAN], [1e9, 1.0]]);
         assert_eq!((reference.ranges_outside(&rows, 0), reference.ranges_outside(&rows, 1)), (1.0, 0.0));
+        assert_eq!((reference.share_outside(&rows, 0), reference.share_outside(&rows, 1)), (0.5, 0.0));
     }
 
     #[test]

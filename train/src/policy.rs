@@ -29,8 +29,8 @@ const VALUE_MEDIUM_PER_YEAR: f64 = 10_000.0;
 const LEAST_ROWS_WITHOUT_USAGE: usize = 10;
 const LEAST_SHARE_WITHOUT_USAGE: f64 = 0.001;
 /// docs/calibration.md has the measurement behind these two.
-const MOST_SHARE_OUTSIDE_TRAINING: f64 = 0.25;
-const MOST_RANGES_OUTSIDE_TRAINING: f64 = 10.0;
+const MOST_SHARE_OUTSIDE_TRAINING: f64 = 0.15;
+const MOST_RANGES_OUTSIDE_TRAINING: f64 = 5.0;
 const HIGH_SHARE: f64 = 0.05;
 const MOST_HIGH_SHARE: f64 = 0.10;
 const MEDIUM_SHARE: f64 = 0.20;

@@ -208,7 +208,10 @@ mod tests {
             let problem = Problem::new(&bins);
             let at = [slope_below, slope_above, intercept];
             let least = problem.loss(&at);
-            assert!((slope_below - law_below.max(0.0)).abs() < 0.35, "{at:?}");
+            // A law outside the bounds is met as well as they allow, which is not at its nearest slopes.
+            if law_below >= 0.0 && law_above >= 0.0 {
+                assert!((slope_below - law_below).abs() < 0.1 && (slope_above - law_above).abs() < 0.1, "{at:?}");
+            }
             for index in 0..3 {
                 for move_by in [-1e-3, 1e-3] {
                     let mut other = at;

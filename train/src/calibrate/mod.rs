@@ -25,9 +25,9 @@ pub use isotonic::{Block, pool_adjacent_violators};
 pub use shift::{PriorShift, prior_shift, shifted};
 
 /// From this many of the rarer outcome the point estimate is a beta curve.
-pub const BETA_OUTCOMES: usize = 200;
+pub const BETA_OUTCOMES: usize = 100;
 /// From this many it is isotonic.
-pub const ISOTONIC_OUTCOMES: usize = 5_000;
+pub const ISOTONIC_OUTCOMES: usize = 1_500;
 /// Fewer of either outcome than this cannot be calibrated.
 pub const LEAST_OUTCOMES: usize = 5;
 /// Steepest climb of a curve, in probability per unit of margin; the bound of the bundle is 10, and the rest is room for

@@ -107,7 +107,8 @@ fn garrote(estimate: f64, standard_error: f64) -> f64 {
     if estimate == 0.0 || !standard_error.is_finite() {
         return 0.0;
     }
-    estimate * (1.0 - (Z * standard_error / estimate).powi(2)).max(0.0)
+    let kept = 1.0 - (Z * standard_error / estimate).powi(2);
+    if kept > 0.0 { estimate * kept } else { 0.0 }
 }
 
 /// The calibration with all log-odds moved.

@@ -185,10 +185,10 @@ fn weights_are_counts_and_a_curve_of_equal_weights_is_that_of_equal_rows() {
 
 #[test]
 fn few_outcomes_give_platt_more_give_beta_and_many_give_isotonic() {
-    let (margins, labels) = sample(600, 5, sigmoid);
+    let (margins, labels) = sample(250, 5, sigmoid);
     let few = calibrate::fit(&margins, &labels).unwrap();
     let Curve::Logistic { slope, intercept } = few.point else { panic!("expected a logistic curve") };
-    assert!((slope - 1.0).abs() < 0.25 && intercept.abs() < 0.3, "{slope} {intercept}");
+    assert!((slope - 1.0).abs() < 0.4 && intercept.abs() < 0.6, "{slope} {intercept}");
     check_laws(&few);
 
     let bent = |margin: f64| sigmoid(0.3 * margin.min(0.0) + 2.0 * margin.max(0.0) - 1.5);
@@ -199,7 +199,7 @@ fn few_outcomes_give_platt_more_give_beta_and_many_give_isotonic() {
     check_laws(&more);
 
     let crooked = |margin: f64| 0.05 + 0.5 * sigmoid(4.0 * (margin + 1.0));
-    let (margins, labels) = sample(30_000, 6, crooked);
+    let (margins, labels) = sample(20_000, 6, crooked);
     let many = calibrate::fit(&margins, &labels).unwrap();
     assert!(matches!(many.point, Curve::PiecewiseLinear(_)));
     check_laws(&many);
@@ -214,7 +214,7 @@ fn few_outcomes_give_platt_more_give_beta_and_many_give_isotonic() {
 
 #[test]
 fn over_confident_margins_are_tamed() {
-    for (rows, tolerance) in [(600, 0.1), (4_000, 0.05)] {
+    for (rows, tolerance) in [(250, 0.15), (4_000, 0.05)] {
         let (margins, labels) = sample(rows, 8, sigmoid);
         let loud: Vec<f64> = margins.iter().map(|margin| 3.0 * margin).collect();
         match calibrate::fit(&loud, &labels).unwrap().point {
@@ -233,7 +233,9 @@ fn margins_against_the_outcome_give_a_flat_line() {
     let (margins, labels) = sample(700, 9, |margin| sigmoid(-2.0 - margin));
     let calibration = calibrate::fit(&margins, &labels).unwrap();
     let base = labels.iter().filter(|label| **label).count() as f64 / labels.len() as f64;
-    assert!(matches!(calibration.point, Curve::Logistic { slope: 0.0, .. }), "{:?}", calibration.point);
+    for margin in [-4.0, -1.0, 0.0, 2.0] {
+        assert_eq!(calibration.point.derivative(margin), 0.0, "{:?}", calibration.point);
+    }
     assert!((calibration.evaluate(3.0).probability - base).abs() < 0.01);
 }
 

@@ -6,11 +6,11 @@ use crate::world::{Size, date, labels, matrix, settings, sigmoid, target};
 
 const SIZE: Size = Size { accounts: 400, months: 30 };
 
-/// A business whose log-odds of churn move by `drift` at month 13 of 30 and stay there.
+/// A business whose log-odds of churn move by `drift` at month 18 of 30 and stay there.
 fn drifting(drift: f64, seed: u64) -> Dataset {
     let (matrix, truth) = matrix(SIZE, seed);
     let moved = truth.iter().enumerate().map(|(row, [churn, _])| {
-        let after = row / SIZE.accounts >= 13;
+        let after = row / SIZE.accounts >= 18;
         sigmoid((churn / (1.0 - churn)).ln() + if after { drift } else { 0.0 })
     });
     let target = target("churn_90d", 90, 14);
