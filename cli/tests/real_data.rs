@@ -60,6 +60,26 @@ fn dpdk_organisations_from_tables_to_scores() {
 }
 
 #[test]
+fn the_moving_base_rate_of_cdnow_is_followed() {
+    let Some(data) = real_data("the_moving_base_rate_of_cdnow_is_followed") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    run(&data, folder.path(), &example("cdnow"), &["backtest", "--out", "run", "--learners", "logistic"]);
+    let json: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(folder.path().join("run/backtest.json")).unwrap()).unwrap();
+    let target = &json["targets"][0];
+    let refits: Vec<&serde_json::Value> =
+        target["refits"].as_array().unwrap().iter().filter(|refit| refit["warm_up"] == false).collect();
+    let number = |value: &serde_json::Value| value.as_f64().unwrap();
+    let rate = |part: &str, refit: &serde_json::Value| {
+        number(&refit[format!("{part}_positives")]) / number(&refit[format!("{part}_rows")])
+    };
+    // One cohort that buys ever less: training says less churn than there is.
+    assert!(refits.iter().all(|refit| rate("test", refit) > rate("training", refit) + 0.02));
+    let shift = |refit: &&serde_json::Value| number(&refit["learners"][0]["calibration"]["prior_shift_log_odds"]);
+    assert!(refits.iter().any(|refit| shift(refit) > 0.0), "{:?}", refits.iter().map(shift).collect::<Vec<f64>>());
+}
+
+#[test]
 fn online_retail_and_eslint_sponsors_pass_their_contracts() {
     let Some(data) = real_data("online_retail_and_eslint_sponsors_pass_their_contracts") else { return };
     let folder = tempfile::tempdir().unwrap();

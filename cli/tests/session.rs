@@ -6,8 +6,14 @@ mod common;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
-use common::{fail, infer_binary, part, succeed, text};
+use arrow_array::cast::AsArray;
+use arrow_array::types::Float32Type;
+use arrow_array::{Float32Array, RecordBatch};
+use parquet::arrow::ArrowWriter;
+
+use common::{fail, floats, infer_binary, part, read_parquet, succeed, text, texts};
 
 fn simulated(folder: &Path) -> std::path::PathBuf {
     succeed(folder, &["simulate", "--accounts", "250", "--months", "24", "--seed", "11", "--out", "business"]);
@@ -49,12 +55,49 @@ fn every_verb_of_the_session_works() {
     let read = |out: &str| fs::read(part(&business.join(out), "2026-01-31")).unwrap();
     assert!(read("out") == read("lean"), "`bellwether score` and `bellwether-infer score` publish the same bytes");
 
+    an_absurd_account_is_marked_and_not_guessed(&business, bundle);
+
     // A second model of the same data is a challenger, and no better: the gate holds.
     succeed(&business, &["train", "--out", "registry", "--learners", "base_rate"]);
     let said = fail(&business, &["models", "promote", "simulated@challenger"], 6);
     assert!(said.contains("hint"), "{said}");
     let listed = succeed(&business, &["models", "list"]);
     assert!(listed.contains("simulated  version 2  challenger"), "{listed}");
+}
+
+/// One account of the feature file gets an MRR of a hundred million: it is `OUTSIDE_TRAINING` and has no probability, and
+/// every other account is scored as before.
+fn an_absurd_account_is_marked_and_not_guessed(business: &Path, bundle: &str) {
+    let batches = read_parquet(&business.join("features.parquet"));
+    let schema = batches[0].schema();
+    let mrr = schema.index_of("mrr").unwrap();
+    let file = fs::File::create(business.join("absurd.parquet")).unwrap();
+    let mut writer = ArrowWriter::try_new(file, schema.clone(), None).unwrap();
+    for (position, batch) in batches.iter().enumerate() {
+        let known = batch.column(mrr).as_primitive::<Float32Type>();
+        let first = |row: usize| position == 0 && row == 0;
+        let values = known.iter().enumerate().map(|(row, mrr)| if first(row) { Some(1e8) } else { mrr });
+        let mut columns = batch.columns().to_vec();
+        columns[mrr] = Arc::new(values.collect::<Float32Array>());
+        writer.write(&RecordBatch::try_new(schema.clone(), columns).unwrap()).unwrap();
+    }
+    writer.close().unwrap();
+    let output = Command::new(infer_binary())
+        .current_dir(business)
+        .args(["score", "--bundle", bundle, "--input", "absurd.parquet", "--out", "absurd"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let read = |out: &str| {
+        let scores = read_parquet(&part(&business.join(out), "2026-01-31"));
+        (texts(&scores, "account_id"), texts(&scores, "status_reason"), floats(&scores, "churn_90d_probability"))
+    };
+    let ((accounts, ordinary, before), (_, reasons, probabilities)) = (read("lean"), read("absurd"));
+    assert_eq!(ordinary[0].as_deref(), Some("OK"), "the account was scored before");
+    assert_eq!((reasons[0].as_deref(), probabilities[0]), (Some("OUTSIDE_TRAINING"), None), "{accounts:?}");
+    assert_eq!((&reasons[1..], &probabilities[1..]), (&ordinary[1..], &before[1..]));
+    let marked = ordinary.iter().filter(|reason| reason.as_deref() == Some("OUTSIDE_TRAINING")).count();
+    assert_eq!(marked, 0, "ordinary accounts are scored");
 }
 
 #[test]

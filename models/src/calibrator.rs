@@ -113,6 +113,17 @@ pub enum Curve {
         /// Added to it.
         intercept: f64,
     },
+    /// `1 / (1 + exp(-(slope_below * ln s - slope_above * ln(1 - s) + intercept)))` with `s = 1 / (1 + exp(-margin))`:
+    /// beta calibration, Kull, Silva Filho & Flach (2017), Electron. J. Stat. 11(2), 5052-5080. Both slopes are at least
+    /// 0, so that it never falls; where they are equal it is the logistic curve.
+    Beta {
+        /// Slope of the log-odds far below margin 0.
+        slope_below: f64,
+        /// Slope of the log-odds far above margin 0.
+        slope_above: f64,
+        /// Added to them.
+        intercept: f64,
+    },
     /// Smoothed isotonic regression.
     PiecewiseLinear(PiecewiseLinear),
 }
@@ -123,6 +134,10 @@ impl Curve {
     pub fn evaluate(&self, margin: f64) -> f64 {
         match self {
             Self::Logistic { slope, intercept } => sigmoid(slope * margin + intercept),
+            Self::Beta { slope_below, slope_above, intercept } => {
+                let (below, above) = log_shares(margin);
+                sigmoid(slope_below * below + slope_above * above + intercept)
+            }
             Self::PiecewiseLinear(curve) => curve.evaluate(margin),
         }
     }
@@ -135,6 +150,10 @@ impl Curve {
                 let probability = sigmoid(slope * margin + intercept);
                 slope * probability * (1.0 - probability)
             }
+            Self::Beta { slope_below, slope_above, .. } => {
+                let (probability, share) = (self.evaluate(margin), sigmoid(margin));
+                (slope_below * (1.0 - share) + slope_above * share) * probability * (1.0 - probability)
+            }
             Self::PiecewiseLinear(curve) => curve.derivative(margin),
         }
     }
@@ -142,20 +161,34 @@ impl Curve {
     fn validate(&self) -> Result<(), ModelError> {
         match self {
             Self::PiecewiseLinear(curve) => curve.validate("probability"),
-            Self::Logistic { slope, intercept } => {
-                let fail = |expected, found: f64| {
-                    Err(ModelError::Calibration { place: "logistic".to_owned(), expected, found: found.to_string() })
-                };
-                if !intercept.is_finite() {
-                    return fail("a finite intercept", *intercept);
-                }
-                if !(0.0..=4.0 * MAX_SLOPE).contains(slope) {
-                    return fail("a slope from 0 to 40 (10 per unit of margin at the steepest)", *slope);
-                }
-                Ok(())
+            Self::Logistic { slope, intercept } => check_log_odds("logistic", &[*slope], *intercept),
+            Self::Beta { slope_below, slope_above, intercept } => {
+                check_log_odds("beta", &[*slope_below, *slope_above], *intercept)
             }
         }
     }
+}
+
+/// Slopes of log-odds from 0 to four times the steepest climb: a logistic curve climbs by a quarter of its slope at most,
+/// a beta curve by a quarter of the greater of its two.
+fn check_log_odds(curve: &str, slopes: &[f64], intercept: f64) -> Result<(), ModelError> {
+    let fail = |expected, found: f64| {
+        Err(ModelError::Calibration { place: curve.to_owned(), expected, found: found.to_string() })
+    };
+    if !intercept.is_finite() {
+        return fail("a finite intercept", intercept);
+    }
+    match slopes.iter().find(|slope| !(0.0..=4.0 * MAX_SLOPE).contains(*slope)) {
+        Some(slope) => fail("a slope from 0 to 40 (10 per unit of margin at the steepest)", *slope),
+        None => Ok(()),
+    }
+}
+
+/// `ln s` and `-ln(1 - s)` of `s = 1 / (1 + exp(-margin))`, without overflow: what beta calibration weighs.
+#[must_use]
+pub fn log_shares(margin: f64) -> (f64, f64) {
+    let near = (-margin.abs()).exp().ln_1p();
+    (margin.min(0.0) - near, margin.max(0.0) + near)
 }
 
 /// The logistic function, without overflow at either end.
@@ -273,6 +306,27 @@ mod tests {
         }
         assert_eq!(sigmoid(-1000.0), 0.0);
         assert_eq!(sigmoid(1000.0), 1.0);
+    }
+
+    #[test]
+    fn the_beta_curve_is_that_of_the_paper_and_nests_the_logistic() {
+        for margin in [-30.0, -3.0, -0.2, 0.0, 0.7, 5.0, 20.0] {
+            let share: f64 = 1.0 / (1.0 + f64::exp(-margin));
+            let (slope_below, slope_above, intercept) = (0.8, 1.7, -0.4);
+            let beta = Curve::Beta { slope_below, slope_above, intercept };
+            // Formula 3 of the paper: 1 / (1 + 1 / (e^c s^a / (1 - s)^b)).
+            let odds = intercept.exp() * share.powf(slope_below) / (1.0 - share).powf(slope_above);
+            let expected = 1.0 / (1.0 + 1.0 / odds);
+            assert!((beta.evaluate(margin) - expected).abs() < 1e-7, "at {margin}");
+            let step = 1e-6;
+            let quotient = (beta.evaluate(margin + step) - beta.evaluate(margin - step)) / (2.0 * step);
+            assert!((beta.derivative(margin) - quotient).abs() < 1e-8, "at {margin}");
+            let logistic = Curve::Logistic { slope: 1.3, intercept };
+            let nested = Curve::Beta { slope_below: 1.3, slope_above: 1.3, intercept };
+            assert!((nested.evaluate(margin) - logistic.evaluate(margin)).abs() < 1e-15, "at {margin}");
+        }
+        assert_eq!(log_shares(-1e6).0, -1e6);
+        assert_eq!(log_shares(1e6), (0.0, 1e6));
     }
 
     #[test]

@@ -209,17 +209,30 @@ impl Reference {
         self.outputs.iter().try_for_each(|output| check_bins(&output.target, &output.edges, &output.shares))
     }
 
-    /// Share of a row's known numbers that lie outside the range of training; 0 when nothing is known.
+    /// How far the most remote of a row's known numbers lies outside the range of training: its distance from the nearer
+    /// end, over the greatest of the range's width, the size of its ends and 1. 0 inside; 1 is as far again as training
+    /// reached at all. Inputs that training never knew are left out: a model learned nothing of them.
+    #[must_use]
+    pub fn ranges_outside(&self, block: &FeatureBlock, row: usize) -> f64 {
+        let of_column = |(reference, column): (&NumericReference, &Vec<f32>)| {
+            let value = f64::from(*column.get(row).filter(|value| !value.is_nan())?);
+            let (least, greatest) = (reference.least?, reference.greatest?);
+            let distance = (least - value).max(value - greatest).max(0.0);
+            Some(distance / (greatest - least).max(least.abs()).max(greatest.abs()).max(1.0))
+        };
+        self.numeric.iter().zip(&block.numeric).filter_map(of_column).fold(0.0, f64::max)
+    }
+
+    /// Share of a row's known numbers that lie outside the range of training; 0 when nothing is known. Inputs that training
+    /// never knew are left out, as there.
     #[must_use]
     pub fn share_outside(&self, block: &FeatureBlock, row: usize) -> f64 {
         let (mut known, mut outside) = (0_u32, 0_u32);
         for (reference, column) in self.numeric.iter().zip(&block.numeric) {
             let Some(value) = column.get(row).filter(|value| !value.is_nan()) else { continue };
-            let value = f64::from(*value);
+            let (Some(least), Some(greatest)) = (reference.least, reference.greatest) else { continue };
             known += 1;
-            let inside = reference.least.is_some_and(|least| value >= least)
-                && reference.greatest.is_some_and(|greatest| value <= greatest);
-            outside += u32::from(!inside);
+            outside += u32::from(!(least..=greatest).contains(&f64::from(*value)));
         }
         if known == 0 { 0.0 } else { f64::from(outside) / f64::from(known) }
     }
@@ -466,6 +479,21 @@ mod tests {
         assert!(learned.categories[0].usual_shift < 0.01 && learned.outputs[0].usual_shift > 1.0);
         assert!(learned.validate(&signature).is_ok());
         assert!(reference.with_usual_shifts(&[(date(&january).0, Vec::new())]).is_err());
+    }
+
+    #[test]
+    fn the_most_remote_number_tells_how_far_a_row_is() {
+        let signature = Signature { inputs: vec![numeric("money"), numeric("share"), numeric("never")] };
+        let columns = |values: [[f32; 2]; 3]| values.map(|column| column.to_vec()).to_vec();
+        let block = |values| FeatureBlock::new(&signature, 2, columns(values), vec![]).expect("fits");
+        let training = block([[100.0, 300.0], [0.0, 0.5], [f32::NAN; 2]]);
+        let reference = Reference::from_block(&signature, &training, &[]).expect("bins");
+        // Money reaches 300, so 3,300 is ten times that beyond; a share of 1 is half of 1 beyond 0.5.
+        let rows = block([[3_300.0, 200.0], [0.2, 1.0], [7.0, f32::NAN]]);
+        assert_eq!((reference.ranges_outside(&rows, 0), reference.ranges_outside(&rows, 1)), (10.0, 0.5));
+        let rows = block([[-200.0, f32::NAN], [0.2, f32::NAN], [1e9, 1.0]]);
+        assert_eq!((reference.ranges_outside(&rows, 0), reference.ranges_outside(&rows, 1)), (1.0, 0.0));
+        assert_eq!((reference.share_outside(&rows, 0), reference.share_outside(&rows, 1)), (0.5, 0.0));
     }
 
     #[test]

@@ -103,7 +103,7 @@ level! {
         NoHistory => "NO_HISTORY",
         /// The last use is longer ago than training saw.
         StaleUsage => "STALE_USAGE",
-        /// Too many of its numbers lie outside the range of training.
+        /// Too many of its numbers lie outside the range of training, or one of them far outside.
         OutsideTraining => "OUTSIDE_TRAINING",
         /// An input that must not be null is.
         MissingInput => "MISSING_INPUT",

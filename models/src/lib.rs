@@ -30,7 +30,7 @@ pub(crate) mod testing;
 
 pub use block::FeatureBlock;
 pub use bundle::{Bundle, BundleContents, BundleError, write_bundle};
-pub use calibrator::{CalibratedProbability, Calibration, Curve, Knot, PiecewiseLinear};
+pub use calibrator::{CalibratedProbability, Calibration, Curve, Knot, PiecewiseLinear, log_shares, sigmoid};
 pub use design::DesignBlock;
 pub use drift::Reference;
 pub use ensemble::{Node, Tree, TreeEnsemble};

@@ -59,6 +59,10 @@ pub struct Policy {
     pub requires_usage: bool,
     /// More than this share of the known numbers outside the training range is `OUTSIDE_TRAINING`.
     pub max_share_outside_training: f64,
+    /// A single known number further outside the training range than this, in the unit of
+    /// [`Reference::ranges_outside`], is `OUTSIDE_TRAINING` as well; null asks for nothing.
+    #[serde(default)]
+    pub max_ranges_outside_training: Option<f64>,
     /// Mean relative MRR uplift of an account that expands, from the training rows.
     pub mean_expansion_uplift: Option<f64>,
 }
@@ -133,6 +137,7 @@ impl Policy {
             ("value_high_mrr", self.value_high_mrr),
             ("max_usage_recency_days", self.max_usage_recency_days),
             ("mean_expansion_uplift", self.mean_expansion_uplift),
+            ("max_ranges_outside_training", self.max_ranges_outside_training),
         ];
         for (field, number) in numbers {
             if let Some(number) = number.filter(|number| !number.is_finite()) {
@@ -322,8 +327,12 @@ impl ResolvedPolicy {
         if recency.zip(self.policy.max_usage_recency_days).is_some_and(|(days, most)| days > most) {
             return StatusReason::StaleUsage;
         }
-        let outside = reference.map_or(0.0, |reference| reference.share_outside(block, row));
-        if outside > self.policy.max_share_outside_training {
+        let outside = reference.is_some_and(|reference| {
+            let furthest = self.policy.max_ranges_outside_training;
+            reference.share_outside(block, row) > self.policy.max_share_outside_training
+                || furthest.is_some_and(|most| reference.ranges_outside(block, row) > most)
+        });
+        if outside {
             return StatusReason::OutsideTraining;
         }
         StatusReason::Ok
@@ -395,6 +404,7 @@ mod tests {
             max_usage_recency_days: Some(60.0),
             requires_usage: true,
             max_share_outside_training: 0.5,
+            max_ranges_outside_training: Some(10.0),
             mean_expansion_uplift: Some(0.25),
         }
     }
@@ -453,6 +463,9 @@ mod tests {
         let training = Reference::from_block(&signature(), &row(1.0, 1.0, 1.0, 1.0), &[]).expect("bins");
         let far = resolved.status_reason(Some(&training), &row(9.0, 9.0, 9.0, 1.0), 0);
         assert_eq!(far, StatusReason::OutsideTraining);
+        // One of three numbers: a little outside is a guess worth making, far outside is not.
+        let one = |mrr: f32| resolved.status_reason(Some(&training), &row(mrr, 1.0, 1.0, 1.0), 0);
+        assert_eq!([one(11.0), one(12.0)], [StatusReason::Ok, StatusReason::OutsideTraining]);
         let mut block = row(1.0, 1.0, 1.0, 1.0);
         block.categories[0][0] = 2;
         assert_eq!(resolved.status_reason(None, &block, 0), StatusReason::MissingInput);

@@ -77,7 +77,7 @@ fn random_value(generator: &mut Generator) -> f32 {
     }
 }
 
-/// One head of every kind: base rate, linear, trees, forest with fills; both kinds of calibrator.
+/// One head of every kind: base rate, linear, trees, forest with fills; every kind of calibrator.
 pub(crate) fn random_heads(signature: &Signature, seed: u64) -> Vec<Head> {
     let mut generator = Generator(seed ^ 0x4EAD);
     let width = signature.design_width();
@@ -94,9 +94,9 @@ pub(crate) fn random_heads(signature: &Signature, seed: u64) -> Vec<Head> {
     ];
     let mut heads = Vec::new();
     for (name, margin) in models {
-        for logistic in [true, false] {
-            let target = format!("{name}_{}", if logistic { "logistic" } else { "curve" });
-            let calibration = random_calibration(&mut generator, logistic);
+        for point in ["logistic", "beta", "curve"] {
+            let target = format!("{name}_{point}");
+            let calibration = random_calibration(&mut generator, point);
             heads.push(Head { target, margin: margin.clone(), calibration });
         }
     }
@@ -171,12 +171,16 @@ pub(crate) fn random_curve(generator: &mut Generator, knots: usize) -> Piecewise
     PiecewiseLinear { knots: points }
 }
 
-pub(crate) fn random_calibration(generator: &mut Generator, logistic: bool) -> Calibration {
+pub(crate) fn random_calibration(generator: &mut Generator, point: &str) -> Calibration {
     let knots = 1 + generator.below(8);
-    let point = if logistic {
-        Curve::Logistic { slope: generator.unit() * 3.0, intercept: generator.spread(2.0) }
-    } else {
-        Curve::PiecewiseLinear(random_curve(generator, knots))
+    let point = match point {
+        "logistic" => Curve::Logistic { slope: generator.unit() * 3.0, intercept: generator.spread(2.0) },
+        "beta" => Curve::Beta {
+            slope_below: generator.unit() * 3.0,
+            slope_above: generator.unit() * 3.0,
+            intercept: generator.spread(2.0),
+        },
+        _ => Curve::PiecewiseLinear(random_curve(generator, knots)),
     };
     let (below, above) = (1 + generator.below(5), 1 + generator.below(5));
     Calibration { point, low: random_curve(generator, below), high: random_curve(generator, above) }

@@ -42,6 +42,7 @@ fn policy() -> Policy {
         max_usage_recency_days: None,
         requires_usage: false,
         max_share_outside_training: 0.25,
+        max_ranges_outside_training: None,
         mean_expansion_uplift: None,
     }
 }

@@ -17,9 +17,11 @@ use sha2::{Digest, Sha256};
 
 use crate::calibrate;
 use crate::dataset::{Dataset, matured};
+use crate::encode::AccountsByOutcome;
 use crate::error::TrainError;
 use crate::evaluate::{Judged, MetricSet, groups};
 use crate::fold::{Fold, RollingOrigin};
+use crate::learner::kind::LEAST_ACCOUNTS;
 use crate::learner::{LearnError, LearnerKind};
 use crate::observer::{Observer, Progress};
 use crate::pool::OutOfTime;
@@ -45,6 +47,20 @@ pub struct Predictions {
     pub high: Vec<f64>,
     /// Everything predicted out of time, warm-up included: the next calibrator is fitted on this.
     pub out_of_time: OutOfTime,
+}
+
+impl Predictions {
+    /// None yet.
+    fn of(learner: LearnerKind) -> Self {
+        Self {
+            learner,
+            margin: Vec::new(),
+            probability: Vec::new(),
+            low: Vec::new(),
+            high: Vec::new(),
+            out_of_time: OutOfTime::default(),
+        }
+    }
 }
 
 /// The judged rows of one target, and what each learner said about them.
@@ -95,6 +111,7 @@ pub fn backtest(
     for (labels, cut) in dataset.labels().iter().zip(&cuts) {
         let mut target = TargetBacktest::new(dataset, labels, settings, observer);
         target.warn_about(cut);
+        target.choose_learners(cut)?;
         for fold in &cut.warm_up {
             target.refit(fold, true)?;
         }
@@ -121,6 +138,7 @@ fn summarise(
         refit_every: settings.refit_every.name().to_owned(),
         score_every: settings.score_every.name().to_owned(),
         seed: settings.seed,
+        row_weights: settings.row_weights,
         accounts_per_week: settings.accounts_per_week,
         rows: dataset.rows(),
         accounts: dataset.accounts().iter().collect::<BTreeSet<_>>().len(),
@@ -149,21 +167,13 @@ impl<'a> TargetBacktest<'a> {
         settings: &'a BacktestSettings,
         observer: &'a dyn Observer,
     ) -> Self {
-        let nothing = |learner: &LearnerKind| Predictions {
-            learner: *learner,
-            margin: Vec::new(),
-            probability: Vec::new(),
-            low: Vec::new(),
-            high: Vec::new(),
-            out_of_time: OutOfTime::default(),
-        };
         let run = TargetRun {
             target: labels.target.name.clone(),
             rows: Vec::new(),
             refit: Vec::new(),
             labels: Vec::new(),
             null_probabilities: Vec::new(),
-            predictions: settings.learners.iter().map(nothing).collect(),
+            predictions: settings.learners.iter().copied().map(Predictions::of).collect(),
         };
         Self { dataset, labels, settings, observer, run, refits: Vec::new(), warnings: Vec::new() }
     }
@@ -176,9 +186,38 @@ impl<'a> TargetBacktest<'a> {
         }
     }
 
+    /// Lets go of learners for which the first judged refit has too few accounts of an outcome, each for a simpler one.
+    fn choose_learners(&mut self, cut: &RollingOrigin) -> Result<(), TrainError> {
+        let Some(fold) = cut.judged.first() else { return Ok(()) };
+        let (dataset, labels) = (self.dataset, self.labels);
+        let accounts = AccountsByOutcome::of(dataset, labels, fold.training());
+        if accounts.rarer() < LEAST_ACCOUNTS {
+            return Err(TrainError::TooFewAccounts {
+                target: self.run.target.clone(),
+                refit: fold.refit(),
+                expected: LEAST_ACCOUNTS,
+                positives: accounts.positive,
+                negatives: accounts.negative,
+            });
+        }
+        let mut chosen = BTreeSet::new();
+        for asked in self.settings.learners.iter().copied() {
+            let mut learner = asked;
+            while let Some(simpler) = learner.simpler().filter(|_| learner.least_accounts() > accounts.rarer()) {
+                learner = simpler;
+            }
+            if learner != asked {
+                self.warnings.push(Warning::too_few_accounts(&self.run.target, asked, accounts.rarer(), learner));
+            }
+            chosen.insert(learner);
+        }
+        self.run.predictions = chosen.into_iter().map(Predictions::of).collect();
+        Ok(())
+    }
+
     /// One refit: every learner fits, is exported, and predicts the fold's test rows.
     fn refit(&mut self, fold: &Fold, warm_up: bool) -> Result<(), TrainError> {
-        let refit = Refit::new(self.dataset, self.labels, fold, self.settings.seed);
+        let refit = Refit::new(self.dataset, self.labels, fold, self.settings);
         let test = refit.encoder().block(self.dataset, fold.test());
         let judged_before = self.run.rows.len();
         if !warm_up {
@@ -192,7 +231,7 @@ impl<'a> TargetBacktest<'a> {
         for (index, (learner, margin)) in kinds.into_iter().zip(margins).enumerate() {
             let margin = match margin {
                 Ok(margin) => margin,
-                Err(LearnError::TooFew { .. }) if warm_up => {
+                Err(LearnError::TooFew { .. } | LearnError::TooFewAccounts { .. }) if warm_up => {
                     self.warnings.push(Warning::warm_up_too_few(&self.run.target, learner, fold.refit()));
                     continue;
                 }

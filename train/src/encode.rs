@@ -7,9 +7,10 @@ use bellwether_features::matrix::Column;
 use bellwether_features::signal::{SignalDefinition, Unit};
 use bellwether_models::{FeatureBlock, Input, InputKind, Signature};
 
-use crate::learner::TrainingRows;
-
 use crate::dataset::{Dataset, LEAST_ACCOUNTS_PER_LEVEL};
+use crate::learner::TrainingRows;
+use crate::settings::RowWeights;
+use crate::uniqueness::{average_uniqueness, normalised};
 
 /// A signature, and how the dataset's own codes translate into it.
 #[derive(Debug, Clone)]
@@ -117,6 +118,42 @@ pub fn unit_name(unit: Unit) -> &'static str {
     }
 }
 
+/// How many accounts there are to learn an outcome from: rows of one account are one witness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccountsByOutcome {
+    /// Accounts with the outcome at some date.
+    pub positive: usize,
+    /// Accounts without it at some date.
+    pub negative: usize,
+}
+
+impl AccountsByOutcome {
+    /// Counts over labelled rows of a dataset; rows without a label count for nothing.
+    #[must_use]
+    pub fn of(dataset: &Dataset, labels: &Labels, rows: &[u32]) -> Self {
+        let known = rows.iter().map(|row| *row as usize);
+        Self::count(known.filter_map(|row| Some((dataset.accounts()[row], labels.values[row]?))))
+    }
+
+    fn count(rows: impl Iterator<Item = (u32, bool)>) -> Self {
+        let (mut positive, mut negative) = (BTreeSet::new(), BTreeSet::new());
+        for (account, outcome) in rows {
+            if outcome {
+                positive.insert(account)
+            } else {
+                negative.insert(account)
+            };
+        }
+        Self { positive: positive.len(), negative: negative.len() }
+    }
+
+    /// Accounts of the rarer outcome.
+    #[must_use]
+    pub fn rarer(self) -> usize {
+        self.positive.min(self.negative)
+    }
+}
+
 /// Rows ready for a learner: values, outcomes, and whose they are. Rows keep the order in which they were asked for.
 #[derive(Debug, Clone)]
 pub struct EncodedRows {
@@ -124,7 +161,7 @@ pub struct EncodedRows {
     pub block: FeatureBlock,
     /// Outcomes.
     pub labels: Vec<bool>,
-    /// Row weights; all 1.
+    /// Row weights, of mean 1.
     pub weights: Vec<f64>,
     /// Account of each row.
     pub accounts: Vec<u32>,
@@ -143,6 +180,15 @@ impl EncodedRows {
             accounts: rows.iter().map(|row| dataset.accounts()[*row as usize]).collect(),
             as_of_days: rows.iter().map(|row| dataset.as_of_days()[*row as usize]).collect(),
         }
+    }
+
+    /// Weighs the rows as the settings say. `horizon_days`: length of the label window.
+    #[must_use]
+    pub fn with_weights(mut self, row_weights: RowWeights, horizon_days: u32) -> Self {
+        if row_weights == RowWeights::Uniqueness {
+            self.weights = normalised(average_uniqueness(&self.accounts, &self.as_of_days, horizon_days));
+        }
+        self
     }
 
     /// As a learner takes them.
@@ -171,5 +217,11 @@ impl EncodedRows {
     #[must_use]
     pub fn positives(&self) -> usize {
         self.labels.iter().filter(|label| **label).count()
+    }
+
+    /// Accounts by what happened to them.
+    #[must_use]
+    pub fn accounts_by_outcome(&self) -> AccountsByOutcome {
+        AccountsByOutcome::count(self.accounts.iter().copied().zip(self.labels.iter().copied()))
     }
 }

@@ -42,6 +42,30 @@ pub enum TrainError {
         /// Cause.
         source: LearnError,
     },
+    /// Too few accounts with the outcome, or without it, for even a calibrated base rate.
+    #[error(
+        "{target}, refit {refit}: expected at least {expected} accounts with the outcome and {expected} without it to learn \
+         from, found {positives} and {negatives}"
+    )]
+    #[diagnostic(
+        code(bellwether::train::too_few_accounts),
+        help(
+            "nothing can be foretold from so few; give a longer history, a later backtest.first_test, or check the \
+             target's definition (leave its section out to go on without it)"
+        )
+    )]
+    TooFewAccounts {
+        /// Target.
+        target: String,
+        /// Date of the first judged refit.
+        refit: NaiveDate,
+        /// Least number of each.
+        expected: usize,
+        /// Accounts with the outcome.
+        positives: usize,
+        /// Accounts without it.
+        negatives: usize,
+    },
     /// The calibration.
     #[error("{target}, {learner}, refit {refit}: {source}")]
     #[diagnostic(code(bellwether::train::calibrate), help("a longer history gives more outcomes to calibrate with"))]

@@ -30,6 +30,7 @@ pub mod summary;
 mod text;
 pub mod train;
 pub mod truth;
+pub mod uniqueness;
 
 pub use backtest::{Backtest, backtest};
 pub use dataset::Dataset;

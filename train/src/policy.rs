@@ -28,7 +28,9 @@ const VALUE_HIGH_PER_YEAR: f64 = 50_000.0;
 const VALUE_MEDIUM_PER_YEAR: f64 = 10_000.0;
 const LEAST_ROWS_WITHOUT_USAGE: usize = 10;
 const LEAST_SHARE_WITHOUT_USAGE: f64 = 0.001;
-const MOST_SHARE_OUTSIDE_TRAINING: f64 = 0.25;
+/// docs/calibration.md has the measurement behind these two.
+const MOST_SHARE_OUTSIDE_TRAINING: f64 = 0.15;
+const MOST_RANGES_OUTSIDE_TRAINING: f64 = 5.0;
 const HIGH_SHARE: f64 = 0.05;
 const MOST_HIGH_SHARE: f64 = 0.10;
 const MEDIUM_SHARE: f64 = 0.20;
@@ -57,6 +59,7 @@ pub fn policy(dataset: &Dataset, rows: &[u32], backtest: &Backtest) -> Policy {
         max_usage_recency_days: recency.and_then(|known| known.into_iter().reduce(f32::max)).map(f64::from),
         requires_usage,
         max_share_outside_training: MOST_SHARE_OUTSIDE_TRAINING,
+        max_ranges_outside_training: Some(MOST_RANGES_OUTSIDE_TRAINING),
         mean_expansion_uplift: mean_uplift(dataset),
         roles,
     }

@@ -22,6 +22,10 @@ pub struct CalibrationRows {
     pub margins: Vec<f64>,
     /// Outcomes.
     pub labels: Vec<bool>,
+    /// Account of each row.
+    pub accounts: Vec<u32>,
+    /// Observation date of each row, in days since the epoch.
+    pub as_of_days: Vec<i32>,
 }
 
 impl OutOfTime {
@@ -48,6 +52,8 @@ impl OutOfTime {
             if let Some(label) = labels.values[row].filter(|_| matured(dataset.as_of()[row], interval_days, date)) {
                 known.margins.push(*margin);
                 known.labels.push(label);
+                known.accounts.push(dataset.accounts()[row]);
+                known.as_of_days.push(dataset.as_of_days()[row]);
             }
         }
         known
@@ -59,6 +65,13 @@ impl CalibrationRows {
     #[must_use]
     pub fn positives(&self) -> usize {
         self.labels.iter().filter(|label| **label).count()
+    }
+
+    /// The rows of the last `days` days before the latest of them, that one included.
+    #[must_use]
+    pub fn latest(&self, days: i32) -> Vec<usize> {
+        let last = self.as_of_days.iter().copied().max().unwrap_or_default();
+        (0..self.labels.len()).filter(|row| self.as_of_days[*row] > last - days).collect()
     }
 
     /// Rows of the rarer outcome.

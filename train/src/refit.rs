@@ -4,10 +4,10 @@
 //! scorer that predicts here is the one that runs at night, so the backtest judges the exported model and nothing else.
 
 use bellwether_features::label::Labels;
-use bellwether_models::{Calibration, Curve, Head, MarginModel, Scorer, scorer};
+use bellwether_models::{Calibration, Head, MarginModel, Scorer, scorer};
 use chrono::NaiveDate;
 
-use crate::calibrate;
+use crate::calibrate::{self, Calibrated, PriorShift};
 use crate::dataset::Dataset;
 use crate::encode::{EncodedRows, Encoder};
 use crate::error::TrainError;
@@ -15,12 +15,16 @@ use crate::fold::Fold;
 use crate::learner::rows::account_lot;
 use crate::learner::{LearnError, LearnerKind};
 use crate::pool::{CalibrationRows, OutOfTime};
+use crate::settings::{BacktestSettings, RowWeights};
 use crate::summary::{CalibrationRecord, CalibrationSource};
+use crate::uniqueness::average_uniqueness;
 
 /// With fewer out-of-time rows of the rarer outcome than this, calibration falls back on held-out accounts.
 pub const LEAST_OUT_OF_TIME_OUTCOMES: usize = 25;
 /// Folds of accounts in that case.
 const ACCOUNT_FOLDS: usize = 5;
+/// A prior shift is read from the rows of the last quarter whose outcomes are known.
+const SHIFT_WINDOW_DAYS: i32 = 92;
 
 /// A model as it is shipped: the bytes, and the scorer made from them.
 #[derive(Debug, Clone)]
@@ -39,7 +43,7 @@ pub struct Refit<'a> {
     dataset: &'a Dataset,
     labels: &'a Labels,
     fold: &'a Fold,
-    seed: u64,
+    settings: &'a BacktestSettings,
     encoder: Encoder,
     training: EncodedRows,
 }
@@ -47,17 +51,22 @@ pub struct Refit<'a> {
 impl<'a> Refit<'a> {
     /// Learns the signature from the fold's training rows and encodes them.
     #[must_use]
-    pub fn new(dataset: &'a Dataset, labels: &'a Labels, fold: &'a Fold, seed: u64) -> Self {
-        let encoder = Encoder::learn(dataset, fold.training());
-        let training = EncodedRows::new(dataset, labels, &encoder, fold.training());
-        Self { dataset, labels, fold, seed, encoder, training }
+    pub fn new(dataset: &'a Dataset, labels: &'a Labels, fold: &'a Fold, settings: &'a BacktestSettings) -> Self {
+        Self::under(dataset, labels, fold, settings, Encoder::learn(dataset, fold.training()))
     }
 
     /// Same, under a signature that several targets share.
     #[must_use]
-    pub fn under(dataset: &'a Dataset, labels: &'a Labels, fold: &'a Fold, seed: u64, encoder: Encoder) -> Self {
-        let training = EncodedRows::new(dataset, labels, &encoder, fold.training());
-        Self { dataset, labels, fold, seed, encoder, training }
+    pub fn under(
+        dataset: &'a Dataset,
+        labels: &'a Labels,
+        fold: &'a Fold,
+        settings: &'a BacktestSettings,
+        encoder: Encoder,
+    ) -> Self {
+        let training = EncodedRows::new(dataset, labels, &encoder, fold.training())
+            .with_weights(settings.row_weights, labels.target.horizon_days);
+        Self { dataset, labels, fold, settings, encoder, training }
     }
 
     /// Signature and codes.
@@ -75,15 +84,29 @@ impl<'a> Refit<'a> {
     /// Fits the margin model.
     ///
     /// # Errors
-    /// [`LearnError`] as the learner gives it.
+    /// [`LearnError::TooFewAccounts`] where the training rows are of too few accounts for this learner, otherwise as the
+    /// learner gives it.
     pub fn margin(&self, learner: LearnerKind) -> Result<MarginModel, LearnError> {
+        let (accounts, expected) = (self.training.accounts_by_outcome(), learner.least_accounts());
+        if accounts.rarer() < expected {
+            return Err(LearnError::TooFewAccounts {
+                learner: learner.name(),
+                expected,
+                positives: accounts.positive,
+                negatives: accounts.negative,
+            });
+        }
         self.margin_of(learner, &self.training)
     }
 
     fn margin_of(&self, learner: LearnerKind, rows: &EncodedRows) -> Result<MarginModel, LearnError> {
         let signals = self.dataset.signals();
-        let fitted =
-            learner.learner().fit(&rows.training_rows(&self.encoder, signals, &self.labels.target.name, self.seed));
+        let fitted = learner.learner().fit(&rows.training_rows(
+            &self.encoder,
+            signals,
+            &self.labels.target.name,
+            self.settings.seed,
+        ));
         // Any runtime may add the leaves up in any order: the sum is the same bits.
         fitted.map(MarginModel::with_exact_sums)
     }
@@ -104,29 +127,45 @@ impl<'a> Refit<'a> {
         } else {
             (CalibrationSource::AccountFolds, self.account_folds(learner)?)
         };
-        let calibration = calibrate::fit(&rows.margins, &rows.labels).map_err(|source| TrainError::Calibrate {
+        let weight = self.weight_of(&rows);
+        let weights = vec![weight; rows.labels.len()];
+        let fitted = calibrate::fit_weighted(&rows.margins, &rows.labels, &weights);
+        let Calibrated { calibration, method } = fitted.map_err(|source| TrainError::Calibrate {
             target: self.target().to_owned(),
             learner: learner.name().to_owned(),
             refit: self.fold.refit(),
             source,
         })?;
-        let method = match calibration.point {
-            Curve::Logistic { .. } => "logistic",
-            Curve::PiecewiseLinear(_) => "isotonic",
-        };
+        let shift = latest_shift(&calibration, &rows);
         let record = CalibrationRecord {
             source,
-            method: method.to_owned(),
+            method: method.name().to_owned(),
             rows: rows.labels.len(),
             positives: rows.positives(),
+            effective_positives: weight * rows.positives() as f64,
+            prior_shift_log_odds: shift.log_odds,
+            prior_shift_standard_error: shift.standard_error.is_finite().then_some(shift.standard_error),
         };
-        Ok((calibration, record))
+        Ok((calibrate::shifted(calibration, shift.log_odds), record))
+    }
+
+    /// What one calibration row counts: as much for every row, so that the curve is that of equal rows, but for as many
+    /// witnesses as there are.
+    fn weight_of(&self, rows: &CalibrationRows) -> f64 {
+        match self.settings.row_weights {
+            RowWeights::Equal => 1.0,
+            RowWeights::Uniqueness => {
+                let horizon_days = self.labels.target.horizon_days;
+                let uniqueness = average_uniqueness(&rows.accounts, &rows.as_of_days, horizon_days);
+                uniqueness.iter().sum::<f64>() / uniqueness.len().max(1) as f64
+            }
+        }
     }
 
     /// Margins of the training rows, each predicted by a model that saw no row of its account.
     fn account_folds(&self, learner: LearnerKind) -> Result<CalibrationRows, TrainError> {
         let fold_of = |row: &u32| {
-            let lot = account_lot(self.seed ^ 0xCA11, self.dataset.accounts()[*row as usize]);
+            let lot = account_lot(self.settings.seed ^ 0xCA11, self.dataset.accounts()[*row as usize]);
             ((lot * ACCOUNT_FOLDS as f64) as usize).min(ACCOUNT_FOLDS - 1)
         };
         let mut predicted = CalibrationRows::default();
@@ -136,13 +175,16 @@ impl<'a> Refit<'a> {
             if held_out.is_empty() {
                 continue;
             }
-            let rest = EncodedRows::new(self.dataset, self.labels, &self.encoder, &rest);
+            let rest = EncodedRows::new(self.dataset, self.labels, &self.encoder, &rest)
+                .with_weights(self.settings.row_weights, self.labels.target.horizon_days);
             let model = self.margin_of(learner, &rest).map_err(|source| self.learn_error(source))?;
             let held_out = EncodedRows::new(self.dataset, self.labels, &self.encoder, &held_out);
             let margins = scorer::margins(self.encoder.signature(), &model, &held_out.block)
                 .map_err(|cause| self.model_error(learner, cause))?;
             predicted.margins.extend(margins);
             predicted.labels.extend(held_out.labels);
+            predicted.accounts.extend(held_out.accounts);
+            predicted.as_of_days.extend(held_out.as_of_days);
         }
         Ok(predicted)
     }
@@ -187,4 +229,14 @@ impl<'a> Refit<'a> {
     pub fn date(&self) -> NaiveDate {
         self.fold.refit()
     }
+}
+
+/// How far the latest known outcomes lie beside the calibration.
+fn latest_shift(calibration: &Calibration, rows: &CalibrationRows) -> PriorShift {
+    let latest = rows.latest(SHIFT_WINDOW_DAYS);
+    let probabilities: Vec<f64> = latest.iter().map(|row| calibration.point.evaluate(rows.margins[*row])).collect();
+    let labels: Vec<bool> = latest.iter().map(|row| rows.labels[*row]).collect();
+    let accounts: Vec<u32> = latest.iter().map(|row| rows.accounts[*row]).collect();
+    let as_of_days: Vec<i32> = latest.iter().map(|row| rows.as_of_days[*row]).collect();
+    calibrate::prior_shift(&probabilities, &labels, &accounts, &as_of_days)
 }

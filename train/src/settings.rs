@@ -34,6 +34,9 @@ pub struct BacktestOptions {
     /// At most this many training rows per refit; beyond it whole accounts are left out, chosen by a hash of the seed
     /// and the account id. Default: all rows.
     pub max_training_rows: Option<usize>,
+    /// What a training row counts: `uniqueness` (the share of its outcome that no other row of its account tells) or
+    /// `equal`. Default `uniqueness`.
+    pub row_weights: Option<String>,
 }
 
 /// `[capacity]` as written.
@@ -65,8 +68,35 @@ pub struct BacktestSettings {
     pub seed: u64,
     /// At most this many training rows per refit.
     pub max_training_rows: Option<usize>,
+    /// What a training row counts.
+    pub row_weights: RowWeights,
     /// Accounts that a team can call in a week, above 0.
     pub accounts_per_week: u32,
+}
+
+/// What a training row counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RowWeights {
+    /// Its average uniqueness, normalised to mean 1: [`crate::uniqueness`].
+    #[default]
+    Uniqueness,
+    /// One.
+    Equal,
+}
+
+impl RowWeights {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Uniqueness, Self::Equal];
+
+    /// Name as written.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Uniqueness => "uniqueness",
+            Self::Equal => "equal",
+        }
+    }
 }
 
 /// What is wrong with a setting.
@@ -123,6 +153,7 @@ impl BacktestOptions {
             learners: learners(self.learners.as_deref())?,
             seed: self.seed.unwrap_or(DEFAULT_SEED),
             max_training_rows: self.max_training_rows.map(training_rows).transpose()?,
+            row_weights: row_weights(self.row_weights.as_deref())?,
             accounts_per_week: capacity.resolve()?,
         })
     }
@@ -165,6 +196,21 @@ fn training_rows(rows: usize) -> Result<usize, SettingsError> {
         expected: "1000 or more".into(),
         found: rows.to_string(),
         hint: "leave it out to learn from every row".into(),
+    })
+}
+
+fn row_weights(text: Option<&str>) -> Result<RowWeights, SettingsError> {
+    let Some(text) = text else { return Ok(RowWeights::default()) };
+    if let Some(found) = RowWeights::ALL.into_iter().find(|one| one.name() == text) {
+        return Ok(found);
+    }
+    let distance = |one: &RowWeights| strsim::damerau_levenshtein(one.name(), text);
+    let nearest = RowWeights::ALL.into_iter().min_by_key(distance).unwrap_or_default();
+    Err(SettingsError {
+        key: "backtest.row_weights",
+        expected: "uniqueness or equal".into(),
+        found: format!("`{text}`"),
+        hint: format!("did you mean `{}`?", nearest.name()),
     })
 }
 
@@ -256,13 +302,14 @@ mod tests {
         assert_eq!(settings.refit_every, Cadence::Quarter);
         assert_eq!(settings.score_every, Cadence::Month);
         assert_eq!(settings.accounts_per_week, 40);
+        assert_eq!(settings.row_weights, RowWeights::Uniqueness);
         assert!(!settings.learners.contains(&LearnerKind::Forest));
     }
 
     #[test]
     fn each_mistake_names_its_key() {
         let capacity = CapacityOptions::default();
-        let cases: [(&str, BacktestOptions); 7] = [
+        let cases: [(&str, BacktestOptions); 8] = [
             ("backtest.first_test", BacktestOptions::default()),
             ("backtest.first_test", BacktestOptions { first_test: Some("1/2/24".into()), ..options() }),
             ("backtest.refit_every", BacktestOptions { refit_every: Some("weekly".into()), ..options() }),
@@ -270,6 +317,7 @@ mod tests {
             ("backtest.last_test", BacktestOptions { last_test: Some("2023-12-31".into()), ..options() }),
             ("backtest.train_from", BacktestOptions { train_from: Some("2024-01-01".into()), ..options() }),
             ("backtest.learners", BacktestOptions { learners: Some(vec!["xgboost".into()]), ..options() }),
+            ("backtest.row_weights", BacktestOptions { row_weights: Some("unique".into()), ..options() }),
         ];
         for (key, options) in cases {
             assert_eq!(options.resolve(&capacity).unwrap_err().key, key);

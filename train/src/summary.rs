@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::evaluate::MetricSet;
 use crate::learner::{LearnError, LearnerKind};
+use crate::settings::RowWeights;
 
 /// Version of `backtest.json`.
 pub const BACKTEST_FORMAT: u32 = 1;
@@ -27,12 +28,21 @@ pub enum CalibrationSource {
 pub struct CalibrationRecord {
     /// Where its rows came from.
     pub source: CalibrationSource,
-    /// `logistic` or `isotonic`.
+    /// `logistic`, `beta` or `isotonic`.
     pub method: String,
     /// Rows.
     pub rows: usize,
     /// Positive rows.
     pub positives: usize,
+    /// Positive rows that are worth one witness each: rows of one account overlap. What the method was chosen by.
+    #[serde(default)]
+    pub effective_positives: f64,
+    /// Added to all log-odds, because the latest known outcomes say that the base rate has moved; 0 where they do not.
+    #[serde(default)]
+    pub prior_shift_log_odds: f64,
+    /// Standard error of that shift before it was shrunk; null where the latest outcomes cannot tell.
+    #[serde(default)]
+    pub prior_shift_standard_error: Option<f64>,
 }
 
 /// One learner at one refit.
@@ -158,6 +168,15 @@ impl Warning {
         Self { code: "warm_up_too_few".into(), text }
     }
 
+    pub(crate) fn too_few_accounts(target: &str, learner: LearnerKind, found: usize, instead: LearnerKind) -> Self {
+        let text = format!(
+            "{target}: {learner} needs {} accounts of either outcome, and {found} are known at the first judged refit; \
+             {instead} takes its place. A longer history or a later first_test gives it more.",
+            learner.least_accounts()
+        );
+        Self { code: "too_few_accounts".into(), text }
+    }
+
     pub(crate) fn learner_left_out(target: &str, cause: &LearnError) -> Self {
         let text = format!("{target}: {cause}; it is left out of the comparison.");
         Self { code: "learner_left_out".into(), text }
@@ -187,6 +206,9 @@ pub struct BacktestSummary {
     pub score_every: String,
     /// Seed.
     pub seed: u64,
+    /// What a training row counted.
+    #[serde(default)]
+    pub row_weights: RowWeights,
     /// Accounts that a team can call in a week: MRR captured is at this many per date.
     pub accounts_per_week: u32,
     /// Rows of the dataset.

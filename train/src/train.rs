@@ -86,7 +86,7 @@ pub fn train(
     let mut warnings = Vec::new();
     for ((index, fold), summary) in folds.iter().enumerate().zip(&backtest.summary.targets) {
         let predictions = selected_predictions(backtest, index, summary)?;
-        let trained = train_target(dataset, index, fold, &encoder, predictions, settings.seed)?;
+        let trained = train_target(dataset, index, fold, &encoder, predictions, settings)?;
         if trained.calibration.source == CalibrationSource::AccountFolds {
             warnings.push(Warning::calibrated_by_account(&trained.target, fold.refit()));
         }
@@ -173,10 +173,10 @@ fn train_target(
     fold: &Fold,
     encoder: &Encoder,
     predictions: &Predictions,
-    seed: u64,
+    settings: &BacktestSettings,
 ) -> Result<TrainedTarget, TrainError> {
     let learner = predictions.learner;
-    let refit = Refit::under(dataset, &dataset.labels()[index], fold, seed, encoder.clone());
+    let refit = Refit::under(dataset, &dataset.labels()[index], fold, settings, encoder.clone());
     let margin = refit.margin(learner).map_err(|source| refit.learn_error(source))?;
     let (calibration, record) = refit.calibration(learner, &predictions.out_of_time)?;
     let model = refit.model(learner, margin, calibration)?;
@@ -216,6 +216,9 @@ fn check_same(dataset: &Dataset, settings: &BacktestSettings, backtest: &Backtes
     }
     if settings.seed != summary.seed {
         return Err(mismatch("seed", &settings.seed, &summary.seed));
+    }
+    if settings.row_weights != summary.row_weights {
+        return Err(mismatch("row weights", &settings.row_weights.name(), &summary.row_weights.name()));
     }
     Ok(())
 }

@@ -109,7 +109,7 @@ fn heads() -> Vec<Head> {
         Head {
             target: TARGETS[0].to_owned(),
             margin: MarginModel::Trees(TreeEnsemble { trees, base: -0.5, fill: None }),
-            calibration: calibration(Curve::Logistic { slope: 1.1, intercept: -0.3 }),
+            calibration: calibration(Curve::Beta { slope_below: 1.1, slope_above: 1.3, intercept: -0.3 }),
         },
         Head {
             target: TARGETS[1].to_owned(),
@@ -136,6 +136,7 @@ fn policy() -> Policy {
         max_usage_recency_days: Some(60.0),
         requires_usage: false,
         max_share_outside_training: 0.9,
+        max_ranges_outside_training: None,
         mean_expansion_uplift: Some(0.2),
     }
 }

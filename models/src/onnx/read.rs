@@ -15,9 +15,9 @@ use crate::{
 };
 
 /// Operators of the default domain that the writer uses.
-const OPERATORS: [&str; 19] = [
-    "Abs", "Add", "Cast", "Concat", "Div", "Equal", "Expand", "Gather", "IsNaN", "Log", "MatMul", "Max", "Min", "Mul",
-    "Shape", "Sigmoid", "Sign", "Sub", "Where",
+const OPERATORS: [&str; 20] = [
+    "Abs", "Add", "Cast", "Concat", "Div", "Equal", "Exp", "Expand", "Gather", "IsNaN", "Log", "MatMul", "Max", "Min",
+    "Mul", "Shape", "Sigmoid", "Sign", "Sub", "Where",
 ];
 
 /// Operators of `ai.onnx.ml` that the writer uses.
@@ -129,6 +129,12 @@ impl<'a> Reader<'a> {
         let point = if self.has("point/slope") {
             let (slope, intercept) = (self.scalar("point/slope")?, self.scalar("point/intercept")?);
             Curve::Logistic { slope, intercept }
+        } else if self.has("point/slope_below") {
+            Curve::Beta {
+                slope_below: self.scalar("point/slope_below")?,
+                slope_above: self.scalar("point/slope_above")?,
+                intercept: self.scalar("point/intercept")?,
+            }
         } else {
             Curve::PiecewiseLinear(self.curve("point")?)
         };

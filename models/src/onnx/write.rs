@@ -268,12 +268,39 @@ fn add_calibration(builder: &mut GraphBuilder, calibration: &Calibration) {
             let logit = builder.node("Add", &[&scaled, &intercept], &inner("point/logit"));
             builder.node("Sigmoid", &[&logit], "probability");
         }
+        Curve::Beta { slope_below, slope_above, intercept } => {
+            add_beta(builder, [*slope_below, *slope_above, *intercept]);
+        }
     }
     let (low, high) = (inner("low/value"), inner("high/value"));
     add_curve(builder, &calibration.low, "low", &low);
     builder.node("Min", &[&low, "probability"], "low");
     add_curve(builder, &calibration.high, "high", &high);
     builder.node("Max", &[&high, "probability"], "high");
+}
+
+/// The beta curve of `margin`: `ln s = min(m, 0) - ln(1 + e^-|m|)` and `-ln(1 - s) = max(m, 0) + ln(1 + e^-|m|)`, since
+/// runtimes have no softplus of doubles.
+fn add_beta(builder: &mut GraphBuilder, [slope_below, slope_above, intercept]: [f64; 3]) {
+    let zero = builder.doubles("point/zero", &[1, 1], &[0.0]);
+    let one = builder.doubles("point/one", &[1, 1], &[1.0]);
+    let slope_below = builder.doubles("point/slope_below", &[1, 1], &[slope_below]);
+    let slope_above = builder.doubles("point/slope_above", &[1, 1], &[slope_above]);
+    let intercept = builder.doubles("point/intercept", &[1, 1], &[intercept]);
+    let size = builder.node("Abs", &["margin"], &inner("point/size"));
+    let size = builder.node("Sub", &[&zero, &size], &inner("point/minus_size"));
+    let near = builder.node("Exp", &[&size], &inner("point/exponential"));
+    let near = builder.node("Add", &[&near, &one], &inner("point/exponential_plus_one"));
+    let near = builder.node("Log", &[&near], &inner("point/near"));
+    let below = builder.node("Min", &["margin", &zero], &inner("point/below_zero"));
+    let below = builder.node("Sub", &[&below, &near], &inner("point/log_share"));
+    let above = builder.node("Max", &["margin", &zero], &inner("point/above_zero"));
+    let above = builder.node("Add", &[&above, &near], &inner("point/minus_log_rest"));
+    let below = builder.node("Mul", &[&below, &slope_below], &inner("point/scaled_below"));
+    let above = builder.node("Mul", &[&above, &slope_above], &inner("point/scaled_above"));
+    let sum = builder.node("Add", &[&below, &above], &inner("point/scaled"));
+    let logit = builder.node("Add", &[&sum, &intercept], &inner("point/logit"));
+    builder.node("Sigmoid", &[&logit], "probability");
 }
 
 /// A piecewise linear curve of `margin`, `sum_k y_k h_k(m)` with hat functions `h_k = clamp01((m - m_(k-1)) / (m_k -

@@ -60,7 +60,7 @@ pub fn pool_adjacent_violators(bins: &[Bin]) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::with_capacity(bins.len());
     for (index, bin) in bins.iter().enumerate() {
         let mut block = Block::of(index, bin);
-        // Cross-multiplied: rows are counts, so the comparison of shares is exact.
+        // Cross-multiplied: where rows are counts, the comparison of shares is exact.
         while let Some(last) = blocks.pop_if(|last| last.positives * block.rows >= block.positives * last.rows) {
             block = last.joined(&block);
         }

@@ -21,6 +21,9 @@ pub enum LearnerKind {
     Boosting,
 }
 
+/// With fewer accounts of either outcome nothing is fitted.
+pub const LEAST_ACCOUNTS: usize = 5;
+
 impl LearnerKind {
     /// All learners, simplest first.
     pub const ALL: [Self; 5] = [Self::BaseRate, Self::HealthScore, Self::Logistic, Self::Forest, Self::Boosting];
@@ -30,6 +33,27 @@ impl LearnerKind {
     #[must_use]
     pub fn default_learners() -> Vec<Self> {
         Self::ALL.into_iter().filter(|kind| *kind != Self::Forest).collect()
+    }
+
+    /// Accounts of the rarer outcome without which it is not fitted: what is learned from fewer is worse than what the next
+    /// simpler learner says (measured: docs/calibration.md). The least of all is what a base rate needs to be calibrated.
+    #[must_use]
+    pub fn least_accounts(self) -> usize {
+        match self {
+            Self::BaseRate | Self::HealthScore => LEAST_ACCOUNTS,
+            Self::Logistic => 20,
+            Self::Forest | Self::Boosting => 50,
+        }
+    }
+
+    /// The learner that takes its place where there are too few accounts for it.
+    #[must_use]
+    pub fn simpler(self) -> Option<Self> {
+        match self {
+            Self::BaseRate => None,
+            Self::HealthScore | Self::Logistic => Some(Self::BaseRate),
+            Self::Forest | Self::Boosting => Some(Self::Logistic),
+        }
     }
 
     /// Name as written in `--learners`, reports and bundles.
@@ -97,6 +121,16 @@ mod tests {
             assert_eq!(kind.name().parse::<LearnerKind>(), Ok(kind));
             assert_eq!(kind.learner().name(), kind.name());
             assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{kind}\""));
+        }
+    }
+
+    #[test]
+    fn the_simpler_one_needs_no_more_accounts() {
+        for kind in LearnerKind::ALL {
+            match kind.simpler() {
+                Some(simpler) => assert!(simpler < kind && simpler.least_accounts() <= kind.least_accounts()),
+                None => assert_eq!((kind, kind.least_accounts()), (LearnerKind::BaseRate, LEAST_ACCOUNTS)),
+            }
         }
     }
 

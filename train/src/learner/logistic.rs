@@ -13,8 +13,8 @@
 //! given, C is chosen from [`C_CHOICES`] by log loss on later rows of the training set, on at most
 //! [`ROWS_FOR_CHOICE`] rows; then all rows (at most `max_rows`, whole accounts) are fitted with it.
 //!
-//! linfa-logistic knows no row weights: they are ignored here, and the base rate of the exported margin is moved to the
-//! weighted one. Its positive class may be either label; the sign is taken from `labels().pos.class`.
+//! linfa-logistic knows no row weights: rows are drawn in proportion to them ([`drawn_by_weight`]), and the base rate of the
+//! exported margin is moved from that of the drawn rows to the weighted one. Its positive class may be either label; the sign is taken from `labels().pos.class`.
 
 mod design;
 
@@ -26,7 +26,7 @@ use ndarray16::{Array1, Array2};
 use rayon::prelude::*;
 
 use self::design::{Column, columns};
-use super::rows::{check_rows, later_slice, rows_of_some_accounts};
+use super::rows::{check_rows, drawn_by_weight, later_slice, rows_of_some_accounts};
 use super::{LearnError, Learner, TrainingRows};
 
 const NAME: &str = "logistic";
@@ -118,8 +118,10 @@ impl Learner for Logistic {
             Some(given) => (given, None),
             None => self.choose(rows, &columns)?,
         };
-        let line = self.fit_line(rows, &columns, &used, inverse_penalty, start.as_ref())?;
-        Ok(MarginModel::Linear(export(rows, &columns, &used, &line)))
+        let drawn = drawn_by_weight(rows, &used, self.parameters.max_rows, rows.seed ^ 0x1093);
+        let penalty = drawn.copies / inverse_penalty;
+        let line = self.fit_line(rows, &columns, &drawn.rows, penalty, start.as_ref())?;
+        Ok(MarginModel::Linear(export(rows, &columns, &used, &drawn.rows, &line)))
     }
 }
 
@@ -137,9 +139,10 @@ impl Logistic {
             return Ok((C_DEFAULT, None));
         };
         // linfa runs on one thread: the choices run side by side, and are compared in their fixed order.
+        let drawn = drawn_by_weight(rows, &slice.fit, ROWS_FOR_CHOICE, rows.seed ^ 0x1094);
         let lines: Result<Vec<Line>, LearnError> = C_CHOICES
             .par_iter()
-            .map(|inverse_penalty| self.fit_line(rows, columns, &slice.fit, *inverse_penalty, None))
+            .map(|inverse_penalty| self.fit_line(rows, columns, &drawn.rows, drawn.copies / inverse_penalty, None))
             .collect();
         let mut best = (f64::INFINITY, C_DEFAULT, None);
         for (inverse_penalty, line) in C_CHOICES.into_iter().zip(lines?) {
@@ -162,7 +165,7 @@ impl Logistic {
         rows: &TrainingRows<'_>,
         columns: &[Column<'_>],
         used: &[u32],
-        inverse_penalty: f64,
+        penalty: f64,
         start: Option<&Line>,
     ) -> Result<Line, LearnError> {
         let failed = |cause: String| LearnError::Failed { learner: NAME, cause };
@@ -183,7 +186,7 @@ impl Logistic {
             }
         }
         let mut regression = LogisticRegression::default()
-            .alpha(1.0 / inverse_penalty)
+            .alpha(penalty)
             .max_iterations(self.parameters.max_iterations)
             .gradient_tolerance(GRADIENT_TOLERANCE * labels.len() as f64);
         if let Some(line) = start {
@@ -213,10 +216,10 @@ impl Line {
     }
 }
 
-/// The line as the scorer runs it; the intercept moves from the rows' base rate to the weighted one.
-fn export(rows: &TrainingRows<'_>, columns: &[Column<'_>], used: &[u32], line: &Line) -> LinearModel {
+/// The line as the scorer runs it; the intercept moves from the base rate of the drawn rows to the weighted one.
+fn export(rows: &TrainingRows<'_>, columns: &[Column<'_>], used: &[u32], drawn: &[u32], line: &Line) -> LinearModel {
     let (mut count, mut weight) = ([0.0_f64; 2], [0.0_f64; 2]);
-    for &row in used {
+    for &row in drawn {
         count[usize::from(rows.labels[row as usize])] += 1.0;
     }
     for (&label, &row_weight) in rows.labels.iter().zip(rows.weights) {

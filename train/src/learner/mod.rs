@@ -73,6 +73,25 @@ pub enum LearnError {
         /// Negative rows found.
         negatives: usize,
     },
+    /// Too few accounts to learn from, however many rows they have.
+    #[error(
+        "{learner}: expected at least {expected} accounts with the outcome and as many without it, found {positives} and \
+         {negatives}"
+    )]
+    #[diagnostic(
+        code(bellwether::learn::too_few_accounts),
+        help("give a longer history or a later first_test, or leave the learner out")
+    )]
+    TooFewAccounts {
+        /// Learner.
+        learner: &'static str,
+        /// Least number of each.
+        expected: usize,
+        /// Accounts with the outcome.
+        positives: usize,
+        /// Accounts without it.
+        negatives: usize,
+    },
     /// A parameter outside its range.
     #[error("{learner}: expected {parameter} {expected}, found {found}")]
     #[diagnostic(code(bellwether::learn::parameter))]

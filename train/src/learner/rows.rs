@@ -159,6 +159,40 @@ pub(crate) fn rows_of_some_accounts(rows: &TrainingRows<'_>, most: usize, seed: 
     if has(true) && has(false) { some } else { all.collect() }
 }
 
+/// Rows with repetitions, for a learner that takes no weights.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Drawn {
+    /// Rows, ascending; a row may occur several times, or never.
+    pub(crate) rows: Vec<u32>,
+    /// How often a row of mean weight occurs: what a penalty against a sum over rows is to be multiplied by.
+    pub(crate) copies: f64,
+}
+
+/// At most so many copies of a row of mean weight: enough that rounding a weight to a count loses little.
+const MOST_COPIES: usize = 4;
+
+/// Draws `among` (ascending) in proportion to the weights, up to about `most` rows: systematic sampling from one seeded start,
+/// so that a row occurs its expected number of times, rounded down or up. Rows of equal weight are left as they are.
+pub(crate) fn drawn_by_weight(rows: &TrainingRows<'_>, among: &[u32], most: usize, seed: u64) -> Drawn {
+    let weight = |row: &u32| rows.weights[*row as usize];
+    let total: f64 = among.iter().map(weight).sum();
+    let mean = total / among.len().max(1) as f64;
+    if among.iter().all(|row| (weight(row) - mean).abs() <= 1e-9 * mean) {
+        return Drawn { rows: among.to_vec(), copies: 1.0 };
+    }
+    let copies = (most / among.len().max(1)).clamp(1, MOST_COPIES) as f64;
+    let mut drawn = Vec::with_capacity(among.len() * copies as usize + 1);
+    let mut reached = account_lot(seed, 0);
+    for row in among {
+        let before = reached.floor();
+        reached += copies * weight(row) / mean;
+        for _ in 0..(reached.floor() - before) as usize {
+            drawn.push(*row);
+        }
+    }
+    Drawn { rows: drawn, copies }
+}
+
 /// Rows to fit on and rows to judge on, both ascending.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Slice {

@@ -5,4 +5,7 @@ mod calibration;
 mod folds;
 mod registry;
 mod run;
+mod shift;
+mod small;
+mod tables;
 mod world;

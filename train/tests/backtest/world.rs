@@ -61,6 +61,10 @@ fn signal(name: &str, unit: Unit, churn: Direction) -> SignalDefinition {
     }
 }
 
+pub(crate) fn numeric_signal(name: &str) -> SignalDefinition {
+    signal(name, Unit::Count, Direction::Unknown)
+}
+
 /// How large, and how long.
 #[derive(Clone, Copy)]
 pub(crate) struct Size {
