@@ -52,12 +52,27 @@ impl<'a> Refit<'a> {
     /// Learns the signature from the fold's training rows and encodes them.
     #[must_use]
     pub fn new(dataset: &'a Dataset, labels: &'a Labels, fold: &'a Fold, settings: &'a BacktestSettings) -> Self {
-        Self::under(dataset, labels, fold, settings, Encoder::learn(dataset, fold.training()))
+        Self::with(dataset, labels, fold, settings, Encoder::learn(dataset, fold.training()))
     }
 
-    /// Same, under a signature that several targets share.
-    #[must_use]
+    /// Same, under a signature that several targets share: learned from the fold's training rows and from others only if
+    /// they too lie before the refit.
+    ///
+    /// # Errors
+    /// [`TrainError::Fold`] when it was learned from a row at or after the refit, or not from a row of the fold.
     pub fn under(
+        dataset: &'a Dataset,
+        labels: &'a Labels,
+        fold: &'a Fold,
+        settings: &'a BacktestSettings,
+        encoder: Encoder,
+    ) -> Result<Self, TrainError> {
+        let learned = fold.check_learned_from(dataset, encoder.rows());
+        learned.map_err(|source| TrainError::Fold { target: labels.target.name.clone(), source })?;
+        Ok(Self::with(dataset, labels, fold, settings, encoder))
+    }
+
+    fn with(
         dataset: &'a Dataset,
         labels: &'a Labels,
         fold: &'a Fold,

@@ -6,7 +6,7 @@
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
-use crate::cadence::Cadence;
+use crate::cadence::{Cadence, History};
 use crate::learner::LearnerKind;
 
 /// `[backtest]` as written.
@@ -20,10 +20,14 @@ pub struct BacktestOptions {
     /// How often the trainer is really run: `month`, `quarter`, `half-year`, `year`, or `never` for one fixed split.
     /// Default `quarter`.
     pub refit_every: Option<String>,
-    /// How often rows are predicted: `month`, `quarter`, `half-year` or `year`. Default `month`.
+    /// How often rows are predicted: `day`, `week`, `month`, `quarter`, `half-year` or `year`. Default `month`.
     pub score_every: Option<String>,
-    /// How often a training row is taken from an account's history. Default: as `score_every`.
+    /// How often a training row is taken from an account's history; the same words. Default: as `score_every`, but no
+    /// finer than `month`, since rows of one account a few days apart say nearly the same.
     pub train_every: Option<String>,
+    /// How far back from a refit training rows are taken: `expanding` for everything, or a length such as `24 months` or
+    /// `730d`. Default `expanding`.
+    pub history: Option<String>,
     /// First date of training rows, `YYYY-MM-DD`. Default: 28 days after the later of usage and subscriptions
     /// begins.
     pub train_from: Option<String>,
@@ -60,6 +64,8 @@ pub struct BacktestSettings {
     pub score_every: Cadence,
     /// How often a training row is taken; never [`Cadence::Never`].
     pub train_every: Cadence,
+    /// How far back from a refit training rows are taken.
+    pub history: History,
     /// First date of training rows.
     pub train_from: Option<NaiveDate>,
     /// Learners, distinct, from simple to rich.
@@ -148,7 +154,8 @@ impl BacktestOptions {
             last_test,
             refit_every: cadence("backtest.refit_every", self.refit_every.as_deref(), Cadence::Quarter)?,
             score_every,
-            train_every: every("backtest.train_every", self.train_every.as_deref(), score_every)?,
+            train_every: every("backtest.train_every", self.train_every.as_deref(), usual_training(score_every))?,
+            history: history(self.history.as_deref())?,
             train_from,
             learners: learners(self.learners.as_deref())?,
             seed: self.seed.unwrap_or(DEFAULT_SEED),
@@ -233,26 +240,58 @@ fn date(key: &'static str, text: &str) -> Result<NaiveDate, SettingsError> {
     })
 }
 
+/// How often the trainer is run.
 fn cadence(key: &'static str, text: Option<&str>, default: Cadence) -> Result<Cadence, SettingsError> {
     let Some(text) = text else { return Ok(default) };
-    Cadence::parse(text).ok_or_else(|| SettingsError {
+    let parsed = Cadence::parse(text);
+    parsed.filter(|cadence| !cadence.is_finer_than_month()).ok_or_else(|| SettingsError {
         key,
         expected: "month, quarter, half-year, year or never".into(),
         found: format!("`{text}`"),
-        hint: "`never` is one fixed split at first_test".into(),
+        hint: match parsed {
+            Some(_) => "hardly a label matures within days; score_every may be `day` or `week`".into(),
+            None => nearest(text, &Cadence::ALL[2..], "`never` is one fixed split at first_test"),
+        },
     })
 }
 
+/// How often rows are taken.
 fn every(key: &'static str, text: Option<&str>, default: Cadence) -> Result<Cadence, SettingsError> {
-    match cadence(key, text, default)? {
-        Cadence::Never => Err(SettingsError {
-            key,
-            expected: "month, quarter, half-year or year".into(),
-            found: "`never`".into(),
-            hint: "only refit_every may be `never`".into(),
-        }),
-        cadence => Ok(cadence),
+    let Some(text) = text else { return Ok(default) };
+    let parsed = Cadence::parse(text);
+    parsed.filter(|cadence| *cadence != Cadence::Never).ok_or_else(|| SettingsError {
+        key,
+        expected: "day, week, month, quarter, half-year or year".into(),
+        found: format!("`{text}`"),
+        hint: match parsed {
+            Some(_) => "only refit_every may be `never`".into(),
+            None => nearest(text, &Cadence::ALL[..6], "it is how often rows are taken"),
+        },
+    })
+}
+
+/// Training rows are taken as often as rows are predicted, but not every day or week.
+fn usual_training(score_every: Cadence) -> Cadence {
+    if score_every.is_finer_than_month() { Cadence::Month } else { score_every }
+}
+
+/// The cadence that may have been meant, and `otherwise` where none is near.
+fn nearest(text: &str, cadences: &[Cadence], otherwise: &str) -> String {
+    let distance = |cadence: &Cadence| strsim::damerau_levenshtein(text, cadence.name());
+    match cadences.iter().map(|cadence| (distance(cadence), cadence)).min_by_key(|(distance, _)| *distance) {
+        Some((distance, cadence)) if distance <= 2 => format!("did you mean `{}`?", cadence.name()),
+        _ => otherwise.to_owned(),
     }
+}
+
+fn history(text: Option<&str>) -> Result<History, SettingsError> {
+    let Some(text) = text else { return Ok(History::default()) };
+    History::parse(text).ok_or_else(|| SettingsError {
+        key: "backtest.history",
+        expected: "`expanding`, or a length such as `24 months` or `730d`".into(),
+        found: format!("`{text}`"),
+        hint: "training rows are taken from so long before each refit; `expanding` takes all of them".into(),
+    })
 }
 
 fn learners(names: Option<&[String]>) -> Result<Vec<LearnerKind>, SettingsError> {
@@ -307,12 +346,36 @@ mod tests {
     }
 
     #[test]
+    fn days_and_weeks_are_scored_and_months_learned_from() {
+        let capacity = CapacityOptions::default();
+        let first_test = Some("2024-01-10".into());
+        let options = BacktestOptions { score_every: Some("day".into()), first_test, ..BacktestOptions::default() };
+        let settings = options.resolve(&capacity).unwrap();
+        assert_eq!((settings.score_every, settings.train_every), (Cadence::Day, Cadence::Month));
+        let date = |text: &str| text.parse::<NaiveDate>().unwrap();
+        let dates = settings.observation_dates(date("2023-11-01"), date("2024-01-12"));
+        assert_eq!(dates, ["2023-11-10", "2023-12-10", "2024-01-10", "2024-01-11", "2024-01-12"].map(date));
+        let weekly = BacktestOptions { train_every: Some("week".into()), ..options };
+        assert_eq!(weekly.resolve(&capacity).unwrap().train_every, Cadence::Week);
+        let hint = |refit_every: &str| {
+            let options = BacktestOptions { refit_every: Some(refit_every.into()), ..self::options() };
+            options.resolve(&capacity).unwrap_err().hint
+        };
+        assert_eq!(hint("quartr"), "did you mean `quarter`?");
+        assert!(hint("week").contains("score_every may be `day` or `week`"), "{}", hint("week"));
+    }
+
+    #[test]
     fn each_mistake_names_its_key() {
         let capacity = CapacityOptions::default();
-        let cases: [(&str, BacktestOptions); 8] = [
+        let cases: [(&str, BacktestOptions); 12] = [
             ("backtest.first_test", BacktestOptions::default()),
             ("backtest.first_test", BacktestOptions { first_test: Some("1/2/24".into()), ..options() }),
             ("backtest.refit_every", BacktestOptions { refit_every: Some("weekly".into()), ..options() }),
+            ("backtest.refit_every", BacktestOptions { refit_every: Some("week".into()), ..options() }),
+            ("backtest.train_every", BacktestOptions { train_every: Some("never".into()), ..options() }),
+            ("backtest.history", BacktestOptions { history: Some("24 month s".into()), ..options() }),
+            ("backtest.history", BacktestOptions { history: Some("sliding".into()), ..options() }),
             ("backtest.score_every", BacktestOptions { score_every: Some("never".into()), ..options() }),
             ("backtest.last_test", BacktestOptions { last_test: Some("2023-12-31".into()), ..options() }),
             ("backtest.train_from", BacktestOptions { train_from: Some("2024-01-01".into()), ..options() }),
