@@ -321,6 +321,10 @@ pub(crate) struct JudgingArguments {
     /// Build the labels as known at this date; later facts are ignored. Default: all that is known
     #[arg(long, value_name = "DATE", value_parser = date)]
     pub(crate) known_as_of: Option<NaiveDate>,
+    /// Go on where an earlier run for the same place was cut off: refits that it has finished on the same data, under the
+    /// same settings and by the same build, are taken over
+    #[arg(long)]
+    pub(crate) resume: bool,
     #[command(flatten)]
     pub(crate) learners: LearnerArguments,
     #[command(flatten)]
@@ -370,11 +374,48 @@ pub(crate) enum ModelsCommand {
         /// NAME, NAME@ALIAS or NAME@VERSION.
         model: String,
     },
-    /// Make a version the champion, if it was better out of time than the one that is.
+    /// Make a version the champion, if it was better out of time than the one that is (exit 6 if not).
     Promote {
         /// NAME@VERSION or NAME@challenger.
         model: String,
+        #[command(flatten)]
+        decision: DecisionArguments,
+        /// Promote it even if the quality gate refuses. What the gate said and the reason are kept in the history.
+        #[arg(long, requires = "reason")]
+        despite_gate: bool,
     },
+    /// Make the champion before the present one the champion again; the present one becomes `previous`. No gate.
+    Rollback {
+        /// NAME.
+        model: String,
+        #[command(flatten)]
+        decision: DecisionArguments,
+    },
+    /// Who changed which version plays which part, when and why.
+    History {
+        /// NAME.
+        model: String,
+        /// How the history is written.
+        #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+        format: ReportFormat,
+    },
+}
+
+/// Who decides, and why.
+#[derive(Debug, Args)]
+pub(crate) struct DecisionArguments {
+    /// Why; kept in the history.
+    #[arg(long, value_name = "TEXT", value_parser = words)]
+    pub(crate) reason: Option<String>,
+    /// Who decides; kept in the history. Default: the user who runs this.
+    #[arg(long, value_name = "WHO", value_parser = words)]
+    pub(crate) by: Option<String>,
+}
+
+/// A text that says something.
+fn words(text: &str) -> Result<String, String> {
+    let trimmed = text.trim();
+    if trimmed.is_empty() { Err("expected some words, found none".to_owned()) } else { Ok(trimmed.to_owned()) }
 }
 
 /// `bellwether score`.

@@ -96,9 +96,15 @@ impl Failure {
         let exit = ExitCode::of_cause(&error).unwrap_or_else(|| match &error {
             TrainError::Settings(_) | TrainError::Foreign { .. } => ExitCode::Usage,
             TrainError::Registry(RegistryError::QualityGate { .. }) => ExitCode::QualityGate,
-            TrainError::Registry(RegistryError::Locked { .. }) => ExitCode::Transient,
+            TrainError::Registry(RegistryError::Locked { .. }) | TrainError::CheckpointInUse { .. } => {
+                ExitCode::Transient
+            }
             TrainError::Registry(
-                RegistryError::Missing { .. } | RegistryError::NoRegistry { .. } | RegistryError::Name { .. },
+                RegistryError::Missing { .. }
+                | RegistryError::NoRegistry { .. }
+                | RegistryError::Name { .. }
+                | RegistryError::NoPrevious { .. }
+                | RegistryError::NoReason { .. },
             ) => ExitCode::Usage,
             TrainError::Registry(RegistryError::Read(_)) if is_unknown_reference(&error) => ExitCode::Usage,
             TrainError::Registry(_) => ExitCode::ModelRefused,

@@ -343,7 +343,10 @@ impl InferError {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             // A registry that is there and is damaged is the model's fault, whatever was asked for.
-            Self::Registry(bellwether_models::registry::RegistryError::Aliases { .. }) => ExitCode::ModelRefused,
+            Self::Registry(
+                bellwether_models::registry::RegistryError::Aliases { .. }
+                | bellwether_models::registry::RegistryError::NoAliases { .. },
+            ) => ExitCode::ModelRefused,
             Self::Registry(bellwether_models::registry::RegistryError::Io { source, .. }) => ExitCode::of_io(source),
             Self::Config { .. }
             | Self::FileSystem { .. }

@@ -86,15 +86,19 @@ impl Aliases {
         format!("{{\"champion\":{champion},\"challenger\":{challenger},\"previous\":{previous}}}\n")
     }
 
-    /// Reads `aliases.json` of a model's folder; all null where there is none.
+    /// Reads `aliases.json` of a model's folder; all null where there is none and no version either.
     ///
     /// # Errors
-    /// [`RegistryError::Io`], [`RegistryError::Aliases`].
+    /// [`RegistryError::Io`], [`RegistryError::Aliases`]; [`RegistryError::NoAliases`] where there are versions without it.
     pub fn read(model_folder: &Path) -> Result<Self, RegistryError> {
         let path = model_folder.join(ALIASES_FILE);
         match fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|source| RegistryError::Aliases { path, source }),
-            Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => match versions(model_folder)?.is_empty() {
+                true => Ok(Self::default()),
+                // The trainer writes it before the first version: it was there, and nobody knows who is champion.
+                false => Err(RegistryError::NoAliases { path }),
+            },
             Err(source) => Err(RegistryError::Io { path, source }),
         }
     }
@@ -156,6 +160,16 @@ pub enum RegistryError {
         path: PathBuf,
         /// Line, column and reason.
         source: serde_json::Error,
+    },
+    /// Versions, and no `aliases.json` beside them.
+    #[error("{}: expected the file that says which version is champion, found none", path.display())]
+    #[diagnostic(
+        code(bellwether::registry::no_aliases),
+        help("restore it, or write it by hand; history.jsonl beside it has the last good one: {{\"champion\":1}}")
+    )]
+    NoAliases {
+        /// Where it should be.
+        path: PathBuf,
     },
     /// The file system refused.
     #[error("{}: cannot be read", path.display())]
@@ -374,6 +388,11 @@ mod tests {
         assert!(help("nowhere/at/all").contains("bellwether train"));
         fs::write(root.path().join("acme/aliases.json"), "{\"champion\":\"x\"}").expect("a file");
         assert!(matches!(resolve(&model), Err(RegistryError::Aliases { .. })));
+        fs::remove_file(root.path().join("acme/aliases.json")).expect("removed");
+        assert!(help(&model).contains("acme/aliases.json: expected the file that says which version is champion"));
+        assert!(matches!(resolve(&format!("{model}@1")), Err(RegistryError::NoAliases { .. })));
+        fs::remove_dir_all(root.path().join("acme/versions")).expect("removed");
+        assert_eq!(Aliases::read(&root.path().join("acme")).expect("none yet"), Aliases::default());
     }
 
     #[test]

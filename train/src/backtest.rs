@@ -15,7 +15,9 @@ use chrono::NaiveDate;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
+use crate::cadence::History;
 use crate::calibrate;
+use crate::checkpoint::{Checkpoint, Predicted, RefitRecord, SavedRefits};
 use crate::dataset::{Dataset, matured};
 use crate::error::TrainError;
 use crate::evaluate::{Judged, MetricSet, groups};
@@ -82,6 +84,20 @@ pub fn backtest(
     settings: &BacktestSettings,
     observer: &dyn Observer,
 ) -> Result<Backtest, TrainError> {
+    backtest_with(dataset, settings, None, observer)
+}
+
+/// As [`backtest()`], saving each refit as it ends; what an earlier run saved is taken over if the checkpoint was opened to
+/// resume. The result is the same, bit for bit.
+///
+/// # Errors
+/// As [`backtest()`].
+pub fn backtest_with(
+    dataset: &Dataset,
+    settings: &BacktestSettings,
+    checkpoint: Option<&Checkpoint>,
+    observer: &dyn Observer,
+) -> Result<Backtest, TrainError> {
     let mut cuts = Vec::with_capacity(dataset.labels().len());
     for labels in dataset.labels() {
         let cut = RollingOrigin::new(dataset, labels, settings);
@@ -92,14 +108,13 @@ pub fn backtest(
 
     let mut warnings = Vec::new();
     let (mut targets, mut runs) = (Vec::new(), Vec::new());
-    for (labels, cut) in dataset.labels().iter().zip(&cuts) {
+    let saved = checkpoint.map(|checkpoint| checkpoint.of_run(dataset, settings, observer));
+    for ((index, labels), cut) in dataset.labels().iter().enumerate().zip(&cuts) {
         let mut target = TargetBacktest::new(dataset, labels, settings, observer);
         target.warn_about(cut);
-        for fold in &cut.warm_up {
-            target.refit(fold, true)?;
-        }
-        for fold in &cut.judged {
-            target.refit(fold, false)?;
+        let warm_up = cut.warm_up.iter().map(|fold| (fold, true));
+        for (number, (fold, warm_up)) in warm_up.chain(cut.judged.iter().map(|fold| (fold, false))).enumerate() {
+            target.saved_refit(saved.as_ref(), (index, number), fold, warm_up)?;
         }
         let (summary, run) = target.finish(&mut warnings)?;
         targets.push(summary);
@@ -120,6 +135,7 @@ fn summarise(
         first_test: settings.first_test.to_string(),
         refit_every: settings.refit_every.name().to_owned(),
         score_every: settings.score_every.name().to_owned(),
+        history: (settings.history != History::Expanding).then(|| settings.history.to_string()),
         seed: settings.seed,
         accounts_per_week: settings.accounts_per_week,
         rows: dataset.rows(),
@@ -174,6 +190,61 @@ impl<'a> TargetBacktest<'a> {
         if let Some(rows) = self.settings.max_training_rows.filter(|_| cut.thinned) {
             self.warnings.push(Warning::thinned(target, rows));
         }
+    }
+
+    /// One refit: as an earlier run saved it, or computed and saved.
+    fn saved_refit(
+        &mut self,
+        saved: Option<&SavedRefits<'_>>,
+        place: (usize, usize),
+        fold: &Fold,
+        warm_up: bool,
+    ) -> Result<(), TrainError> {
+        let Some(saved) = saved else { return self.refit(fold, warm_up) };
+        if let Some(record) = saved.read(place, &self.run.target, fold, warm_up) {
+            self.take_over(fold, warm_up, record);
+            return Ok(());
+        }
+        let (rows, warnings) = (self.run.rows.len(), self.warnings.len());
+        let known: Vec<(LearnerKind, usize)> =
+            self.run.predictions.iter().map(|one| (one.learner, one.out_of_time.margins().len())).collect();
+        self.refit(fold, warm_up)?;
+        let Some(summary) = self.refits.last().cloned() else { return Ok(()) };
+        let before = |learner| known.iter().find(|one| one.0 == learner).map_or(0, |one| one.1);
+        let added = |one: &Predictions| Predicted {
+            learner: one.learner,
+            margin: one.out_of_time.margins()[before(one.learner)..].to_vec(),
+            probability: one.probability[rows..].to_vec(),
+            low: one.low[rows..].to_vec(),
+            high: one.high[rows..].to_vec(),
+        };
+        let predicted = self.run.predictions.iter().map(added).collect();
+        let record = RefitRecord { summary, warnings: self.warnings[warnings..].to_vec(), predicted };
+        saved.write(place, &self.run.target, &record);
+        Ok(())
+    }
+
+    /// Adds what a saved refit had added.
+    fn take_over(&mut self, fold: &Fold, warm_up: bool, record: RefitRecord) {
+        if !warm_up {
+            self.expect_predictions_of(fold, record.summary.training_positives);
+        }
+        self.run.predictions.retain(|one| record.predicted.iter().any(|saved| saved.learner == one.learner));
+        for (predictions, saved) in self.run.predictions.iter_mut().zip(record.predicted) {
+            if !saved.margin.is_empty() {
+                predictions.out_of_time.add(fold, &saved.margin);
+            }
+            if !warm_up {
+                predictions.margin.extend(saved.margin);
+            }
+            predictions.probability.extend(saved.probability);
+            predictions.low.extend(saved.low);
+            predictions.high.extend(saved.high);
+        }
+        let (target, fits) = (self.run.target.as_str(), record.summary.learners.len());
+        self.observer.notice(&Progress::TakenOver { target, refit: fold.refit(), fits });
+        self.warnings.extend(record.warnings);
+        self.refits.push(record.summary);
     }
 
     /// One refit: every learner fits, is exported, and predicts the fold's test rows.
@@ -316,7 +387,7 @@ fn predict(
     let (calibration, record) = refit.calibration(learner, &predictions.out_of_time)?;
     let model = refit.model(learner, margin, calibration)?;
     let scores = model.scorer.score(test).map_err(|cause| refit.model_error(learner, cause))?;
-    predictions.out_of_time.add(fold.test(), &scores.margin);
+    predictions.out_of_time.add(fold, &scores.margin);
     predictions.margin.extend(scores.margin);
     predictions.probability.extend(scores.probability);
     predictions.low.extend(scores.low);
@@ -335,7 +406,7 @@ fn predict_for_calibration(
     let learner = predictions.learner;
     let model = refit.model(learner, margin, calibrate::identity())?;
     let scores = model.scorer.score(test).map_err(|cause| refit.model_error(learner, cause))?;
-    predictions.out_of_time.add(fold.test(), &scores.margin);
+    predictions.out_of_time.add(fold, &scores.margin);
     Ok(())
 }
 

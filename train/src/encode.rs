@@ -1,6 +1,7 @@
 //! Rows as a model takes them, under a signature learned from training rows alone.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use bellwether_features::label::Labels;
 use bellwether_features::matrix::Column;
@@ -17,6 +18,8 @@ pub struct Encoder {
     signature: Signature,
     /// Per signal: for a category, the new code of each of the dataset's codes.
     codes: Vec<Option<Vec<u32>>>,
+    /// The rows that it was learned from, ascending.
+    rows: Arc<[u32]>,
 }
 
 impl Encoder {
@@ -36,7 +39,15 @@ impl Encoder {
             inputs.push(input(signal, kind));
             all_codes.push(codes);
         }
-        Self { signature: Signature { inputs }, codes: all_codes }
+        let mut rows = rows.to_vec();
+        rows.sort_unstable();
+        Self { signature: Signature { inputs }, codes: all_codes, rows: rows.into() }
+    }
+
+    /// The rows that it was learned from, ascending.
+    #[must_use]
+    pub fn rows(&self) -> &[u32] {
+        &self.rows
     }
 
     /// The signature.

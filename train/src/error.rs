@@ -120,6 +120,13 @@ pub enum TrainError {
         /// What is in it.
         found: String,
     },
+    /// Saved refits that another run is writing. Exit code 75.
+    #[error("{}: expected no other run for this place, found one at work", path.display())]
+    #[diagnostic(code(bellwether::train::checkpoint_in_use), help("wait for the other run, then try again"))]
+    CheckpointInUse {
+        /// The folder of the saved refits.
+        path: PathBuf,
+    },
     /// The registry.
     #[error(transparent)]
     #[diagnostic(transparent)]

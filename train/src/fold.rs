@@ -11,7 +11,7 @@
 use bellwether_features::label::Labels;
 use chrono::NaiveDate;
 
-use crate::cadence::Cadence;
+use crate::cadence::{Cadence, History};
 use crate::dataset::{Dataset, matured};
 use crate::learner::rows::account_lot;
 use crate::settings::BacktestSettings;
@@ -67,6 +67,26 @@ pub enum FoldError {
         /// The row asked for.
         row: u32,
     },
+    /// Something that is fitted with a fold, such as category levels, was learned from a row that the refit cannot know.
+    #[error(
+        "refit {refit}: expected everything fitted to be learned from rows before {refit}, found row {row} of {as_of}"
+    )]
+    LearnedLater {
+        /// Refit.
+        refit: NaiveDate,
+        /// Row of the dataset.
+        row: u32,
+        /// Its date.
+        as_of: NaiveDate,
+    },
+    /// Something that is fitted with a fold was learned from other rows than the fold's.
+    #[error("refit {refit}: expected everything fitted to be learned from the training rows, found row {row} left out")]
+    LearnedElsewhere {
+        /// Refit.
+        refit: NaiveDate,
+        /// Training row that was not learned from.
+        row: u32,
+    },
     /// No row to learn from.
     #[error(
         "refit {refit}: expected training rows whose label interval of {interval_days} days ends by {refit}, found none"
@@ -96,10 +116,17 @@ impl FoldError {
     #[must_use]
     pub fn advice(&self) -> &'static str {
         match self {
-            Self::Purge { .. } | Self::TestOutside { .. } | Self::NoLabel { .. } | Self::NoSuchRow { .. } => {
+            Self::Purge { .. }
+            | Self::TestOutside { .. }
+            | Self::NoLabel { .. }
+            | Self::NoSuchRow { .. }
+            | Self::LearnedLater { .. }
+            | Self::LearnedElsewhere { .. } => {
                 "this split would let the future leak into training, and is refused; please report how it came about"
             }
-            Self::EmptyTraining { .. } => "choose a later backtest.first_test, or features from an earlier date",
+            Self::EmptyTraining { .. } => {
+                "choose a later backtest.first_test, features from an earlier date, or a longer backtest.history"
+            }
             Self::EmptyTest { .. } => "choose an earlier backtest.first_test, or wait until more labels are mature",
         }
     }
@@ -153,6 +180,26 @@ impl Fold {
             return Err(FoldError::EmptyTraining { refit, interval_days });
         }
         Ok(Self { refit, until, training, test })
+    }
+
+    /// Checks that what was learned from `rows` (ascending) may be fitted with this fold: it knows every training row, and
+    /// no row at or after the refit.
+    ///
+    /// # Errors
+    /// [`FoldError::LearnedLater`], [`FoldError::LearnedElsewhere`] or [`FoldError::NoSuchRow`].
+    pub fn check_learned_from(&self, dataset: &Dataset, rows: &[u32]) -> Result<(), FoldError> {
+        let refit = self.refit;
+        for row in rows {
+            let known = dataset.as_of().get(*row as usize);
+            let as_of = *known.ok_or(FoldError::NoSuchRow { refit, rows: dataset.rows(), row: *row })?;
+            if as_of >= refit {
+                return Err(FoldError::LearnedLater { refit, row: *row, as_of });
+            }
+        }
+        match self.training.iter().find(|row| rows.binary_search(row).is_err()) {
+            Some(row) => Err(FoldError::LearnedElsewhere { refit, row: *row }),
+            None => Ok(()),
+        }
     }
 
     /// Date of the refit: nothing known later was learned from.
@@ -229,9 +276,12 @@ impl RollingOrigin {
         // Refits after the last predicted row are not missing: their rows are immature.
         let last = judged.last().map_or(settings.first_test, Fold::refit);
         without_rows.retain(|refit| *refit < last);
-        // Training sets only grow, so the last one tells.
         let most = settings.max_training_rows.unwrap_or(usize::MAX);
-        let thinned = picker.all_training_rows(last).len() > most;
+        let thinned = match settings.history {
+            // Training sets only grow, so the last one tells.
+            History::Expanding => picker.all_training_rows(last).len() > most,
+            _ => judged.iter().any(|fold| picker.all_training_rows(fold.refit()).len() > most),
+        };
         Ok(Self { warm_up: picker.warm_up()?, judged, without_rows, thinned })
     }
 
@@ -299,7 +349,7 @@ impl<'a> Picker<'a> {
     }
 
     fn all_training_rows(&self, refit: NaiveDate) -> Vec<u32> {
-        let from = self.settings.train_from.unwrap_or(NaiveDate::MIN);
+        let from = self.settings.train_from.unwrap_or(NaiveDate::MIN).max(self.settings.history.first_day(refit));
         self.rows(|row, as_of| self.on_training_grid[row] && as_of >= from && matured(as_of, self.interval_days, refit))
     }
 

@@ -26,12 +26,34 @@ pub enum Progress<'a> {
         /// Whether it only feeds the calibrator.
         warm_up: bool,
     },
+    /// A refit of a run that was cut off was taken over, with all its fits.
+    TakenOver {
+        /// Target.
+        target: &'a str,
+        /// Date of the refit.
+        refit: NaiveDate,
+        /// Number of fits.
+        fits: usize,
+    },
+    /// Something about the run, not its result, which it does not change.
+    Warned {
+        /// Stable code, e.g. `checkpoint_damaged`.
+        code: &'static str,
+        /// What it means.
+        text: &'a str,
+    },
 }
 
 /// Who is told.
 pub trait Observer {
     /// Called once per event, in order, from one thread.
     fn notice(&self, event: &Progress<'_>);
+
+    /// Does work that would leave something half-done if the process ended in its midst; a binary that ends by signals
+    /// holds them back meanwhile. Short work, called from the thread that notices.
+    fn protect(&self, work: &mut dyn FnMut()) {
+        work();
+    }
 }
 
 /// Nobody.

@@ -7,6 +7,7 @@ use bellwether_features::label::Labels;
 use chrono::NaiveDate;
 
 use crate::dataset::{Dataset, matured};
+use crate::fold::Fold;
 
 /// Out-of-time margins of one learner for one target.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -25,11 +26,21 @@ pub struct CalibrationRows {
 }
 
 impl OutOfTime {
-    /// Adds the predictions of one refit.
-    pub fn add(&mut self, rows: &[u32], margins: &[f64]) {
-        debug_assert_eq!(rows.len(), margins.len());
-        self.rows.extend_from_slice(rows);
+    /// Adds what one refit predicted for the test rows of its fold. Only a [`Fold`] says which rows are out of time, so
+    /// nothing else can be added: a row of training, or of a random split, has no fold whose test row it is.
+    ///
+    /// # Panics
+    /// When there is not one margin for each test row.
+    pub fn add(&mut self, fold: &Fold, margins: &[f64]) {
+        assert_eq!(fold.test().len(), margins.len(), "one margin for each test row");
+        self.rows.extend_from_slice(fold.test());
         self.margins.extend_from_slice(margins);
+    }
+
+    /// Margins predicted so far, in the order of [`OutOfTime::rows`].
+    #[must_use]
+    pub fn margins(&self) -> &[f64] {
+        &self.margins
     }
 
     /// Rows predicted so far.

@@ -53,11 +53,22 @@ impl<'a> Refit<'a> {
         Self { dataset, labels, fold, seed, encoder, training }
     }
 
-    /// Same, under a signature that several targets share.
-    #[must_use]
-    pub fn under(dataset: &'a Dataset, labels: &'a Labels, fold: &'a Fold, seed: u64, encoder: Encoder) -> Self {
+    /// Same, under a signature that several targets share: learned from the fold's training rows and from others only if
+    /// they too lie before the refit.
+    ///
+    /// # Errors
+    /// [`TrainError::Fold`] when it was learned from a row at or after the refit, or not from a row of the fold.
+    pub fn under(
+        dataset: &'a Dataset,
+        labels: &'a Labels,
+        fold: &'a Fold,
+        seed: u64,
+        encoder: Encoder,
+    ) -> Result<Self, TrainError> {
+        let learned = fold.check_learned_from(dataset, encoder.rows());
+        learned.map_err(|source| TrainError::Fold { target: labels.target.name.clone(), source })?;
         let training = EncodedRows::new(dataset, labels, &encoder, fold.training());
-        Self { dataset, labels, fold, seed, encoder, training }
+        Ok(Self { dataset, labels, fold, seed, encoder, training })
     }
 
     /// Signature and codes.

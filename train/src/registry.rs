@@ -1,15 +1,15 @@
-//! The registry: `registry/<name>/versions/<n>/`, `aliases.json`, `history.jsonl`.
+//! The registry: `registry/<name>/versions/<n>/`, `forecasts/<n>.rows`, `aliases.json`, `history.jsonl`.
 //!
 //! Versions are whole numbers from 1 and never change once written. `champion` is what the nightly job runs, `challenger`
 //! the newest one that is not, `previous` the champion before. The first version becomes champion at once; every later one
-//! has to be promoted, and is only if it forecast better out of time than the champion. One writer at a time: the
-//! kernel's lock on `.lock` guards every change and ends with its process, so the file itself means nothing. The library asks no clock and no user: the caller passes them in.
+//! has to be promoted, and is only if the [gate](crate::gate) lets it pass or someone gives a reason to do it all the same.
+//! One writer at a time: the kernel's lock on `.lock` guards every change and ends with its process, so the file itself
+//! means nothing. The library asks no clock and no user: the caller passes them in.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use bellwether_models::bundle::{BundleContents, BundleError, write_bundle};
+use bellwether_models::bundle::{Bundle, BundleError, write_bundle};
 use bellwether_models::head::is_plain_name;
 use bellwether_models::registry::{
     ALIASES_FILE, Alias, Aliases, RegistryError as ReadError, VERSIONS_FOLDER, models, version_folder, versions,
@@ -17,9 +17,14 @@ use bellwether_models::registry::{
 use serde::Serialize;
 
 use crate::error::TrainError;
-use crate::gate::{self, Comparison};
+use crate::forecasts::Forecasts;
+use crate::gate::{self, Contender};
+pub use crate::gate::{Comparison, Paired};
+use crate::history;
+pub use crate::history::{Action, Entry, History};
 use crate::staging::replace_file;
 use crate::summary::BacktestSummary;
+use crate::train::Trained;
 
 /// Why the registry refuses.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -28,7 +33,10 @@ pub enum RegistryError {
     #[error("{name}/{version}: expected a challenger that forecasts better than champion {champion}: {reason}")]
     #[diagnostic(
         code(bellwether::registry::quality_gate),
-        help("the champion stays; train again when there is more history")
+        help(
+            "the champion stays; train again when there is more history, or give a reason for it all the same: \
+             `bellwether models promote {name}@{version} --despite-gate --reason \"...\"`"
+        )
     )]
     QualityGate {
         /// Model.
@@ -66,6 +74,27 @@ pub enum RegistryError {
         /// Where it was looked for.
         path: PathBuf,
     },
+    /// Nothing to go back to. Exit code 2.
+    #[error("{name}: expected a champion before the present one to go back to, found none")]
+    #[diagnostic(
+        code(bellwether::registry::no_previous),
+        help(
+            "`bellwether models promote {name}@VERSION` makes a version the champion; `bellwether models list` shows them"
+        )
+    )]
+    NoPrevious {
+        /// Model.
+        name: String,
+    },
+    /// A change against the gate without a reason. Exit code 2.
+    #[error("{name}/{version}: expected a reason to promote it against the quality gate, found none")]
+    #[diagnostic(code(bellwether::registry::no_reason), help("say why with --reason: it is kept in the history"))]
+    NoReason {
+        /// Model.
+        name: String,
+        /// Version.
+        version: u32,
+    },
     /// A name that cannot be a folder. Exit code 2.
     #[error("model name: expected 1 to 100 letters, digits, `_` and `-`, found `{found}`")]
     #[diagnostic(code(bellwether::registry::name), help("rename the project"))]
@@ -101,6 +130,17 @@ pub struct Actor {
     pub when: String,
 }
 
+/// A change of the champion: by whom, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// Who and when.
+    pub actor: Actor,
+    /// Why, in their words.
+    pub reason: Option<String>,
+    /// Promote even if the gate refuses; calls for a reason.
+    pub despite_gate: bool,
+}
+
 /// A version that was added.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Added {
@@ -123,6 +163,17 @@ pub struct Promoted {
     pub previous: Option<u32>,
     /// What was compared; empty without a champion before.
     pub comparisons: Vec<Comparison>,
+    /// Why the gate had refused it, where that was overruled.
+    pub despite_gate: Option<String>,
+}
+
+/// A champion that came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RolledBack {
+    /// The champion now.
+    pub version: u32,
+    /// The champion before, now `previous`.
+    pub previous: Option<u32>,
 }
 
 /// One version, as listed.
@@ -138,36 +189,33 @@ pub struct Listed {
     pub path: PathBuf,
 }
 
-#[derive(Serialize)]
-struct HistoryLine<'a> {
-    when: &'a str,
-    who: &'a str,
-    action: &'a str,
-    version: u32,
-    aliases: Aliases,
-}
-
 /// Adds a version under the next number. The bundle appears whole: it is written beside its place, loaded back with every
 /// check, and renamed.
 ///
 /// # Errors
 /// [`RegistryError::Locked`], [`RegistryError::Name`], [`RegistryError::Bundle`], [`TrainError::Io`].
-pub fn add(registry: &Path, contents: &BundleContents, actor: &Actor) -> Result<Added, TrainError> {
+pub fn add(registry: &Path, trained: &Trained, actor: &Actor) -> Result<Added, TrainError> {
+    let contents = &trained.contents;
     let model = model_folder(registry, &contents.name)?;
     let folder = model.join(VERSIONS_FOLDER);
     fs::create_dir_all(&folder).map_err(|cause| TrainError::io(&folder, "create the folder", cause))?;
     let _lock = Lock::take(&model)?;
-    let mut aliases = Aliases::read(&model).map_err(RegistryError::Read)?;
+    let before = Aliases::read(&model).map_err(RegistryError::Read)?;
+    if !model.join(ALIASES_FILE).exists() {
+        // Before the first version, so that versions without this file are always a loss.
+        replace_file(&model.join(ALIASES_FILE), before.to_json().as_bytes())?;
+    }
     let version = versions(&model).map_err(RegistryError::Read)?.last().map_or(1, |last| last + 1);
     let path = version_folder(&model, version);
+    trained.forecasts.write(&model, version)?;
     let written = write_bundle(&path, version, contents).map_err(RegistryError::Bundle)?;
-    let became_champion = aliases.champion.is_none();
-    if became_champion {
-        aliases.champion = Some(version);
-    } else {
-        aliases.challenger = Some(version);
-    }
-    record(&model, actor, "add", version, aliases)?;
+    let became_champion = before.champion.is_none();
+    let aliases = match became_champion {
+        true => Aliases { champion: Some(version), ..before },
+        false => Aliases { challenger: Some(version), ..before },
+    };
+    let decision = Decision { actor: actor.clone(), reason: None, despite_gate: false };
+    record(&model, before, &entry(&decision, Action::Add, version, aliases))?;
     Ok(Added { version, identity: written.identity, path, became_champion })
 }
 
@@ -185,33 +233,128 @@ pub fn check(registry: &Path, name: &str) -> Result<(), TrainError> {
     Ok(())
 }
 
-/// Makes a version the champion, if it forecast better out of time than the present one.
+/// Makes a version the champion, if the gate lets it pass; see [`crate::gate`]. Promoting the champion changes nothing.
 ///
 /// # Errors
-/// [`RegistryError::QualityGate`] when it is not better; [`RegistryError::Missing`] and [`RegistryError::Damaged`] when a
-/// version or its `backtest.json` cannot be read; [`RegistryError::Locked`]; [`TrainError::Io`].
-pub fn promote(registry: &Path, name: &str, version: u32, actor: &Actor) -> Result<Promoted, TrainError> {
+/// [`RegistryError::QualityGate`] when it is not better; [`RegistryError::NoReason`] for [`Decision::despite_gate`] without
+/// a reason; [`RegistryError::Missing`] and [`RegistryError::Damaged`] when a version or what is compared cannot be read;
+/// [`RegistryError::Bundle`] when the bundle does not load; [`RegistryError::Locked`]; [`TrainError::Io`].
+pub fn promote(registry: &Path, name: &str, version: u32, decision: &Decision) -> Result<Promoted, TrainError> {
     let model = existing_model(registry, name)?;
+    let reason = decision.reason.as_deref().map_or("", str::trim);
+    if decision.despite_gate && reason.is_empty() {
+        return Err(RegistryError::NoReason { name: name.to_owned(), version }.into());
+    }
     let _lock = Lock::take(&model)?;
-    let mut aliases = Aliases::read(&model).map_err(RegistryError::Read)?;
-    let challenger = backtest_of(&model, version)?;
-    let previous = aliases.champion;
-    let mut comparisons = Vec::new();
-    if let Some(champion) = previous {
-        if champion == version {
-            return Ok(Promoted { version, previous, comparisons });
+    let before = Aliases::read(&model).map_err(RegistryError::Read)?;
+    let unchanged = Promoted { version, previous: before.champion, comparisons: Vec::new(), despite_gate: None };
+    if before.champion == Some(version) {
+        return Ok(unchanged);
+    }
+    let promoted = match before.champion {
+        Some(champion) => pass_gate(&model, (name, version), champion, decision.despite_gate)?,
+        None => unchanged,
+    };
+    loads(&model, version)?;
+    let aliases = Aliases {
+        champion: Some(version),
+        challenger: before.challenger.filter(|challenger| *challenger != version),
+        previous: before.champion.or(before.previous.filter(|previous| *previous != version)),
+    };
+    let entry = Entry {
+        comparisons: promoted.comparisons.clone(),
+        despite_gate: promoted.despite_gate.clone(),
+        champion_before: before.champion,
+        ..entry(decision, Action::Promote, version, aliases)
+    };
+    record(&model, before, &entry)?;
+    Ok(promoted)
+}
+
+fn pass_gate(
+    model: &Path,
+    (name, version): (&str, u32),
+    champion: u32,
+    despite_gate: bool,
+) -> Result<Promoted, TrainError> {
+    let challenger = backtest_of(model, version)?;
+    let mut promoted = Promoted { version, previous: Some(champion), comparisons: Vec::new(), despite_gate: None };
+    let old = match backtest_of(model, champion) {
+        // A champion that cannot be read would block every successor.
+        Err(cause) if despite_gate => {
+            promoted.despite_gate = Some(format!("champion {champion} cannot be compared with: {cause}"));
+            return Ok(promoted);
         }
-        let verdict = gate::compare(&backtest_of(&model, champion)?, &challenger);
-        if let Some(reason) = verdict.refusal {
+        old => old?,
+    };
+    let (of_champion, of_challenger) = (Forecasts::read(model, champion)?, Forecasts::read(model, version)?);
+    let verdict = gate::compare(
+        Contender { summary: &old, forecasts: of_champion.as_ref() },
+        Contender { summary: &challenger, forecasts: of_challenger.as_ref() },
+    );
+    match verdict.refusal {
+        Some(reason) if !despite_gate => {
             return Err(RegistryError::QualityGate { name: name.to_owned(), version, champion, reason }.into());
         }
-        comparisons = verdict.comparisons;
-        aliases.previous = Some(champion);
+        refusal => promoted.despite_gate = refusal,
     }
-    aliases.champion = Some(version);
-    aliases.challenger = aliases.challenger.filter(|challenger| *challenger != version);
-    record(&model, actor, "promote", version, aliases)?;
-    Ok(Promoted { version, previous, comparisons })
+    promoted.comparisons = verdict.comparisons;
+    Ok(promoted)
+}
+
+/// Makes the champion before the present one the champion again; the present one becomes `previous`. No gate: it is for
+/// the night on which the champion turns out to be wrong.
+///
+/// # Errors
+/// [`RegistryError::NoPrevious`]; [`RegistryError::Missing`] and [`RegistryError::Bundle`] when that version is not there or
+/// does not load; [`RegistryError::Locked`]; [`TrainError::Io`].
+pub fn rollback(registry: &Path, name: &str, decision: &Decision) -> Result<RolledBack, TrainError> {
+    let model = existing_model(registry, name)?;
+    let _lock = Lock::take(&model)?;
+    let before = Aliases::read(&model).map_err(RegistryError::Read)?;
+    let Some(version) = before.previous.filter(|previous| before.champion != Some(*previous)) else {
+        return Err(RegistryError::NoPrevious { name: name.to_owned() }.into());
+    };
+    loads(&model, version)?;
+    let aliases = Aliases { champion: Some(version), previous: before.champion, ..before };
+    let entry = Entry { champion_before: before.champion, ..entry(decision, Action::Rollback, version, aliases) };
+    record(&model, before, &entry)?;
+    Ok(RolledBack { version, previous: before.champion })
+}
+
+/// Who changed what of a model, when and why.
+///
+/// # Errors
+/// [`RegistryError::NoRegistry`], [`RegistryError::Missing`] for a model that is not there, [`RegistryError::Read`] for
+/// broken aliases, [`TrainError::Io`].
+pub fn history(registry: &Path, name: &str) -> Result<History, TrainError> {
+    let model = existing_model(registry, name)?;
+    history::read(&model, Aliases::read(&model).map_err(RegistryError::Read)?)
+}
+
+/// Whether a version is there and would run tonight.
+fn loads(model: &Path, version: u32) -> Result<(), RegistryError> {
+    let path = version_folder(model, version);
+    if !path.is_dir() {
+        return Err(RegistryError::Missing { path, expected: format!("version {version}") });
+    }
+    Bundle::load(&path).map(drop).map_err(RegistryError::Bundle)
+}
+
+fn entry(decision: &Decision, action: Action, version: u32, aliases: Aliases) -> Entry {
+    let Decision { actor, reason, .. } = decision;
+    let reason = reason.as_deref().map(str::trim).filter(|reason| !reason.is_empty()).map(str::to_owned);
+    Entry {
+        when: actor.when.clone(),
+        who: actor.who.clone(),
+        action,
+        version: Some(version),
+        champion_before: None,
+        reason,
+        comparisons: Vec::new(),
+        despite_gate: None,
+        aliases,
+    }
 }
 
 /// All versions of all models, by name and version.
@@ -292,16 +435,10 @@ fn backtest_of(model: &Path, version: u32) -> Result<BacktestSummary, TrainError
     Ok(serde_json::from_slice(&text).map_err(|cause| RegistryError::Damaged { path, cause: cause.to_string() })?)
 }
 
-/// History first, aliases last: what the aliases say is always in the history.
-fn record(model: &Path, actor: &Actor, action: &str, version: u32, aliases: Aliases) -> Result<(), TrainError> {
-    let path = model.join("history.jsonl");
-    let line = HistoryLine { when: &actor.when, who: &actor.who, action, version, aliases };
-    let mut text = serde_json::to_vec(&line).map_err(|cause| TrainError::io(&path, "write as JSON", cause))?;
-    text.push(b'\n');
-    let opened = fs::OpenOptions::new().create(true).append(true).open(&path);
-    let mut file = opened.map_err(|cause| TrainError::io(&path, "open", cause))?;
-    file.write_all(&text).and_then(|()| file.sync_all()).map_err(|cause| TrainError::io(&path, "append", cause))?;
-    replace_file(&model.join(ALIASES_FILE), aliases.to_json().as_bytes())
+/// History first, aliases last: what the aliases say is always in the history. Each file is replaced whole.
+fn record(model: &Path, before: Aliases, entry: &Entry) -> Result<(), TrainError> {
+    history::append(model, before, entry)?;
+    replace_file(&model.join(ALIASES_FILE), entry.aliases.to_json().as_bytes())
 }
 
 /// Held while a model changes. The file stays: removing it would let two writers lock two files of one name.

@@ -6,7 +6,7 @@
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
-use crate::cadence::Cadence;
+use crate::cadence::{Cadence, History};
 use crate::learner::LearnerKind;
 
 /// `[backtest]` as written.
@@ -20,10 +20,14 @@ pub struct BacktestOptions {
     /// How often the trainer is really run: `month`, `quarter`, `half-year`, `year`, or `never` for one fixed split.
     /// Default `quarter`.
     pub refit_every: Option<String>,
-    /// How often rows are predicted: `month`, `quarter`, `half-year` or `year`. Default `month`.
+    /// How often rows are predicted: `day`, `week`, `month`, `quarter`, `half-year` or `year`. Default `month`.
     pub score_every: Option<String>,
-    /// How often a training row is taken from an account's history. Default: as `score_every`.
+    /// How often a training row is taken from an account's history; the same words. Default: as `score_every`, but no
+    /// finer than `month`, since rows of one account a few days apart say nearly the same.
     pub train_every: Option<String>,
+    /// How far back from a refit training rows are taken: `expanding` for everything, or a length such as `24 months` or
+    /// `730d`. Default `expanding`.
+    pub history: Option<String>,
     /// First date of training rows, `YYYY-MM-DD`. Default: 28 days after the later of usage and subscriptions
     /// begins.
     pub train_from: Option<String>,
@@ -57,6 +61,8 @@ pub struct BacktestSettings {
     pub score_every: Cadence,
     /// How often a training row is taken; never [`Cadence::Never`].
     pub train_every: Cadence,
+    /// How far back from a refit training rows are taken.
+    pub history: History,
     /// First date of training rows.
     pub train_from: Option<NaiveDate>,
     /// Learners, distinct, from simple to rich.
@@ -118,7 +124,8 @@ impl BacktestOptions {
             last_test,
             refit_every: cadence("backtest.refit_every", self.refit_every.as_deref(), Cadence::Quarter)?,
             score_every,
-            train_every: every("backtest.train_every", self.train_every.as_deref(), score_every)?,
+            train_every: every("backtest.train_every", self.train_every.as_deref(), usual_training(score_every))?,
+            history: history(self.history.as_deref())?,
             train_from,
             learners: learners(self.learners.as_deref())?,
             seed: self.seed.unwrap_or(DEFAULT_SEED),
@@ -187,26 +194,58 @@ fn date(key: &'static str, text: &str) -> Result<NaiveDate, SettingsError> {
     })
 }
 
+/// How often the trainer is run.
 fn cadence(key: &'static str, text: Option<&str>, default: Cadence) -> Result<Cadence, SettingsError> {
     let Some(text) = text else { return Ok(default) };
-    Cadence::parse(text).ok_or_else(|| SettingsError {
+    let parsed = Cadence::parse(text);
+    parsed.filter(|cadence| !cadence.is_finer_than_month()).ok_or_else(|| SettingsError {
         key,
         expected: "month, quarter, half-year, year or never".into(),
         found: format!("`{text}`"),
-        hint: "`never` is one fixed split at first_test".into(),
+        hint: match parsed {
+            Some(_) => "hardly a label matures within days; score_every may be `day` or `week`".into(),
+            None => nearest(text, &Cadence::ALL[2..], "`never` is one fixed split at first_test"),
+        },
     })
 }
 
+/// How often rows are taken.
 fn every(key: &'static str, text: Option<&str>, default: Cadence) -> Result<Cadence, SettingsError> {
-    match cadence(key, text, default)? {
-        Cadence::Never => Err(SettingsError {
-            key,
-            expected: "month, quarter, half-year or year".into(),
-            found: "`never`".into(),
-            hint: "only refit_every may be `never`".into(),
-        }),
-        cadence => Ok(cadence),
+    let Some(text) = text else { return Ok(default) };
+    let parsed = Cadence::parse(text);
+    parsed.filter(|cadence| *cadence != Cadence::Never).ok_or_else(|| SettingsError {
+        key,
+        expected: "day, week, month, quarter, half-year or year".into(),
+        found: format!("`{text}`"),
+        hint: match parsed {
+            Some(_) => "only refit_every may be `never`".into(),
+            None => nearest(text, &Cadence::ALL[..6], "it is how often rows are taken"),
+        },
+    })
+}
+
+/// Training rows are taken as often as rows are predicted, but not every day or week.
+fn usual_training(score_every: Cadence) -> Cadence {
+    if score_every.is_finer_than_month() { Cadence::Month } else { score_every }
+}
+
+/// The cadence that may have been meant, and `otherwise` where none is near.
+fn nearest(text: &str, cadences: &[Cadence], otherwise: &str) -> String {
+    let distance = |cadence: &Cadence| strsim::damerau_levenshtein(text, cadence.name());
+    match cadences.iter().map(|cadence| (distance(cadence), cadence)).min_by_key(|(distance, _)| *distance) {
+        Some((distance, cadence)) if distance <= 2 => format!("did you mean `{}`?", cadence.name()),
+        _ => otherwise.to_owned(),
     }
+}
+
+fn history(text: Option<&str>) -> Result<History, SettingsError> {
+    let Some(text) = text else { return Ok(History::default()) };
+    History::parse(text).ok_or_else(|| SettingsError {
+        key: "backtest.history",
+        expected: "`expanding`, or a length such as `24 months` or `730d`".into(),
+        found: format!("`{text}`"),
+        hint: "training rows are taken from so long before each refit; `expanding` takes all of them".into(),
+    })
 }
 
 fn learners(names: Option<&[String]>) -> Result<Vec<LearnerKind>, SettingsError> {

@@ -185,6 +185,9 @@ pub struct BacktestSummary {
     pub refit_every: String,
     /// How often rows were predicted.
     pub score_every: String,
+    /// How far back from a refit training rows were taken, e.g. `24 months`; absent for all there were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<String>,
     /// Seed.
     pub seed: u64,
     /// Accounts that a team can call in a week: MRR captured is at this many per date.

@@ -20,6 +20,7 @@ use crate::dataset::Dataset;
 use crate::encode::Encoder;
 use crate::error::TrainError;
 use crate::fold::{Fold, RollingOrigin};
+use crate::forecasts::Forecasts;
 use crate::learner::LearnerKind;
 use crate::observer::{Observer, Progress};
 use crate::policy;
@@ -50,6 +51,8 @@ pub struct TrainedTarget {
 pub struct Trained {
     /// Everything that [`crate::registry::add`] writes.
     pub contents: BundleContents,
+    /// What the backtest forecast out of time: the registry keeps it for the gate.
+    pub forecasts: Forecasts,
     /// Targets in the order of the dataset.
     pub targets: Vec<TrainedTarget>,
     /// Warnings of this last refit; those of the backtest are in its summary.
@@ -95,7 +98,7 @@ pub fn train(
         targets.push(trained);
     }
     let contents = contents(dataset, backtest, name, &encoder, &rows, &targets)?;
-    Ok(Trained { contents, targets, warnings })
+    Ok(Trained { contents, forecasts: Forecasts::of(dataset, backtest), targets, warnings })
 }
 
 /// Everything that a bundle is made of. `rows`: training rows of any target.
@@ -176,7 +179,7 @@ fn train_target(
     seed: u64,
 ) -> Result<TrainedTarget, TrainError> {
     let learner = predictions.learner;
-    let refit = Refit::under(dataset, &dataset.labels()[index], fold, seed, encoder.clone());
+    let refit = Refit::under(dataset, &dataset.labels()[index], fold, seed, encoder.clone())?;
     let margin = refit.margin(learner).map_err(|source| refit.learn_error(source))?;
     let (calibration, record) = refit.calibration(learner, &predictions.out_of_time)?;
     let model = refit.model(learner, margin, calibration)?;

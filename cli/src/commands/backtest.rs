@@ -2,12 +2,15 @@
 
 use std::path::Path;
 
-use bellwether_train::backtest::{Backtest, backtest};
+use bellwether_train::TrainError;
+use bellwether_train::backtest::{Backtest, backtest_with};
+use bellwether_train::checkpoint::Checkpoint;
 use bellwether_train::dataset::Dataset;
 use bellwether_train::export::{check_run_folder, write_run};
 use bellwether_train::observer::{Observer, Progress};
 use bellwether_train::settings::BacktestSettings;
 use bellwether_train::summary::{BacktestSummary, TargetSummary};
+use sha2::{Digest, Sha256};
 
 use super::with_threads;
 use crate::args::BacktestArguments;
@@ -24,8 +27,17 @@ pub(crate) fn run(config: &Path, arguments: &BacktestArguments, output: &Output)
     with_threads(arguments.judging.threads, || {
         let business = output.step("read", || Business::read(&project), Business::summary)?;
         let dataset = dataset(&business, &settings, arguments.judging.known_as_of, output)?;
-        let backtest = judge(&dataset, &settings, &project, output)?;
-        stop::protect(|| write_run(&dataset, &backtest, &arguments.out)).map_err(Failure::training)?;
+        let checkpoint = checkpoint(&arguments.out, arguments.judging.resume, output)?;
+        let backtest = judge(&dataset, &settings, &project, checkpoint.as_ref(), output)?;
+        stop::protect(|| {
+            write_run(&dataset, &backtest, &arguments.out)?;
+            // Nothing is lost now that the run is in its place.
+            if let Some(checkpoint) = checkpoint {
+                checkpoint.remove();
+            }
+            Ok::<_, TrainError>(())
+        })
+        .map_err(Failure::training)?;
         for line in table(&backtest.summary) {
             output.result(line);
         }
@@ -64,22 +76,42 @@ pub(super) fn dataset(
     )
 }
 
+/// Where the refits of a run wait until it stands at `place`.
+pub(super) fn checkpoint(place: &Path, resume: bool, output: &Output) -> Result<Option<Checkpoint>, Failure> {
+    let folder = Checkpoint::folder_beside(place);
+    if resume && !folder.is_dir() {
+        output.note(format_args!("{}: no run was cut off here; this one begins anew", folder.display()));
+    }
+    Checkpoint::open(place, &build()?, resume, &Bar::new(output)).map_err(Failure::training)
+}
+
+/// This very program: what another build computed is not taken over.
+fn build() -> Result<String, Failure> {
+    let path = std::env::current_exe().map_err(|cause| Failure::io(Path::new("/proc/self/exe"), cause))?;
+    let bytes = std::fs::read(&path).map_err(|cause| Failure::io(&path, cause))?;
+    Ok(format!("{:x?}", Sha256::digest(bytes).as_slice()))
+}
+
 /// Runs the backtest and says what it warned of; the project's glossary goes with it to the pages.
 pub(super) fn judge(
     dataset: &Dataset,
     settings: &BacktestSettings,
     project: &Project,
+    checkpoint: Option<&Checkpoint>,
     output: &Output,
 ) -> Result<Backtest, Failure> {
     let bar = Bar::new(output);
     let mut backtest = output.step(
         "backtest",
-        || backtest(dataset, settings, &bar).map_err(Failure::training),
+        || backtest_with(dataset, settings, checkpoint, &bar).map_err(Failure::training),
         |backtest| {
             let best = backtest.summary.targets.iter().map(|one| format!("{}: {}", one.definition.name, one.selected));
             format!("best out of time: {}", best.collect::<Vec<_>>().join(", "))
         },
     )?;
+    if bar.taken_over.get() > 0 {
+        output.note(format_args!("{} refits of the run that was cut off were taken over", bar.taken_over.get()));
+    }
     for warning in &backtest.summary.warnings {
         output.warn(format_args!("[{}] {}", warning.code, warning.text));
     }
@@ -128,11 +160,18 @@ pub(super) struct Bar<'a> {
     output: &'a Output,
     done: std::cell::Cell<u64>,
     planned: std::cell::Cell<u64>,
+    taken_over: std::cell::Cell<u64>,
 }
 
 impl<'a> Bar<'a> {
     pub(super) fn new(output: &'a Output) -> Self {
-        Self { output, done: std::cell::Cell::new(0), planned: std::cell::Cell::new(0) }
+        let zero = || std::cell::Cell::new(0);
+        Self { output, done: zero(), planned: zero(), taken_over: zero() }
+    }
+
+    fn advance(&self, fits: u64, what: &str) {
+        self.done.set(self.done.get() + fits);
+        self.output.advance(self.done.get(), self.planned.get(), what);
     }
 }
 
@@ -141,13 +180,17 @@ impl Observer for Bar<'_> {
         match event {
             Progress::Planned { fits } => self.planned.set(*fits as u64),
             Progress::Fitted { target, learner, refit, .. } => {
-                self.done.set(self.done.get() + 1);
-                self.output.advance(
-                    self.done.get(),
-                    self.planned.get(),
-                    &format!("{target} {} {refit}", learner.name()),
-                );
+                self.advance(1, &format!("{target} {} {refit}", learner.name()));
             }
+            Progress::TakenOver { target, refit, fits } => {
+                self.taken_over.set(self.taken_over.get() + 1);
+                self.advance(*fits as u64, &format!("{target} {refit}"));
+            }
+            Progress::Warned { code, text } => self.output.warn(format_args!("[{code}] {text}")),
         }
+    }
+
+    fn protect(&self, work: &mut dyn FnMut()) {
+        stop::protect(work);
     }
 }

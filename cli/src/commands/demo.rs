@@ -58,7 +58,7 @@ fn whole_path(arguments: &DemoArguments, output: &Output) -> Result<(), Failure>
     let as_of = business.known_until()?;
 
     let dataset = backtest::dataset(&business, &settings, None, output)?;
-    let judged = backtest::judge(&dataset, &settings, &project, output)?;
+    let judged = backtest::judge(&dataset, &settings, &project, None, output)?;
     stop::protect(|| write_run(&dataset, &judged, &places.run)).map_err(Failure::training)?;
 
     let name = project.contract.name.as_str();

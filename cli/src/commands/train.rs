@@ -1,5 +1,6 @@
 //! `bellwether train`: backtest, choose, refit on all mature rows, write the bundle into a registry.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use bellwether_train::backtest::Backtest;
@@ -8,7 +9,7 @@ use bellwether_train::registry::{self, Actor, Added};
 use bellwether_train::settings::BacktestSettings;
 use bellwether_train::train::train;
 
-use super::backtest::{Bar, dataset, judge, table};
+use super::backtest::{Bar, checkpoint, dataset, judge, table};
 use super::with_threads;
 use crate::args::TrainArguments;
 use crate::business::Business;
@@ -25,11 +26,16 @@ pub(crate) fn run(config: &Path, arguments: &TrainArguments, output: &Output) ->
     let added = with_threads(arguments.judging.threads, || {
         let business = output.step("read", || Business::read(&project), Business::summary)?;
         let dataset = dataset(&business, &settings, arguments.judging.known_as_of, output)?;
-        let backtest = judge(&dataset, &settings, &project, output)?;
+        let checkpoint = checkpoint(&arguments.out.join(name), arguments.judging.resume, output)?;
+        let backtest = judge(&dataset, &settings, &project, checkpoint.as_ref(), output)?;
         for line in table(&backtest.summary) {
             output.note(line);
         }
-        write(&dataset, &backtest, &settings, &project, (&arguments.out, name), output)
+        let added = write(&dataset, &backtest, &settings, &project, (&arguments.out, name), output)?;
+        if let Some(checkpoint) = checkpoint {
+            stop::protect(|| checkpoint.remove());
+        }
+        Ok(added)
     })?;
     output.result(format_args!("{}", added.path.display()));
     Ok(())
@@ -54,7 +60,7 @@ pub(super) fn write(
             for warning in &trained.warnings {
                 output.warn(format_args!("[{}] {}", warning.code, warning.text));
             }
-            stop::protect(|| registry::add(registry, &trained.contents, &actor())).map_err(Failure::training)
+            stop::protect(|| registry::add(registry, &trained, &actor())).map_err(Failure::training)
         },
         |added| format!("{} in {}", added.identity, added.path.display()),
     )?;
@@ -71,8 +77,14 @@ pub(super) fn write(
 
 /// Who runs this, and when: written to the registry's history and nowhere else.
 pub(super) fn actor() -> Actor {
+    let user = std::env::var("USER").ok().map(|user| user.trim().to_owned()).filter(|user| !user.is_empty());
     Actor {
-        who: std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned()),
+        who: user.or_else(user_id).unwrap_or_else(|| "unknown".to_owned()),
         when: chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
     }
+}
+
+/// The number of the user, as a service has one and no name.
+fn user_id() -> Option<String> {
+    Some(format!("uid {}", std::fs::metadata("/proc/self").ok()?.uid()))
 }

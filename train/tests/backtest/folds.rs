@@ -1,7 +1,8 @@
 //! Purge by construction: for any configuration, what is learned from was known before what is judged.
 
+use bellwether_features::label::TargetDefinition;
 use bellwether_train::Dataset;
-use bellwether_train::cadence::Cadence;
+use bellwether_train::cadence::{Cadence, History};
 use bellwether_train::dataset::DatasetError;
 use bellwether_train::fold::{Fold, FoldError, RollingOrigin};
 use bellwether_train::pool::OutOfTime;
@@ -12,10 +13,10 @@ use crate::world::{Size, dataset, date, labels, matrix, settings, target};
 
 const SMALL: Size = Size { accounts: 12, months: 30 };
 
-fn small(horizon_days: u32, grace_days: u32) -> Dataset {
+fn small(horizon_days: u32, grace_days: u32, landing_delay_days: u32) -> Dataset {
     let (matrix, truth) = matrix(SMALL, 3);
     let labels = labels(
-        target("churn", horizon_days, grace_days),
+        TargetDefinition { landing_delay_days, ..target("churn", horizon_days, grace_days) },
         &matrix.as_of,
         truth.iter().map(|p| p[0]),
         date("2024-07-01"),
@@ -29,39 +30,66 @@ fn row_of(dataset: &Dataset, as_of: &str) -> u32 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
 
+    /// Any configuration either cuts the rows as the slow twin below says, or is an error.
     #[test]
     fn no_training_label_reaches_the_first_test(
-        horizon in 1_u32..200,
-        grace in 0_u32..40,
+        (horizon, grace, landing) in (1_u32..200, 0_u32..40, 0_u32..20),
         first_test_day in 0_u64..1_000,
-        cadence in prop::sample::select(vec![Cadence::Month, Cadence::Quarter, Cadence::HalfYear, Cadence::Year, Cadence::Never]),
+        refit_every in prop::sample::select(Cadence::ALL[2..].to_vec()),
+        (score_every, train_every) in {
+            let any = || prop::sample::select(Cadence::ALL[..6].to_vec());
+            (any(), any())
+        },
+        history in prop::sample::select(
+            vec![History::Expanding, History::Months(6), History::Months(18), History::Days(200), History::Days(500)]
+        ),
+        (train_from_day, last_test_days) in (prop::option::of(0_u64..500), prop::option::of(0_u64..400)),
     ) {
-        let data = small(horizon, grace);
+        let data = small(horizon, grace, landing);
         let labels = &data.labels()[0];
         let mut settings = settings("2023-01-01", "quarter", &["base_rate"]);
         settings.first_test = date("2022-01-01") + Days::new(first_test_day);
-        settings.refit_every = cadence;
+        (settings.refit_every, settings.score_every, settings.train_every) = (refit_every, score_every, train_every);
+        settings.history = history;
+        settings.train_from = train_from_day.map(|days| date("2022-01-01") + Days::new(days));
+        settings.last_test = last_test_days.map(|days| settings.first_test + Days::new(days));
         if let Ok(cut) = RollingOrigin::new(&data, labels, &settings) {
-            let interval = Days::new(u64::from(horizon + grace));
             prop_assert!(!cut.judged.is_empty());
-            let mut judged = Vec::new();
+            let interval = Days::new(u64::from(horizon + grace + landing));
+            let as_of = |row: &u32| data.as_of()[*row as usize];
+            let labelled: Vec<u32> =
+                (0..data.rows() as u32).filter(|row| labels.values[*row as usize].is_some()).collect();
+            let all = data.as_of();
+            let grid = |cadence: Cadence| cadence.grid(settings.first_test, all[0], all[all.len() - 1]);
+            let whole = train_every == score_every;
             for fold in cut.warm_up.iter().chain(&cut.judged) {
-                let last = fold.training().iter().map(|row| data.as_of()[*row as usize]).max().unwrap();
-                prop_assert!(last + interval <= fold.refit());
-                for row in fold.test() {
-                    prop_assert!(data.as_of()[*row as usize] >= fold.refit());
-                    prop_assert!(data.as_of()[*row as usize] + interval <= data.data_end());
-                    prop_assert!(labels.values[*row as usize].is_some());
-                }
+                let last = fold.training().iter().map(as_of).max().unwrap();
+                let first = fold.test().iter().map(as_of).min().unwrap();
+                prop_assert!(last + interval <= fold.refit() && fold.refit() <= first);
+                let from = match history {
+                    History::Expanding => date("1900-01-01"),
+                    History::Days(days) => fold.refit() - Days::new(days.into()),
+                    // Counted with `Cadence::step`, which shares no code with the history's own way back.
+                    History::Months(months) => Cadence::Month.step(fold.refit(), -(months as i32)).unwrap(),
+                };
+                let expected: Vec<u32> = labelled
+                    .iter()
+                    .filter(|row| as_of(row) + interval <= fold.refit() && as_of(row) >= from)
+                    .filter(|row| settings.train_from.is_none_or(|from| as_of(row) >= from))
+                    .filter(|row| whole || grid(train_every).contains(&as_of(row)))
+                    .copied()
+                    .collect();
+                prop_assert_eq!(fold.training(), &expected);
             }
-            for fold in &cut.judged {
-                judged.extend_from_slice(fold.test());
-            }
-            // Every mature row from the first test on is judged, once.
-            let expected: Vec<u32> = (0..data.rows() as u32)
-                .filter(|row| data.as_of()[*row as usize] >= settings.first_test && labels.values[*row as usize].is_some())
+            // Every mature row from the first test to the last is judged, once, if it is on the grid.
+            let judged: Vec<u32> = cut.judged.iter().flat_map(|fold| fold.test().to_vec()).collect();
+            let expected: Vec<u32> = labelled
+                .into_iter()
+                .filter(|row| as_of(row) >= settings.first_test && as_of(row) + interval <= data.data_end())
+                .filter(|row| settings.last_test.is_none_or(|last| as_of(row) <= last))
+                .filter(|row| whole || grid(score_every).contains(&as_of(row)))
                 .collect();
             prop_assert_eq!(judged, expected);
         }
@@ -69,8 +97,27 @@ proptest! {
 }
 
 #[test]
+fn a_sliding_history_forgets_and_an_expanding_one_does_not() {
+    let data = small(90, 14, 0);
+    let labels = &data.labels()[0];
+    let mut settings = settings("2023-07-01", "quarter", &["base_rate"]);
+    let first_days = |settings: &bellwether_train::BacktestSettings| -> Vec<String> {
+        let cut = RollingOrigin::new(&data, labels, settings).unwrap();
+        let last = RollingOrigin::last(&data, labels, settings).unwrap();
+        let first = |fold: &Fold| data.as_of()[fold.training()[0] as usize].to_string();
+        cut.judged.iter().chain([&last]).map(first).collect()
+    };
+    assert_eq!(first_days(&settings), ["2022-01-01"; 4]);
+    settings.history = History::Months(12);
+    assert_eq!(first_days(&settings), ["2022-07-01", "2022-10-01", "2023-01-01", "2023-07-01"]);
+    // No label of 104 days matures within 90.
+    settings.history = History::Days(90);
+    assert!(matches!(RollingOrigin::new(&data, labels, &settings), Err(FoldError::EmptyTraining { .. })));
+}
+
+#[test]
 fn planted_mistakes_are_refused() {
-    let data = small(90, 14);
+    let data = small(90, 14, 0);
     let labels = &data.labels()[0];
     let (refit, until) = (date("2023-07-01"), date("2023-10-01"));
     let make = |training: Vec<u32>, test: Vec<u32>| Fold::new(&data, labels, refit, until, training, test);
@@ -93,7 +140,7 @@ fn planted_mistakes_are_refused() {
 
 #[test]
 fn the_boundary_day_is_exact() {
-    let data = small(90, 0);
+    let data = small(90, 0, 0);
     let labels = &data.labels()[0];
     let row = row_of(&data, "2023-04-01");
     // [as_of, as_of + 90 days) has ended on 2023-06-30 and not on 2023-06-29.
@@ -104,7 +151,7 @@ fn the_boundary_day_is_exact() {
 
 #[test]
 fn a_first_test_without_history_or_future_is_an_error() {
-    let data = small(90, 14);
+    let data = small(90, 14, 0);
     let labels = &data.labels()[0];
     let early = settings("2022-02-01", "quarter", &["base_rate"]);
     assert!(matches!(RollingOrigin::new(&data, labels, &early), Err(FoldError::EmptyTraining { .. })));
@@ -114,17 +161,21 @@ fn a_first_test_without_history_or_future_is_an_error() {
 
 #[test]
 fn immature_labels_are_never_used() {
-    let data = small(90, 14);
+    let data = small(90, 14, 0);
     let labels = &data.labels()[0];
     let last = RollingOrigin::last(&data, labels, &settings("2023-07-01", "quarter", &["base_rate"])).unwrap();
     let newest = last.training().iter().map(|row| data.as_of()[*row as usize]).max().unwrap();
     assert!(newest + Days::new(104) <= data.data_end());
 
     // The calibrator of a refit reads only outcomes known by then, whatever was predicted.
-    let rows: Vec<u32> = (0..data.rows() as u32).filter(|row| labels.values[*row as usize].is_some()).collect();
+    let cut = RollingOrigin::new(&data, labels, &settings("2023-01-01", "quarter", &["base_rate"])).unwrap();
     let mut pool = OutOfTime::default();
-    pool.add(&rows, &vec![0.0; rows.len()]);
+    for fold in &cut.judged {
+        pool.add(fold, &vec![0.0; fold.test().len()]);
+    }
+    let rows = pool.rows();
     let known = pool.known_at(date("2023-07-01"), &data, labels);
+    assert!(!known.labels.is_empty() && known.labels.len() < rows.len());
     let expected =
         rows.iter().filter(|row| data.as_of()[**row as usize] + Days::new(104) <= date("2023-07-01")).count();
     assert_eq!(known.labels.len(), expected);

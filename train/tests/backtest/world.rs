@@ -163,6 +163,7 @@ impl Observer for Counter {
         match event {
             Progress::Planned { fits } => self.planned.set(self.planned.get() + fits),
             Progress::Fitted { .. } => self.fitted.set(self.fitted.get() + 1),
+            Progress::TakenOver { .. } | Progress::Warned { .. } => panic!("unexpected {event:?}"),
         }
     }
 }
