@@ -201,7 +201,7 @@ impl<'a> TargetBacktest<'a> {
         warm_up: bool,
     ) -> Result<(), TrainError> {
         let Some(saved) = saved else { return self.refit(fold, warm_up) };
-        if let Some(record) = saved.read(place, &self.run.target, fold, warm_up) {
+        if let Some(record) = saved.read(place, fold, warm_up) {
             self.take_over(fold, warm_up, record);
             return Ok(());
         }
@@ -220,7 +220,7 @@ impl<'a> TargetBacktest<'a> {
         };
         let predicted = self.run.predictions.iter().map(added).collect();
         let record = RefitRecord { summary, warnings: self.warnings[warnings..].to_vec(), predicted };
-        saved.write(place, &self.run.target, &record);
+        saved.write(place, &record);
         Ok(())
     }
 

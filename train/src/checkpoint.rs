@@ -63,7 +63,7 @@ pub(crate) struct Predicted {
 #[derive(Serialize, Deserialize)]
 struct Header {
     key: String,
-    target: String,
+    place: (usize, usize),
     summary: RefitSummary,
     warnings: Vec<Warning>,
     /// Learner, and the lengths of its four columns.
@@ -116,11 +116,9 @@ impl Checkpoint {
     /// Removes it: the run stands in its place, or is given up.
     pub fn remove(self) {
         self.remove_files();
-        // What is not ours in it stays, and then so does the folder.
-        let _ = fs::remove_dir(&self.folder);
     }
 
-    /// Removes what is ours. What cannot be removed has another key or is damaged, or it is as good as new.
+    /// Removes what is ours. Nothing comes of what cannot be removed: it is read only to resume, and only under its key.
     fn remove_files(&self) {
         let Ok(entries) = fs::read_dir(&self.folder) else { return };
         for entry in entries.flatten() {
@@ -148,6 +146,13 @@ impl Checkpoint {
     }
 }
 
+impl Drop for Checkpoint {
+    fn drop(&mut self) {
+        // A folder with anything in it stays.
+        let _ = fs::remove_dir(&self.folder);
+    }
+}
+
 /// Saved refits of one backtest: read where they are this very backtest's, written as they end.
 pub(crate) struct SavedRefits<'a> {
     checkpoint: &'a Checkpoint,
@@ -159,7 +164,7 @@ pub(crate) struct SavedRefits<'a> {
 
 impl SavedRefits<'_> {
     /// The saved refit, if there is a whole one of this backtest. `place`: the number of the target, and of the refit.
-    pub(crate) fn read(&self, place: (usize, usize), target: &str, fold: &Fold, warm_up: bool) -> Option<RefitRecord> {
+    pub(crate) fn read(&self, place: (usize, usize), fold: &Fold, warm_up: bool) -> Option<RefitRecord> {
         if !self.checkpoint.resume {
             return None;
         }
@@ -172,7 +177,7 @@ impl SavedRefits<'_> {
             }
             Ok(bytes) => bytes,
         };
-        match decode(&bytes, &self.key, target, fold, warm_up) {
+        match decode(&bytes, &self.key, place, fold, warm_up) {
             Ok(record) => Some(record),
             Err(Unfit::Other) => {
                 if !self.told_other.replace(true) {
@@ -196,26 +201,24 @@ impl SavedRefits<'_> {
     }
 
     /// Saves a refit; what cannot be saved is told once.
-    pub(crate) fn write(&self, place: (usize, usize), target: &str, record: &RefitRecord) {
+    pub(crate) fn write(&self, place: (usize, usize), record: &RefitRecord) {
         if self.lost.get() {
             return;
         }
         let path = self.path(place);
         let mut outcome = Ok(());
-        self.observer.protect(&mut || outcome = self.try_write(&path, target, record));
+        self.observer.protect(&mut || outcome = self.try_write(&path, place, record));
         if let Err(cause) = outcome {
             self.lost.set(true);
-            // Removed only if nothing has been saved in it.
-            let _ = fs::remove_dir(&self.checkpoint.folder);
             self.warn("no_checkpoint", &format!("{}: refits are no longer saved as they end: {cause}", path.display()));
         }
     }
 
-    fn try_write(&self, path: &Path, target: &str, record: &RefitRecord) -> std::io::Result<()> {
+    fn try_write(&self, path: &Path, place: (usize, usize), record: &RefitRecord) -> std::io::Result<()> {
         let columns = |one: &Predicted| [&one.margin, &one.probability, &one.low, &one.high].map(Vec::len);
         let header = Header {
             key: self.key.clone(),
-            target: target.to_owned(),
+            place,
             summary: record.summary.clone(),
             warnings: record.warnings.clone(),
             predicted: record.predicted.iter().map(|one| (one.learner, columns(one))).collect(),
@@ -250,13 +253,14 @@ enum Unfit {
     Damaged(String),
 }
 
-fn decode(bytes: &[u8], key: &str, target: &str, fold: &Fold, warm_up: bool) -> Result<RefitRecord, Unfit> {
+fn decode(bytes: &[u8], key: &str, place: (usize, usize), fold: &Fold, warm_up: bool) -> Result<RefitRecord, Unfit> {
     let (header, body) = sealed::open::<Header>(bytes).map_err(Unfit::Damaged)?;
     if header.key != key {
         return Err(Unfit::Other);
     }
-    let found = (header.target.as_str(), header.summary.refit.as_str(), header.summary.warm_up);
-    if found != (target, fold.refit().to_string().as_str(), warm_up) || header.summary.test_rows != fold.test().len() {
+    let summary = &header.summary;
+    let of_fold = summary.refit == fold.refit().to_string() && summary.test_rows == fold.test().len();
+    if header.place != place || summary.warm_up != warm_up || !of_fold {
         return Err(Unfit::Damaged("the refit of another date or target".to_owned()));
     }
     let (values, rest) = body.as_chunks::<8>();

@@ -299,12 +299,36 @@ mod tests {
     }
 
     #[test]
+    fn days_and_weeks_are_scored_and_months_learned_from() {
+        let capacity = CapacityOptions::default();
+        let first_test = Some("2024-01-10".into());
+        let options = BacktestOptions { score_every: Some("day".into()), first_test, ..BacktestOptions::default() };
+        let settings = options.resolve(&capacity).unwrap();
+        assert_eq!((settings.score_every, settings.train_every), (Cadence::Day, Cadence::Month));
+        let date = |text: &str| text.parse::<NaiveDate>().unwrap();
+        let dates = settings.observation_dates(date("2023-11-01"), date("2024-01-12"));
+        assert_eq!(dates, ["2023-11-10", "2023-12-10", "2024-01-10", "2024-01-11", "2024-01-12"].map(date));
+        let weekly = BacktestOptions { train_every: Some("week".into()), ..options };
+        assert_eq!(weekly.resolve(&capacity).unwrap().train_every, Cadence::Week);
+        let hint = |refit_every: &str| {
+            let options = BacktestOptions { refit_every: Some(refit_every.into()), ..self::options() };
+            options.resolve(&capacity).unwrap_err().hint
+        };
+        assert_eq!(hint("quartr"), "did you mean `quarter`?");
+        assert!(hint("week").contains("score_every may be `day` or `week`"), "{}", hint("week"));
+    }
+
+    #[test]
     fn each_mistake_names_its_key() {
         let capacity = CapacityOptions::default();
-        let cases: [(&str, BacktestOptions); 7] = [
+        let cases: [(&str, BacktestOptions); 11] = [
             ("backtest.first_test", BacktestOptions::default()),
             ("backtest.first_test", BacktestOptions { first_test: Some("1/2/24".into()), ..options() }),
             ("backtest.refit_every", BacktestOptions { refit_every: Some("weekly".into()), ..options() }),
+            ("backtest.refit_every", BacktestOptions { refit_every: Some("week".into()), ..options() }),
+            ("backtest.train_every", BacktestOptions { train_every: Some("never".into()), ..options() }),
+            ("backtest.history", BacktestOptions { history: Some("24 month s".into()), ..options() }),
+            ("backtest.history", BacktestOptions { history: Some("sliding".into()), ..options() }),
             ("backtest.score_every", BacktestOptions { score_every: Some("never".into()), ..options() }),
             ("backtest.last_test", BacktestOptions { last_test: Some("2023-12-31".into()), ..options() }),
             ("backtest.train_from", BacktestOptions { train_from: Some("2024-01-01".into()), ..options() }),

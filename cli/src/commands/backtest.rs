@@ -82,14 +82,14 @@ pub(super) fn checkpoint(place: &Path, resume: bool, output: &Output) -> Result<
     if resume && !folder.is_dir() {
         output.note(format_args!("{}: no run was cut off here; this one begins anew", folder.display()));
     }
-    Checkpoint::open(place, &build()?, resume, &Bar::new(output)).map_err(Failure::training)
+    Checkpoint::open(place, &build(), resume, &Bar::new(output)).map_err(Failure::training)
 }
 
 /// This very program: what another build computed is not taken over.
-fn build() -> Result<String, Failure> {
-    let path = std::env::current_exe().map_err(|cause| Failure::io(Path::new("/proc/self/exe"), cause))?;
-    let bytes = std::fs::read(&path).map_err(|cause| Failure::io(&path, cause))?;
-    Ok(format!("{:x?}", Sha256::digest(bytes).as_slice()))
+fn build() -> String {
+    // The link leads to the program even when its file has been replaced since.
+    let program = std::fs::read("/proc/self/exe").or_else(|_| std::fs::read(std::env::current_exe()?));
+    program.map_or_else(|_| "unknown".to_owned(), |bytes| format!("{:02x?}", Sha256::digest(bytes).as_slice()))
 }
 
 /// Runs the backtest and says what it warned of; the project's glossary goes with it to the pages.

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, Date32Array, Float64Array, RecordBatch, StringArray};
 use bellwether_models::InputKind;
 use bellwether_models::bundle::{Bundle, write_bundle};
+use bellwether_train::cadence::History;
 use bellwether_train::learner::LearnerKind;
 use bellwether_train::summary::{BacktestSummary, CalibrationSource};
 use bellwether_train::truth::judge_truth;
-use bellwether_train::{Backtest, Dataset, Silent, TrainError, backtest, metric, train, write_run};
+use bellwether_train::{Backtest, BacktestSettings, Dataset, Silent, TrainError, backtest, metric, train, write_run};
 
 use crate::world::{Counter, Size, dataset, settings};
 
@@ -63,6 +64,23 @@ fn every_refit_is_recorded_and_warm_up_is_not_judged() {
         assert_eq!(target.learners[0].by_date.iter().map(|one| one.metrics.rows).sum::<usize>(), run.rows.len());
     }
     assert!(backtest.summary.warnings.is_empty(), "{:?}", backtest.summary.warnings);
+}
+
+#[test]
+fn a_sliding_history_learns_from_fewer_rows_and_is_on_record() {
+    let (data, _) = dataset(Size { accounts: 120, months: 26 }, 21);
+    let run = |history: History| {
+        let settings = BacktestSettings { history, ..settings("2023-07-01", "quarter", &["base_rate"]) };
+        let judged = backtest(&data, &settings, &Silent).unwrap();
+        let rows = judged.summary.targets[0].refits.last().unwrap().training_rows;
+        (judged.summary.history, rows)
+    };
+    let (said, all) = run(History::Expanding);
+    assert_eq!(said, None);
+    let (said, some) = run(History::Months(12));
+    assert_eq!(said.as_deref(), Some("12 months"));
+    // 2022-01-01 to 2023-06-01, and 2022-10-01 to 2023-06-01.
+    assert_eq!((all, some), (18 * 120, 9 * 120));
 }
 
 #[test]
