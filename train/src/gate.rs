@@ -132,6 +132,14 @@ fn compare_target(
     Ok(Comparison { target: name.clone(), measure: measure.to_owned(), champion, challenger, paired: None })
 }
 
+/// The common rows of one account, and what each forecast lost on them.
+struct AccountLosses {
+    account: u64,
+    rows: f64,
+    champion: f64,
+    challenger: f64,
+}
+
 /// Both on the rows that both forecast; `None` with too few of either outcome. `champion`, `challenger`: by key.
 fn paired(
     target: &str,
@@ -139,8 +147,29 @@ fn paired(
     challenger: &[Forecast],
     champion_has_the_labels: bool,
 ) -> Option<Comparison> {
-    // One entry per account: rows, and the two sums of losses.
-    let mut accounts: Vec<(u64, f64, f64, f64)> = Vec::new();
+    let (accounts, positives, negatives) = common_rows(champion, challenger, champion_has_the_labels);
+    if positives.min(negatives) < LEAST_COMMON_OUTCOMES {
+        return None;
+    }
+    let rows: f64 = accounts.iter().map(|one| one.rows).sum();
+    let champion = accounts.iter().map(|one| one.champion).sum::<f64>() / rows;
+    let challenger = accounts.iter().map(|one| one.challenger).sum::<f64>() / rows;
+    // Account by account, so that equal forecasts differ by exactly 0.
+    let difference = accounts.iter().map(|one| one.challenger - one.champion).sum::<f64>() / rows;
+    let error = standard_error(&accounts, rows, difference);
+    let (low, high) = (difference - Z_95 * error, difference + Z_95 * error);
+    let paired = Paired { rows: positives + negatives, accounts: accounts.len(), difference, low, high };
+    let measure = "log loss on common rows".to_owned();
+    Some(Comparison { target: target.to_owned(), measure, champion, challenger, paired: Some(paired) })
+}
+
+/// Losses per account, and the numbers of positive and negative rows.
+fn common_rows(
+    champion: &[Forecast],
+    challenger: &[Forecast],
+    champion_has_the_labels: bool,
+) -> (Vec<AccountLosses>, usize, usize) {
+    let mut accounts: Vec<AccountLosses> = Vec::new();
     let (mut positives, mut negatives) = (0, 0);
     let mut rest = challenger;
     for old in champion {
@@ -152,35 +181,24 @@ fn paired(
         } else {
             negatives += 1
         }
-        if accounts.last().is_none_or(|last| last.0 != old.account) {
-            accounts.push((old.account, 0.0, 0.0, 0.0));
+        if accounts.last().is_none_or(|last| last.account != old.account) {
+            accounts.push(AccountLosses { account: old.account, rows: 0.0, champion: 0.0, challenger: 0.0 });
         }
         if let Some(account) = accounts.last_mut() {
-            account.1 += 1.0;
-            account.2 += loss(label, old.probability);
-            account.3 += loss(label, new.probability);
+            account.rows += 1.0;
+            account.champion += loss(label, old.probability);
+            account.challenger += loss(label, new.probability);
         }
     }
-    if positives.min(negatives) < LEAST_COMMON_OUTCOMES {
-        return None;
-    }
-    let rows: f64 = accounts.iter().map(|one| one.1).sum();
-    let champion = accounts.iter().map(|one| one.2).sum::<f64>() / rows;
-    let challenger = accounts.iter().map(|one| one.3).sum::<f64>() / rows;
-    // Row by row, so that equal forecasts differ by exactly 0.
-    let difference = accounts.iter().map(|one| one.3 - one.2).sum::<f64>() / rows;
-    let error = standard_error(&accounts, rows, difference);
-    let (low, high) = (difference - Z_95 * error, difference + Z_95 * error);
-    let paired = Paired { rows: positives + negatives, accounts: accounts.len(), difference, low, high };
-    let measure = "log loss on common rows".to_owned();
-    Some(Comparison { target: target.to_owned(), measure, champion, challenger, paired: Some(paired) })
+    (accounts, positives, negatives)
 }
 
 /// Standard error of a ratio of sums over independent accounts, linearised: Cochran (1977), Sampling Techniques, 3rd ed.,
 /// section 6.3.
-fn standard_error(accounts: &[(u64, f64, f64, f64)], rows: f64, difference: f64) -> f64 {
+fn standard_error(accounts: &[AccountLosses], rows: f64, difference: f64) -> f64 {
     let count = accounts.len() as f64;
-    let squares: f64 = accounts.iter().map(|one| (one.3 - one.2 - difference * one.1).powi(2)).sum();
+    let residual = |one: &AccountLosses| one.challenger - one.champion - difference * one.rows;
+    let squares: f64 = accounts.iter().map(|one| residual(one).powi(2)).sum();
     (squares * count / (count - 1.0)).sqrt() / rows
 }
 

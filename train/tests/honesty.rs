@@ -177,17 +177,19 @@ fn scaling_on_all_data_moves_the_forecast_and_is_refused() {
 fn levels_learned_on_all_data_move_the_forecast_and_are_refused() {
     const ACCOUNTS: usize = 200;
     let (mut matrix, _) = matrix(size(ACCOUNTS), 3);
-    // Nine accounts have a level too rare to be told, and leave. Later sixty more have it, and are like everybody.
-    let Column::Category { codes, .. } = &mut matrix.columns[PLAN] else { panic!("plan is a category") };
+    // Nine accounts are on a plan too rare to be told, and at risk. From the refit on sixty are on a plan that is new, and
+    // are like everybody.
+    let Column::Category { codes, levels } = &mut matrix.columns[PLAN] else { panic!("plan is a category") };
+    levels.push("new".to_owned());
     for (row, code) in codes.iter_mut().enumerate() {
         let (month, account) = (row / ACCOUNTS, row % ACCOUNTS);
-        let rare = account < 9 || (month >= REFIT_MONTH && account < 60);
-        *code = Some(if rare { 2 } else { (account % 2) as u32 });
+        *code = Some(match account {
+            0..9 => 2,
+            9..69 if month >= REFIT_MONTH => 3,
+            _ => (account % 2) as u32,
+        });
     }
-    let probability = |row: usize| match (row / ACCOUNTS < REFIT_MONTH, row % ACCOUNTS < 9) {
-        (true, true) => 0.9,
-        _ => 0.15,
-    };
+    let probability = |row: usize| if row % ACCOUNTS < 9 { 0.9 } else { 0.15 };
     let probabilities_of_all = (0..matrix.as_of.len()).map(probability).collect();
     let data = dataset(matrix, probabilities_of_all);
     let labels = &data.labels()[0];
@@ -223,30 +225,31 @@ fn levels_learned_on_all_data_move_the_forecast_and_are_refused() {
 
 #[test]
 fn calibration_on_random_folds_is_over_confident_and_is_refused() {
-    const ACCOUNTS: usize = 300;
+    const ACCOUNTS: usize = 800;
     let (mut matrix, _) = matrix(size(ACCOUNTS), 3);
     let mut random = Stream(13);
-    // A number that is each account's own, and a risk of its own that no signal tells and that turns every half-year.
-    let marks: Vec<f32> = (0..ACCOUNTS).map(|_| random.uniform() as f32).collect();
-    *numbers(&mut matrix, NOISE) = (0..ACCOUNTS * MONTHS as usize).map(|row| marks[row % ACCOUNTS]).collect();
-    *numbers(&mut matrix, 0) = (0..ACCOUNTS * MONTHS as usize).map(|row| (row / ACCOUNTS) as f32).collect();
-    let turns: Vec<Vec<f64>> =
-        (0..MONTHS.div_ceil(6)).map(|_| (0..ACCOUNTS).map(|_| 2.5 * random.normal()).collect()).collect();
+    // A number that ten accounts share, and a risk of these ten that turns after a year and then every half-year: rows of
+    // the same time tell it, rows of an earlier time do not.
+    let marks: Vec<f32> = (0..ACCOUNTS / 10).map(|_| random.uniform() as f32).collect();
+    *numbers(&mut matrix, NOISE) = (0..ACCOUNTS * MONTHS as usize).map(|row| marks[row % ACCOUNTS / 10]).collect();
+    let turns: Vec<Vec<f64>> = (0..4).map(|_| (0..ACCOUNTS / 10).map(|_| 1.5 * random.normal()).collect()).collect();
     let strain = numbers(&mut matrix, STRAIN).clone();
     let probability = |row: usize| {
         let strain = if strain[row].is_nan() { 0.0 } else { f64::from(strain[row]) };
-        sigmoid(-1.0 + 0.7 * strain + turns[row / ACCOUNTS / 6][row % ACCOUNTS])
+        let turn = (row / ACCOUNTS / 6).saturating_sub(1);
+        sigmoid(-1.0 + 0.7 * strain + turns[turn][row % ACCOUNTS / 10])
     };
     let data = dataset(matrix, (0..strain.len()).map(probability).collect());
     let labels = &data.labels()[0];
 
+    // The quarter that follows a turn.
     let mut settings = settings(REFIT, "quarter", &["boosting"]);
-    settings.refit_every = bellwether_train::cadence::Cadence::HalfYear;
+    settings.last_test = Some(date("2023-09-30"));
     let judged = backtest(&data, &settings, &Silent).unwrap();
     let honest = judged.summary.targets[0].best().unwrap();
     assert!(judged.summary.warnings.is_empty(), "calibrated out of time: {:?}", judged.summary.warnings);
 
-    // The same refits, each calibrated on what models saw of other rows of the same accounts and months.
+    // The same refit, calibrated on what models saw of other rows of the same accounts and months.
     let cut = RollingOrigin::new(&data, labels, &settings).unwrap();
     let (mut test, mut planted) = (Vec::new(), Vec::new());
     for fold in &cut.judged {
