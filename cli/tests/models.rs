@@ -66,7 +66,8 @@ fn a_champion_is_promoted_rolled_back_and_accounted_for() {
     assert_eq!(actions, ["add", "add", "promote", "rollback", "rollback"]);
     assert_eq!((entries[2]["who"].as_str(), entries[2]["reason"].as_str()), (Some("ada"), Some("one\nlearner more")));
     assert_eq!((entries[2]["version"].as_u64(), entries[2]["champion_before"].as_u64()), (Some(2), Some(1)));
-    assert!(entries[2]["comparisons"][0]["paired"]["high"].as_f64().unwrap() < 0.0);
+    let paired = |what: &str| entries[2]["comparisons"][0]["paired"][what].as_f64().unwrap();
+    assert!(paired("low") < paired("difference") && paired("difference") < paired("high"), "{}", entries[2]);
     assert_eq!((entries[3]["version"].as_u64(), entries[3]["champion_before"].as_u64()), (Some(1), Some(2)));
     for entry in &entries {
         let when = entry["when"].as_str().unwrap();

@@ -180,7 +180,7 @@ fn levels_learned_on_all_data_move_the_forecast_and_are_refused() {
     // Nine accounts are on a plan too rare to be told, and at risk. From the refit on sixty are on a plan that is new, and
     // are like everybody.
     let Column::Category { codes, levels } = &mut matrix.columns[PLAN] else { panic!("plan is a category") };
-    levels.push("new".to_owned());
+    levels.push("trial".to_owned());
     for (row, code) in codes.iter_mut().enumerate() {
         let (month, account) = (row / ACCOUNTS, row % ACCOUNTS);
         *code = Some(match account {
