@@ -6,6 +6,7 @@
 //! of the data what the backtest did at every refit date. Nothing here prints, asks the clock, or exits.
 
 pub mod backtest;
+mod breakdown;
 pub mod cadence;
 pub mod calibrate;
 mod card;
@@ -16,7 +17,9 @@ pub mod evaluate;
 pub mod export;
 pub mod fold;
 mod gate;
+mod judge;
 pub mod learner;
+pub mod measure;
 pub mod metric;
 pub mod observer;
 pub mod policy;
@@ -24,6 +27,8 @@ pub mod pool;
 pub mod refit;
 pub mod registry;
 pub mod report;
+pub mod resample;
+mod select;
 pub mod settings;
 mod staging;
 pub mod summary;

@@ -37,9 +37,13 @@ fn the_signal_is_found_and_the_probabilities_are_right() {
         let true_probabilities: Vec<f64> = run.rows.iter().map(|row| truth[*row as usize][index]).collect();
         let ceiling = metric::log_loss(&run.labels, &true_probabilities).unwrap();
         assert!(best.log_loss > ceiling - 0.002 && best.log_loss < ceiling + 0.05, "{} {ceiling}", best.log_loss);
-        // The least log loss is the one selected.
-        let least = target.learners.iter().map(|one| one.metrics.log_loss).fold(f64::INFINITY, f64::min);
-        assert_eq!(least, best.log_loss);
+        // Only a difference beyond doubt names a richer learner.
+        let against = |learner| target.comparisons.iter().filter(move |one| one.learner == learner);
+        assert!(against(target.selected).all(|one| one.interval.unwrap().high < 0.0));
+        for richer in LEARNERS.map(|name| name.parse::<LearnerKind>().unwrap()) {
+            assert!(richer <= target.selected || against(richer).any(|one| !one.is_better), "{richer}");
+        }
+        assert!(target.selected_because.contains(target.selected.name()), "{}", target.selected_because);
     }
 }
 
@@ -168,7 +172,7 @@ fn all_bytes(threads: usize) -> Vec<(String, Vec<u8>)> {
 #[test]
 fn threads_change_no_byte() {
     let one = all_bytes(1);
-    assert!(one.len() >= 6 + 10, "{:?}", one.iter().map(|file| &file.0).collect::<Vec<_>>());
+    assert!(one.len() >= 8 + 10, "{:?}", one.iter().map(|file| &file.0).collect::<Vec<_>>());
     for threads in [2, 4] {
         for (expected, found) in one.iter().zip(all_bytes(threads)) {
             assert_eq!(expected.0, found.0);
@@ -187,8 +191,16 @@ fn a_run_is_written_whole_and_replaces_only_a_run() {
     let mut names: Vec<String> =
         std::fs::read_dir(&place).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    let expected =
-        ["backtest.json", "lift.parquet", "metrics.json", "predictions.parquet", "reliability.parquet", "report.html"];
+    let expected = [
+        "backtest.json",
+        "corp.parquet",
+        "lift.parquet",
+        "metrics.json",
+        "metrics.parquet",
+        "predictions.parquet",
+        "reliability.parquet",
+        "report.html",
+    ];
     assert_eq!(names, expected);
     assert_eq!(std::fs::read_dir(folder.path().join("runs")).unwrap().count(), 1);
     let text = std::fs::read(place.join("backtest.json")).unwrap();
