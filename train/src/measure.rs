@@ -183,6 +183,23 @@ impl Metric {
     }
 }
 
+impl Metric {
+    /// Whether the highest probabilities count most.
+    #[must_use]
+    pub fn is_of_the_top(self) -> bool {
+        matches!(
+            self,
+            Self::AveragePrecision
+                | Self::LiftAt5Percent
+                | Self::LiftAt10Percent
+                | Self::PrecisionAtCapacity
+                | Self::RecallAtCapacity
+                | Self::MrrCaptured
+                | Self::MrrWeightedAveragePrecision
+        )
+    }
+}
+
 impl std::fmt::Display for Metric {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(self.name())

@@ -75,12 +75,30 @@ impl Forecast {
         (count(|sums| sums[POSITIVES] > 0.0), count(|sums| sums[ROWS] > sums[POSITIVES]))
     }
 
-    /// Effective number of clusters behind the rarer outcome, by rows and by MRR.
-    pub(super) fn effective_clusters(&self) -> (f64, f64) {
-        let of = |amount: fn(&Sums) -> f64| kish(self.sums.iter().map(amount));
-        let by_rows = of(|sums| sums[POSITIVES]).min(of(|sums| sums[ROWS] - sums[POSITIVES]));
-        let by_mrr = of(|sums| sums[MRR_POSITIVE]).min(of(|sums| sums[MRR] - sums[MRR_POSITIVE]));
-        (by_rows, by_mrr)
+    /// Effective number of clusters that a measure rests on: those of the rarer outcome, by rows or by MRR; for a measure
+    /// of the top, the positive ones as far up as they are ranked.
+    pub(super) fn effective_clusters(&self, metric: Metric) -> f64 {
+        let of = |amount: &dyn Fn(&Sums) -> f64| kish(self.sums.iter().map(amount));
+        let (positive, all) = if metric.by_mrr() { (MRR_POSITIVE, MRR) } else { (POSITIVES, ROWS) };
+        let rarer = of(&|sums| sums[positive]).min(of(&|sums| sums[all] - sums[positive]));
+        if metric.is_of_the_top() { rarer.min(kish(self.precisions(metric.by_mrr()).into_iter())) } else { rarer }
+    }
+
+    /// Per cluster, its positive rows, each times the precision down to it: what it gives to the average precision.
+    fn precisions(&self, by_mrr: bool) -> Vec<f64> {
+        let (order, mut sums) = (&self.all, vec![0.0; self.sums.len()]);
+        let (mut start, mut positive, mut all) = (0, 0.0, 0.0);
+        for group in &order.groups {
+            let rows = start..group.end;
+            start = group.end;
+            let amount = |row: usize| if by_mrr { order.amounts[row] } else { 1.0 };
+            all += rows.clone().map(amount).sum::<f64>();
+            positive += rows.clone().filter(|row| order.positive[*row]).map(amount).sum::<f64>();
+            for row in rows.filter(|row| order.positive[*row] && all > 0.0) {
+                sums[order.clusters[row] as usize] += amount(row) * positive / all;
+            }
+        }
+        sums
     }
 
     /// The measures where account `i` counts `weights[i]` times. `blocks` is room to work in.

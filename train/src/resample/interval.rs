@@ -27,7 +27,7 @@ pub(super) fn studentised(range: Range, estimate: f64, values: &[f64], effective
     let unbiased = estimate - (spread.mean - estimate);
     let (low, high) = match range {
         Range::Real => (unbiased - reach, unbiased + reach),
-        Range::NotNegative => ((unbiased - reach).max(0.0), (unbiased + reach).max(0.0)),
+        Range::NotNegative => ((unbiased.min(estimate) - reach).max(0.0), unbiased.max(estimate) + reach),
         Range::Positive => {
             let center = inside(unbiased, estimate, f64::INFINITY)?;
             let factor = (reach / center).exp();
@@ -87,7 +87,7 @@ fn rounded(value: f64, round: fn(f64) -> f64) -> f64 {
     if places >= 0 { round(value * power) / power } else { round(value / power) * power }
 }
 
-/// 97.5 % quantile of Student's t with `degrees` of freedom (2 or more, any real number); relative error below 1e-4.
+/// 97.5 % quantile of Student's t with `degrees` of freedom (2 or more, any real number); relative error below 5e-4.
 ///
 /// Source: Hill (1970), Algorithm 396, Comm. ACM 13(10), 619-620.
 fn student_t_975(degrees: f64) -> f64 {
@@ -123,7 +123,7 @@ mod tests {
         // NIST/SEMATECH e-Handbook of Statistical Methods, table 1.3.6.7.2.
         let table = [(2.0, 4.303), (3.0, 3.182), (5.0, 2.571), (9.0, 2.262), (29.0, 2.045), (99.0, 1.984)];
         for (degrees, expected) in table {
-            assert!((student_t_975(degrees) - expected).abs() < 6e-4, "{degrees}: {}", student_t_975(degrees));
+            assert!((student_t_975(degrees) / expected - 1.0).abs() < 5e-4, "{degrees}: {}", student_t_975(degrees));
         }
         assert!((student_t_975(1e7) - 1.959_964).abs() < 1e-5);
     }

@@ -12,8 +12,10 @@
 //!
 //! where `g` is the logit for shares, the logarithm for what is above 0, else the identity. `e` is the effective number of
 //! accounts behind the rarer outcome, `(Σ a)² / Σ a²` over the accounts' positive (or negative) rows or their MRR (Kish
-//! 1965): with 30 churned accounts, or with three that hold most of the MRR, the normal quantile and the plug-in variance are
-//! both too small. An interval is widened to hold its own estimate. What it does not hold: the dates and the fitted model are
+//! 1965), for a measure of the top of the ranking over what each gives to the average precision: with 30 churned accounts, or with three that hold most of the MRR, the normal quantile and the plug-in variance are
+//! both too small. Miscalibration and discrimination are fitted on the rows that judge them, and their bias is known only
+//! roughly, so their interval spans those around `θ` and around `θ − b`, cut at 0. Every interval is widened to hold its own
+//! estimate. What it does not hold: the dates and the fitted model are
 //! taken as they are, so a shock that hit every account of a date is no part of it.
 //!
 //! Sources: Field & Welsh (2007), J. R. Stat. Soc. B 69(3), 369-390 (cluster bootstrap); Efron & Tibshirani (1993), *An
@@ -141,13 +143,12 @@ pub fn intervals(
 
 fn ends_of(forecast: &Forecast, metrics: &MetricSet, seed: u64) -> BTreeMap<Metric, Interval> {
     let replicates = replicates(forecast, seed);
-    let (effective, effective_by_mrr) = forecast.effective_clusters();
     let mut ends = BTreeMap::new();
     for metric in Metric::ALL {
         let Some(estimate) = metrics.value(metric) else { continue };
         let values: Vec<f64> = replicates.iter().map(|measures| measures[metric as usize]).collect();
-        let size = if metric.by_mrr() { effective_by_mrr } else { effective };
-        if let Some(interval) = interval::studentised(metric.range(), estimate, &values, size) {
+        let effective = forecast.effective_clusters(metric);
+        if let Some(interval) = interval::studentised(metric.range(), estimate, &values, effective) {
             ends.insert(metric, interval);
         }
     }
