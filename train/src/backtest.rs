@@ -21,17 +21,19 @@ use crate::checkpoint::{Checkpoint, Predicted, RefitRecord, SavedRefits};
 use crate::dataset::{Dataset, matured};
 use crate::encode::AccountsByOutcome;
 use crate::error::TrainError;
-use crate::evaluate::{Judged, MetricSet, groups};
+use crate::evaluate::MetricSet;
 use crate::fold::{Fold, RollingOrigin};
+use crate::judge::{self, JudgedRows, metric_error};
 use crate::learner::kind::LEAST_ACCOUNTS;
 use crate::learner::{LearnError, LearnerKind};
 use crate::observer::{Observer, Progress};
 use crate::pool::OutOfTime;
 use crate::refit::Refit;
+use crate::select::select;
 use crate::settings::BacktestSettings;
 use crate::summary::{
-    BACKTEST_FORMAT, BacktestSummary, CalibrationRecord, CalibrationSource, DateMetrics, LearnerRefit, LearnerSummary,
-    RefitSummary, TargetSummary, Warning,
+    BACKTEST_FORMAT, BacktestSummary, CalibrationRecord, CalibrationSource, LearnerRefit, RefitSummary, TargetSummary,
+    Warning,
 };
 
 /// Predictions of one learner for all test rows of one target, in the order of [`TargetRun::rows`].
@@ -378,25 +380,12 @@ impl<'a> TargetBacktest<'a> {
     fn measure(&self, learner: usize, range: std::ops::Range<usize>) -> Result<MetricSet, TrainError> {
         let predictions = &self.run.predictions[learner];
         let measured = measure(self.dataset, self.settings, &self.run, &predictions.probability, range);
-        measured.map_err(|cause| TrainError::Metric {
-            target: self.run.target.clone(),
-            learner: predictions.learner.name().to_owned(),
-            cause: cause.to_string(),
-        })
+        measured.map_err(|cause| metric_error(&self.run, predictions, &cause))
     }
 
     fn finish(self, warnings: &mut Vec<Warning>) -> Result<(TargetSummary, TargetRun), TrainError> {
-        let days: Vec<i32> = self.run.rows.iter().map(|row| self.dataset.as_of_days()[*row as usize]).collect();
-        let mut learners = Vec::with_capacity(self.run.predictions.len());
-        for (index, predictions) in self.run.predictions.iter().enumerate() {
-            let mut by_date = Vec::new();
-            for range in groups(&days) {
-                let as_of = self.dataset.as_of()[self.run.rows[range.start] as usize].to_string();
-                by_date.push(DateMetrics { as_of, metrics: self.measure(index, range)? });
-            }
-            let metrics = self.measure(index, 0..self.run.rows.len())?;
-            learners.push(LearnerSummary { learner: predictions.learner, metrics, by_date });
-        }
+        let learners = judge::summarise(self.dataset, self.settings, &self.run)?;
+        let selection = select(self.dataset, &self.run, self.settings.seed);
         let date =
             |row: Option<&u32>| row.map(|row| self.dataset.as_of()[*row as usize].to_string()).unwrap_or_default();
         let summary = TargetSummary {
@@ -405,7 +394,9 @@ impl<'a> TargetBacktest<'a> {
             test_to: date(self.run.rows.last()),
             test_rows_digest: digest_of_rows(self.dataset, &self.run),
             mature_rows_without_label: mature_without_label(self.dataset, self.labels),
-            selected: select(&learners),
+            selected: selection.learner,
+            selected_because: selection.because,
+            comparisons: selection.comparisons,
             learners,
             refits: self.refits,
         };
@@ -457,29 +448,7 @@ pub(crate) fn measure(
     probabilities: &[f64],
     range: std::ops::Range<usize>,
 ) -> Result<MetricSet, crate::metric::MetricError> {
-    let rows = &run.rows[range.clone()];
-    let mrr: Option<Vec<f32>> =
-        dataset.numeric("mrr").map(|values| rows.iter().map(|row| values[*row as usize]).collect());
-    let as_of_days: Vec<i32> = rows.iter().map(|row| dataset.as_of_days()[*row as usize]).collect();
-    MetricSet::new(&Judged {
-        labels: &run.labels[range.clone()],
-        probabilities: &probabilities[range.clone()],
-        null_probabilities: &run.null_probabilities[range],
-        mrr: mrr.as_deref(),
-        as_of_days: &as_of_days,
-        capacity: settings.accounts_per_week as usize,
-    })
-}
-
-/// The learner of lowest pooled log loss; learners come from simple to rich, so the simpler one wins an exact tie.
-fn select(learners: &[LearnerSummary]) -> LearnerKind {
-    let mut best: Option<&LearnerSummary> = None;
-    for one in learners {
-        if best.is_none_or(|best| one.metrics.log_loss < best.metrics.log_loss) {
-            best = Some(one);
-        }
-    }
-    best.map_or(LearnerKind::BaseRate, |one| one.learner)
+    JudgedRows::new(dataset, settings, run, range.collect()).measure(probabilities)
 }
 
 fn mature_without_label(dataset: &Dataset, labels: &Labels) -> usize {

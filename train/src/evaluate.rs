@@ -5,7 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::metric::{self, MetricError};
+use crate::measure::Metric;
+use crate::metric::{self, MetricError, ScoreParts};
 
 /// Rows to judge a forecast on. All slices have one length and one order.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +57,30 @@ pub struct MetricSet {
     /// Share of the positive rows' MRR that is found when, on each date, the team calls the accounts with the highest
     /// probability up to its capacity.
     pub mrr_captured: Option<f64>,
+    /// Share of the called accounts that had the outcome, when the team calls as above.
+    #[serde(default)]
+    pub precision_at_capacity: Option<f64>,
+    /// Share of the accounts with the outcome that were called.
+    #[serde(default)]
+    pub recall_at_capacity: Option<f64>,
+    /// The log loss taken apart (CORP); absent in summaries of versions that did not measure it.
+    #[serde(default)]
+    pub log_loss_parts: Option<ScoreParts>,
+    /// The Brier score taken apart (CORP).
+    #[serde(default)]
+    pub brier_parts: Option<ScoreParts>,
+    /// Log loss where each row counts by its MRR, as do the next three; rows without MRR do not count.
+    #[serde(default)]
+    pub mrr_weighted_log_loss: Option<f64>,
+    /// Area under the ROC curve.
+    #[serde(default)]
+    pub mrr_weighted_roc_auc: Option<f64>,
+    /// Average precision.
+    #[serde(default)]
+    pub mrr_weighted_average_precision: Option<f64>,
+    /// MRR of the positive rows over the MRR that was expected to be among them.
+    #[serde(default)]
+    pub mrr_weighted_observed_over_expected: Option<f64>,
 }
 
 impl MetricSet {
@@ -68,6 +93,8 @@ impl MetricSet {
         let positives = labels.iter().filter(|label| **label).count();
         let log_loss = metric::log_loss(labels, probabilities)?;
         let recalibration = defined(metric::recalibration(labels, probabilities))?;
+        let at_capacity = AtCapacity::new(judged)?;
+        let by_mrr = ByMrr::new(judged)?;
         Ok(Self {
             rows: labels.len(),
             positives,
@@ -83,8 +110,105 @@ impl MetricSet {
             lift_at_5_percent: defined(metric::lift_at_share(labels, probabilities, 0.05))?,
             lift_at_10_percent: defined(metric::lift_at_share(labels, probabilities, 0.10))?,
             mrr_captured: mrr_captured(judged)?,
+            precision_at_capacity: Some(at_capacity.found / at_capacity.called),
+            recall_at_capacity: (positives > 0).then(|| at_capacity.found / positives as f64),
+            log_loss_parts: Some(metric::log_loss_parts(labels, probabilities)?),
+            brier_parts: Some(metric::brier_parts(labels, probabilities)?),
+            mrr_weighted_log_loss: by_mrr.log_loss,
+            mrr_weighted_roc_auc: by_mrr.roc_auc,
+            mrr_weighted_average_precision: by_mrr.average_precision,
+            mrr_weighted_observed_over_expected: by_mrr.observed_over_expected,
         })
     }
+
+    /// One measure by name; `None` where these rows do not give it.
+    #[must_use]
+    pub fn value(&self, metric: Metric) -> Option<f64> {
+        match metric {
+            Metric::LogLoss => Some(self.log_loss),
+            Metric::LogLossMiscalibration => self.log_loss_parts.map(|parts| parts.miscalibration),
+            Metric::LogLossDiscrimination => self.log_loss_parts.map(|parts| parts.discrimination),
+            Metric::LogLossUncertainty => self.log_loss_parts.map(|parts| parts.uncertainty),
+            Metric::NullLogLoss => Some(self.null_log_loss),
+            Metric::Brier => Some(self.brier),
+            Metric::BrierMiscalibration => self.brier_parts.map(|parts| parts.miscalibration),
+            Metric::BrierDiscrimination => self.brier_parts.map(|parts| parts.discrimination),
+            Metric::BrierUncertainty => self.brier_parts.map(|parts| parts.uncertainty),
+            Metric::RocAuc => self.roc_auc,
+            Metric::AveragePrecision => self.average_precision,
+            Metric::CalibrationSlope => self.calibration_slope,
+            Metric::CalibrationIntercept => self.calibration_intercept,
+            Metric::ObservedOverExpected => self.observed_over_expected,
+            Metric::LiftAt5Percent => self.lift_at_5_percent,
+            Metric::LiftAt10Percent => self.lift_at_10_percent,
+            Metric::PrecisionAtCapacity => self.precision_at_capacity,
+            Metric::RecallAtCapacity => self.recall_at_capacity,
+            Metric::MrrCaptured => self.mrr_captured,
+            Metric::MrrWeightedLogLoss => self.mrr_weighted_log_loss,
+            Metric::MrrWeightedRocAuc => self.mrr_weighted_roc_auc,
+            Metric::MrrWeightedAveragePrecision => self.mrr_weighted_average_precision,
+            Metric::MrrWeightedObservedOverExpected => self.mrr_weighted_observed_over_expected,
+            Metric::BaseRate => Some(self.base_rate),
+        }
+    }
+}
+
+/// What a team finds that calls, on each date, the accounts with the highest probability up to its capacity.
+struct AtCapacity {
+    called: f64,
+    found: f64,
+}
+
+impl AtCapacity {
+    fn new(judged: &Judged<'_>) -> Result<Self, MetricError> {
+        let mut sums = Self { called: 0.0, found: 0.0 };
+        for range in groups(judged.as_of_days) {
+            let count = judged.capacity.clamp(1, range.len());
+            let (labels, scores) = (&judged.labels[range.clone()], &judged.probabilities[range]);
+            sums.called += count as f64;
+            sums.found += metric::positives_at_count(labels, scores, count)?;
+        }
+        Ok(sums)
+    }
+}
+
+/// The measures whose rows count by their MRR.
+#[derive(Default)]
+struct ByMrr {
+    log_loss: Option<f64>,
+    roc_auc: Option<f64>,
+    average_precision: Option<f64>,
+    observed_over_expected: Option<f64>,
+}
+
+impl ByMrr {
+    fn new(judged: &Judged<'_>) -> Result<Self, MetricError> {
+        let Some(mrr) = judged.mrr else { return Ok(Self::default()) };
+        let (mut labels, mut probabilities, mut weights) = (Vec::new(), Vec::new(), Vec::new());
+        for (row, amount) in mrr.iter().enumerate().filter(|(_, amount)| known_amount(**amount) > 0.0) {
+            labels.push(judged.labels[row]);
+            probabilities.push(judged.probabilities[row]);
+            weights.push(f64::from(*amount));
+        }
+        if labels.is_empty() {
+            return Ok(Self::default());
+        }
+        Ok(Self {
+            log_loss: Some(metric::log_loss_weighted(&labels, &probabilities, &weights)?),
+            roc_auc: defined(metric::roc_auc_weighted(&labels, &probabilities, &weights))?,
+            average_precision: defined(metric::average_precision_weighted(&labels, &probabilities, &weights))?,
+            observed_over_expected: defined(metric::observed_over_expected_weighted(
+                &labels,
+                &probabilities,
+                &weights,
+            ))?,
+        })
+    }
+}
+
+/// MRR as it counts: 0 where it is unknown or negative.
+pub(crate) fn known_amount(mrr: f32) -> f64 {
+    if mrr.is_finite() { f64::from(mrr.max(0.0)) } else { 0.0 }
 }
 
 /// A measure that these rows cannot give is `None`; every other error stays one.
@@ -99,8 +223,7 @@ fn defined<T>(result: Result<T, MetricError>) -> Result<Option<T>, MetricError> 
 /// MRR found over all dates, over the MRR of all positive rows.
 fn mrr_captured(judged: &Judged<'_>) -> Result<Option<f64>, MetricError> {
     let Some(mrr) = judged.mrr else { return Ok(None) };
-    let amounts: Vec<f64> =
-        mrr.iter().map(|amount| if amount.is_finite() { f64::from(amount.max(0.0)) } else { 0.0 }).collect();
+    let amounts: Vec<f64> = mrr.iter().map(|amount| known_amount(*amount)).collect();
     let (mut found, mut total) = (0.0, 0.0);
     for range in groups(judged.as_of_days) {
         let (labels, amounts) = (&judged.labels[range.clone()], &amounts[range.clone()]);
@@ -143,6 +266,10 @@ mod tests {
         };
         let set = MetricSet::new(&judged).unwrap();
         assert_eq!(set.mrr_captured, Some(0.25));
+        assert_eq!((set.precision_at_capacity, set.recall_at_capacity), (Some(0.5), Some(0.5)));
+        // Weights 100, 50, 300, and the row of unknown MRR is out: of pairs 100-50 and 300-50 both are in order.
+        assert_eq!(set.mrr_weighted_roc_auc, Some(1.0));
+        assert_eq!(set.mrr_weighted_observed_over_expected, Some(400.0 / (90.0 + 5.0 + f64::from(0.2_f32 * 300.0))));
         assert_eq!((set.rows, set.positives, set.base_rate), (4, 2, 0.5));
         assert!((set.null_log_loss - std::f64::consts::LN_2).abs() < 1e-12);
     }

@@ -4,13 +4,18 @@
 //! |---|---|
 //! | `backtest.json` | the summary, whole |
 //! | `metrics.json` | target, learner, scope (`all`, `refit` or `date`), date, measures |
+//! | `metrics.parquet` | target, learner, scope (`all`, `date`, `age`, `segment`, `plan`, `tenure_cohort` or `size`), group, rows, positives, accounts, metric, value, interval_low, interval_high, naive_low, naive_high |
 //! | `predictions.parquet` | target, learner, account_id, as_of, refit, model_age_days, margin, probability, low, high, label, mrr |
 //! | `reliability.parquet` | target, learner, bin, lowest, highest, rows, positives, mean_probability, observed_rate |
-//! | `lift.parquet` | target, learner, share_contacted, count, share_found, precision, lift |
+//! | `corp.parquet` | target, learner, step, lowest, highest, rows, positives, mean_probability, recalibrated |
+//! | `lift.parquet` | target, learner, share_contacted, count, share_found (the gain), precision, lift |
 //! | `report.html` | - |
 //!
-//! Rows are in the order target, learner (simple to rich), then as_of and account_id, bin, or share. The same run gives
-//! the same bytes.
+//! Rows are in the order target, learner (simple to rich), then as_of and account_id, scope, bin, step or share. The same run
+//! gives the same bytes. In `metrics.parquet`, `interval_low` and `interval_high` are the 95 % interval from resampled accounts, `naive_low` and
+//! `naive_high` that of rows taken as independent; what the rows do not give is null, and never 0.
+
+mod metric_table;
 
 use std::fs::File;
 use std::path::Path;
@@ -33,7 +38,7 @@ use crate::evaluate::MetricSet;
 use crate::metric;
 use crate::report;
 use crate::staging::{self, Staging};
-use crate::summary::BacktestSummary;
+use crate::summary::{BacktestSummary, LearnerSummary};
 
 /// Bins of a reliability diagram.
 pub const RELIABILITY_BINS: usize = 10;
@@ -43,15 +48,25 @@ pub const LIFT_POINTS: usize = 20;
 /// The summary: every run has it.
 const SUMMARY_FILE: &str = "backtest.json";
 const METRICS_FILE: &str = "metrics.json";
+const METRIC_TABLE_FILE: &str = "metrics.parquet";
 const PREDICTIONS_FILE: &str = "predictions.parquet";
 const RELIABILITY_FILE: &str = "reliability.parquet";
+const CORP_FILE: &str = "corp.parquet";
 const LIFT_FILE: &str = "lift.parquet";
 const REPORT_FILE: &str = "report.html";
 
 /// Every file that a run may consist of, the one that every run has first. A folder with anything else in it is not a
 /// run's, and is never replaced.
-pub const RUN_FILES: [&str; 6] =
-    [SUMMARY_FILE, METRICS_FILE, PREDICTIONS_FILE, RELIABILITY_FILE, LIFT_FILE, REPORT_FILE];
+pub const RUN_FILES: [&str; 8] = [
+    SUMMARY_FILE,
+    METRICS_FILE,
+    METRIC_TABLE_FILE,
+    PREDICTIONS_FILE,
+    RELIABILITY_FILE,
+    CORP_FILE,
+    LIFT_FILE,
+    REPORT_FILE,
+];
 
 /// Writes the run to `folder`: all of it, or nothing. An earlier run in that place is replaced; a folder
 /// with anything in it that is not one of [`RUN_FILES`] is refused.
@@ -65,7 +80,9 @@ pub fn write_run(dataset: &Dataset, backtest: &Backtest, folder: &Path) -> Resul
     staging.write(METRICS_FILE, &metrics)?;
     write_predictions(dataset, backtest, &staging.path().join(PREDICTIONS_FILE))?;
     write_parquet(&staging.path().join(RELIABILITY_FILE), per_learner(backtest, reliability_batch)?)?;
-    write_parquet(&staging.path().join(LIFT_FILE), per_learner(backtest, lift_batch)?)?;
+    write_parquet(&staging.path().join(METRIC_TABLE_FILE), of_summaries(backtest, metric_table::batch))?;
+    write_parquet(&staging.path().join(CORP_FILE), of_summaries(backtest, corp_batch))?;
+    write_parquet(&staging.path().join(LIFT_FILE), of_summaries(backtest, lift_batch))?;
     staging.write(REPORT_FILE, report::html(backtest)?.as_bytes())?;
     staging.publish_over(&RUN_FILES)
 }
@@ -120,6 +137,9 @@ fn write_predictions(dataset: &Dataset, backtest: &Backtest, path: &Path) -> Res
     let batches = backtest.runs.iter().flat_map(|run| run.predictions.iter().map(move |one| (run, one)));
     write_parquet(path, batches.map(|(run, one)| prediction_batch(dataset, run, one)).collect())
 }
+
+/// Columns that may be null.
+const NULLABLE: [&str; 7] = ["mrr", "accounts", "value", "interval_low", "interval_high", "naive_low", "naive_high"];
 
 type Columns = Vec<(&'static str, ArrayRef)>;
 
@@ -181,22 +201,40 @@ fn reliability_batch(run: &TargetRun, predictions: &Predictions) -> Result<Colum
     ])
 }
 
-fn lift_batch(run: &TargetRun, predictions: &Predictions) -> Result<Columns, metric::MetricError> {
-    let points = match metric::gain_curve(&run.labels, &predictions.probability, LIFT_POINTS) {
-        // One class only: there is no curve to draw.
-        Err(metric::MetricError::SingleClass { .. }) => Vec::new(),
-        result => result?,
-    };
+/// One batch per target and learner, from the summary alone.
+fn of_summaries(backtest: &Backtest, batch: fn(&str, &LearnerSummary) -> Columns) -> Vec<Columns> {
+    let targets = backtest.summary.targets.iter();
+    targets.flat_map(|target| target.learners.iter().map(|one| batch(&target.definition.name, one))).collect()
+}
+
+fn corp_batch(target: &str, summary: &LearnerSummary) -> Columns {
+    let steps = &summary.reliability;
+    let number = |value: fn(&metric::CorpStep) -> f64| numbers(&steps.iter().map(value).collect::<Vec<_>>());
+    vec![
+        ("target", repeated(target, steps.len())),
+        ("learner", repeated(summary.learner.name(), steps.len())),
+        ("step", counts(1..=steps.len())),
+        ("lowest", number(|step| step.lowest)),
+        ("highest", number(|step| step.highest)),
+        ("rows", counts(steps.iter().map(|step| step.rows))),
+        ("positives", counts(steps.iter().map(|step| step.positives))),
+        ("mean_probability", number(|step| step.mean_probability)),
+        ("recalibrated", number(|step| step.recalibrated)),
+    ]
+}
+
+fn lift_batch(target: &str, summary: &LearnerSummary) -> Columns {
+    let points = &summary.gain;
     let number = |value: fn(&metric::GainPoint) -> f64| numbers(&points.iter().map(value).collect::<Vec<_>>());
-    Ok(vec![
-        ("target", repeated(&run.target, points.len())),
-        ("learner", repeated(predictions.learner.name(), points.len())),
+    vec![
+        ("target", repeated(target, points.len())),
+        ("learner", repeated(summary.learner.name(), points.len())),
         ("share_contacted", number(|point| point.share_contacted)),
         ("count", counts(points.iter().map(|point| point.count))),
         ("share_found", number(|point| point.share_found)),
         ("precision", number(|point| point.precision)),
         ("lift", number(|point| point.lift)),
-    ])
+    ]
 }
 
 fn repeated(text: &str, rows: usize) -> ArrayRef {
@@ -211,6 +249,10 @@ fn counts(values: impl Iterator<Item = usize>) -> ArrayRef {
     Arc::new(UInt64Array::from_iter_values(values.map(|value| value as u64)))
 }
 
+fn optional_counts(values: impl Iterator<Item = Option<usize>>) -> ArrayRef {
+    Arc::new(values.map(|value| value.map(|value| value as u64)).collect::<UInt64Array>())
+}
+
 /// Writes batches of one schema, each as its own row group.
 fn write_parquet(path: &Path, batches: Vec<Columns>) -> Result<(), TrainError> {
     let fail = |cause: ParquetError| TrainError::io(path, "write it", cause);
@@ -218,7 +260,7 @@ fn write_parquet(path: &Path, batches: Vec<Columns>) -> Result<(), TrainError> {
     let properties = WriterProperties::builder().set_compression(Compression::ZSTD(level)).build();
     let mut writer: Option<ArrowWriter<File>> = None;
     for columns in batches {
-        let nullable = columns.into_iter().map(|(name, values)| (name, values, name == "mrr"));
+        let nullable = columns.into_iter().map(|(name, values)| (name, values, NULLABLE.contains(&name)));
         let batch = RecordBatch::try_from_iter_with_nullable(nullable).map_err(|cause| fail(cause.into()))?;
         if writer.is_none() {
             let file = File::create(path).map_err(|cause| TrainError::io(path, "create it", cause))?;

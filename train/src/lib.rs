@@ -6,6 +6,7 @@
 //! of the data what the backtest did at every refit date. Nothing here prints, asks the clock, or exits.
 
 pub mod backtest;
+mod breakdown;
 pub mod cadence;
 pub mod calibrate;
 mod card;
@@ -19,7 +20,9 @@ pub mod fold;
 pub mod forecasts;
 pub mod gate;
 mod history;
+mod judge;
 pub mod learner;
+pub mod measure;
 pub mod metric;
 pub mod observer;
 pub mod policy;
@@ -28,6 +31,8 @@ pub mod refit;
 pub mod registry;
 pub mod report;
 mod sealed;
+pub mod resample;
+mod select;
 pub mod settings;
 mod staging;
 pub mod summary;

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::evaluate::MetricSet;
 use crate::learner::{LearnError, LearnerKind};
+use crate::metric::{CorpStep, GainPoint};
+use crate::resample::{Interval, Intervals};
 use crate::settings::RowWeights;
 
 /// Version of `backtest.json`.
@@ -86,6 +88,87 @@ pub struct DateMetrics {
     pub as_of: String,
     /// Measures.
     pub metrics: MetricSet,
+    /// Their intervals; absent with too few accounts of either outcome.
+    #[serde(default)]
+    pub intervals: Option<Intervals>,
+}
+
+/// Measures over the rows that a refit predicted so many months after its date.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AgeMetrics {
+    /// Whole months from the refit to the observation date.
+    pub age_months: u32,
+    /// Measures.
+    pub metrics: MetricSet,
+    /// Their intervals; absent with too few accounts of either outcome.
+    pub intervals: Option<Intervals>,
+}
+
+/// By what the rows of a [`GroupMetrics`] were put together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GroupedBy {
+    /// The segment of the account at `as_of`.
+    Segment,
+    /// The plan of its subscription at `as_of`.
+    Plan,
+    /// How long it has been a customer.
+    TenureCohort,
+    /// Its MRR at `as_of`, in thirds fixed on the rows before the first test.
+    Size,
+}
+
+impl GroupedBy {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Segment, Self::Plan, Self::TenureCohort, Self::Size];
+
+    /// Name, as in the exports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Segment => "segment",
+            Self::Plan => "plan",
+            Self::TenureCohort => "tenure_cohort",
+            Self::Size => "size",
+        }
+    }
+}
+
+/// Measures over the rows of one group. A level of fewer than ten accounts is in the group "other".
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GroupMetrics {
+    /// What the group is a value of.
+    pub by: GroupedBy,
+    /// The value in words.
+    pub group: String,
+    /// Rows.
+    pub rows: usize,
+    /// Positive rows.
+    pub positives: usize,
+    /// Accounts.
+    pub accounts: usize,
+    /// Measures; absent where fewer than ten accounts have the outcome, or fewer than ten have not.
+    pub metrics: Option<MetricSet>,
+    /// Their intervals; absent with the measures.
+    pub intervals: Option<Intervals>,
+}
+
+/// Two learners on the very same rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PairedComparison {
+    /// The richer learner.
+    pub learner: LearnerKind,
+    /// The simpler one.
+    pub simpler: LearnerKind,
+    /// Log loss of the richer minus that of the simpler, in nats: below 0 the richer is better.
+    pub log_loss_difference: f64,
+    /// 95 % interval of the difference, from the same resampled accounts for both; absent with too few accounts of either
+    /// outcome.
+    pub interval: Option<Interval>,
+    /// The same as if rows were independent.
+    pub naive_interval: Option<Interval>,
+    /// Whether the whole interval lies below 0.
+    pub is_better: bool,
 }
 
 /// One learner over all test rows.
@@ -95,8 +178,23 @@ pub struct LearnerSummary {
     pub learner: LearnerKind,
     /// Measures pooled over all test rows.
     pub metrics: MetricSet,
+    /// Their 95 % intervals; absent with too few accounts of either outcome.
+    #[serde(default)]
+    pub intervals: Option<Intervals>,
     /// Measures by observation date.
     pub by_date: Vec<DateMetrics>,
+    /// Measures by months since the refit, ascending.
+    #[serde(default)]
+    pub by_age: Vec<AgeMetrics>,
+    /// Measures by segment, plan, tenure cohort and size, as far as the business names them.
+    #[serde(default)]
+    pub by_group: Vec<GroupMetrics>,
+    /// CORP reliability curve over all test rows, ascending.
+    #[serde(default)]
+    pub reliability: Vec<CorpStep>,
+    /// Gain and lift over all test rows; empty where only one outcome occurred.
+    #[serde(default)]
+    pub gain: Vec<GainPoint>,
 }
 
 /// One target.
@@ -112,8 +210,15 @@ pub struct TargetSummary {
     pub test_rows_digest: String,
     /// Rows whose label interval has ended and that have no label (no baseline): left out of training and test.
     pub mature_rows_without_label: usize,
-    /// The learner with the lowest pooled log loss; the simpler one at an exact tie.
+    /// The richest learner whose log loss is lower than that of every simpler one with the whole paired interval; where no
+    /// such difference is sure, the simpler one.
     pub selected: LearnerKind,
+    /// Why, in a sentence.
+    #[serde(default)]
+    pub selected_because: String,
+    /// Every learner against every simpler one, in the order of the learners.
+    #[serde(default)]
+    pub comparisons: Vec<PairedComparison>,
     /// All learners, from simple to rich.
     pub learners: Vec<LearnerSummary>,
     /// All refits, ascending.

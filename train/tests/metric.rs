@@ -1,9 +1,10 @@
 //! Metrics against published answers, slow definitions that share no code, and the laws that each must obey.
 
 use bellwether_train::metric::{
-    MetricError, average_precision, average_precision_weighted, brier, brier_weighted, gain_curve, lift_at_count,
-    lift_at_share, log_loss, log_loss_weighted, mrr_captured, observed_over_expected, recalibration, reliability,
-    roc_auc, roc_auc_weighted,
+    MetricError, average_precision, average_precision_weighted, brier, brier_parts, brier_weighted, corp_reliability,
+    gain_curve, lift_at_count, lift_at_share, log_loss, log_loss_parts, log_loss_weighted, mrr_captured,
+    observed_over_expected, observed_over_expected_weighted, positives_at_count, recalibration, reliability, roc_auc,
+    roc_auc_weighted,
 };
 use proptest::prelude::*;
 
@@ -243,6 +244,99 @@ proptest! {
                 sloped += residual * x;
             }
             prop_assert!(flat.abs() < 1e-6 && sloped.abs() < 1e-6, "{} {}", flat, sloped);
+        }
+    }
+}
+
+/// Isotonic regression by its min-max formula (Robertson et al. 1988, theorem 1.4.4) over distinct scores: cubic, and nothing
+/// is pooled. One fitted value per row.
+fn isotonic_oracle(labels: &[bool], scores: &[f64]) -> Vec<f64> {
+    let mut distinct = scores.to_vec();
+    distinct.sort_by(f64::total_cmp);
+    distinct.dedup();
+    let mean = |low: f64, high: f64| {
+        let within: Vec<bool> =
+            labels.iter().zip(scores).filter(|(_, s)| (low..=high).contains(*s)).map(|(label, _)| *label).collect();
+        within.iter().filter(|label| **label).count() as f64 / within.len() as f64
+    };
+    let fitted = |score: f64| {
+        let lower = distinct.iter().filter(|low| **low <= score);
+        let least = |low: f64| {
+            let upper = distinct.iter().filter(|high| **high >= score);
+            upper.map(|high| mean(low, *high)).fold(f64::INFINITY, f64::min)
+        };
+        lower.map(|low| least(*low)).fold(f64::NEG_INFINITY, f64::max)
+    };
+    scores.iter().map(|score| fitted(*score)).collect()
+}
+
+#[test]
+fn known_score_parts() {
+    // scikit-learn 1.9: IsotonicRegression, then its log loss and mean squared error.
+    let outcome = labels(&[0, 1, 0, 0, 1, 0, 1, 1, 0, 1]);
+    let forecast = [0.05, 0.1, 0.15, 0.2, 0.3, 0.3, 0.5, 0.6, 0.7, 0.9];
+    let steps = corp_reliability(&outcome, &forecast).unwrap();
+    let recalibrated: Vec<f64> = steps.iter().map(|step| step.recalibrated).collect();
+    assert_eq!(recalibrated, [0.0, 1.0 / 3.0, 0.5, 2.0 / 3.0, 1.0]);
+    assert_eq!((steps[1].lowest, steps[1].highest, steps[1].rows, steps[1].positives), (0.1, 0.2, 3, 1));
+    let loss = log_loss_parts(&outcome, &forecast).unwrap();
+    close(log_loss(&outcome, &forecast).unwrap(), 0.6813494740767947);
+    close(loss.miscalibration, 0.16081153698791772);
+    close(loss.discrimination, 0.17260924347106832);
+    close(loss.uncertainty, 0.6931471805599453);
+    let squared = brier_parts(&outcome, &forecast).unwrap();
+    close(squared.miscalibration, 0.05316666666666664);
+    close(squared.discrimination, 0.06666666666666665);
+    close(squared.uncertainty, 0.25);
+}
+
+proptest! {
+    #[test]
+    fn a_score_is_the_sum_of_its_parts((labels, scores, _) in rows()) {
+        let fitted = isotonic_oracle(&labels, &scores);
+        let steps = corp_reliability(&labels, &scores).unwrap();
+        prop_assert_eq!(steps.iter().map(|step| step.rows).sum::<usize>(), labels.len());
+        prop_assert!(steps.windows(2).all(|pair| pair[0].recalibrated < pair[1].recalibrated && pair[0].highest < pair[1].lowest));
+        for (score, fitted) in scores.iter().zip(&fitted) {
+            let step = steps.iter().find(|step| step.lowest <= *score && *score <= step.highest).unwrap();
+            prop_assert!((step.recalibrated - fitted).abs() < 1e-12);
+        }
+        let base = vec![labels.iter().filter(|label| **label).count() as f64 / labels.len() as f64; labels.len()];
+        for (score, parts) in [
+            (log_loss as fn(&[bool], &[f64]) -> Result<f64, MetricError>, log_loss_parts(&labels, &scores).unwrap()),
+            (brier, brier_parts(&labels, &scores).unwrap()),
+        ] {
+            let of = |forecast: &[f64]| score(&labels, forecast).unwrap();
+            prop_assert!((parts.miscalibration - (of(&scores) - of(&fitted))).abs() < 1e-9);
+            prop_assert!((parts.discrimination - (of(&base) - of(&fitted))).abs() < 1e-9);
+            prop_assert!((parts.uncertainty - of(&base)).abs() < 1e-9);
+            let sum = parts.miscalibration - parts.discrimination + parts.uncertainty;
+            prop_assert!((sum - of(&scores)).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn observed_over_expected_of_whole_weights_repeats_rows((labels, scores, weights) in rows()) {
+        let found = observed_over_expected_weighted(&labels, &scores, &weights);
+        let expected = observed_over_expected(&repeated(&labels, &weights), &repeated(&scores, &weights));
+        match (found, expected) {
+            (Ok(found), Ok(expected)) => close(found, expected),
+            (found, expected) => prop_assert_eq!(found, expected),
+        }
+    }
+
+    #[test]
+    fn positives_at_a_count_are_precision_and_recall((labels, scores, _) in rows()) {
+        let positives = labels.iter().filter(|label| **label).count() as f64;
+        close(positives_at_count(&labels, &scores, labels.len() + 3).unwrap(), positives);
+        for count in 1..=labels.len() {
+            // Without ties, by counting the rows above each one.
+            let found = |labels: &[bool], scores: &[f64]| {
+                let rank = |score: f64| scores.iter().filter(|other| **other > score).count();
+                labels.iter().zip(scores).filter(|(label, score)| **label && rank(**score) < count).count()
+            };
+            let untied: Vec<f64> = scores.iter().enumerate().map(|(row, score)| score + row as f64 * 1e-6).collect();
+            close(positives_at_count(&labels, &untied, count).unwrap(), found(&labels, &untied) as f64);
         }
     }
 }

@@ -7,9 +7,10 @@ use bellwether_train::backtest::{Backtest, backtest_with};
 use bellwether_train::checkpoint::Checkpoint;
 use bellwether_train::dataset::Dataset;
 use bellwether_train::export::{check_run_folder, write_run};
+use bellwether_train::measure::Metric;
 use bellwether_train::observer::{Observer, Progress};
 use bellwether_train::settings::BacktestSettings;
-use bellwether_train::summary::{BacktestSummary, TargetSummary};
+use bellwether_train::summary::{BacktestSummary, LearnerSummary, TargetSummary};
 use sha2::{Digest, Sha256};
 
 use super::with_threads;
@@ -106,7 +107,7 @@ pub(super) fn judge(
         || backtest_with(dataset, settings, checkpoint, &bar).map_err(Failure::training),
         |backtest| {
             let best = backtest.summary.targets.iter().map(|one| format!("{}: {}", one.definition.name, one.selected));
-            format!("best out of time: {}", best.collect::<Vec<_>>().join(", "))
+            format!("chosen out of time: {}", best.collect::<Vec<_>>().join(", "))
         },
     )?;
     if bar.taken_over.get() > 0 {
@@ -129,15 +130,17 @@ fn target_table(target: &TargetSummary) -> Vec<String> {
     learners.sort_by(|a, b| a.metrics.log_loss.total_cmp(&b.metrics.log_loss));
     let mut lines = vec![format!("{}: {} to {}", target.definition.name, target.test_from, target.test_to)];
     lines.push(
-        "  learner        log loss  ROC AUC  avg. precision  Brier   slope  obs./exp.  lift@5%  lift@10%  MRR captured"
+        "  learner        log loss  (95 % interval)   ROC AUC  avg. precision  Brier   slope  obs./exp.  lift@5%  lift@10%  \
+         MRR captured"
             .to_owned(),
     );
     for learner in learners {
         let metrics = &learner.metrics;
         lines.push(format!(
-            "  {:<13}  {:>8.4}  {:>7}  {:>14}  {:.4}  {:>5}  {:>9}  {:>7}  {:>8}  {:>12}",
+            "  {:<13}  {:>8.4}  {:<16}  {:>7}  {:>14}  {:.4}  {:>5}  {:>9}  {:>7}  {:>8}  {:>12}",
             learner.learner.name(),
             metrics.log_loss,
+            log_loss_interval(learner),
             optional(metrics.roc_auc, 4),
             optional(metrics.average_precision, 4),
             metrics.brier,
@@ -148,7 +151,13 @@ fn target_table(target: &TargetSummary) -> Vec<String> {
             metrics.mrr_captured.map_or_else(|| "-".to_owned(), |share| format!("{:.0} %", share * 100.0)),
         ));
     }
+    lines.push(format!("  {}", target.selected_because));
     lines
+}
+
+fn log_loss_interval(learner: &LearnerSummary) -> String {
+    let interval = learner.intervals.as_ref().and_then(|intervals| intervals.get(Metric::LogLoss));
+    interval.map_or_else(|| "-".to_owned(), |one| format!("{:.4} to {:.4}", one.low, one.high))
 }
 
 fn optional(value: impl Into<Option<f64>>, digits: usize) -> String {

@@ -6,7 +6,7 @@ use super::{MetricError, check_classes, check_lengths, check_probabilities, chec
 pub const LOG_LOSS_CLIP: f64 = 1e-15;
 
 /// Probabilities are kept this far from 0 and 1 before [`recalibration`] takes their log-odds.
-const LOG_ODDS_CLIP: f64 = 1e-9;
+pub(crate) const LOG_ODDS_CLIP: f64 = 1e-9;
 
 /// Log loss (cross-entropy, natural logarithm): mean negative log-likelihood of the labels; lower is better.
 ///
@@ -65,7 +65,7 @@ pub fn brier_weighted(labels: &[bool], probabilities: &[f64], weights: &[f64]) -
     mean_loss("Brier score", labels, probabilities, Some(weights), squared_error)
 }
 
-fn log_loss_of(label: bool, probability: f64) -> f64 {
+pub(crate) fn log_loss_of(label: bool, probability: f64) -> f64 {
     let clipped = probability.clamp(LOG_LOSS_CLIP, 1.0 - LOG_LOSS_CLIP);
     if label { -clipped.ln() } else { -(-clipped).ln_1p() }
 }
@@ -112,14 +112,37 @@ fn mean_loss(
 /// # Ok::<(), bellwether_train::metric::MetricError>(())
 /// ```
 pub fn observed_over_expected(labels: &[bool], probabilities: &[f64]) -> Result<f64, MetricError> {
+    ratio(labels, probabilities, None)
+}
+
+/// [`observed_over_expected`] where row `i` counts `weights[i]` times: `Σ wᵢ yᵢ / Σ wᵢ pᵢ`.
+///
+/// # Errors
+/// As [`observed_over_expected`]; [`MetricError::NotANumber`] for a weight that is not finite and above 0.
+pub fn observed_over_expected_weighted(
+    labels: &[bool],
+    probabilities: &[f64],
+    weights: &[f64],
+) -> Result<f64, MetricError> {
+    ratio(labels, probabilities, Some(weights))
+}
+
+fn ratio(labels: &[bool], probabilities: &[f64], weights: Option<&[f64]>) -> Result<f64, MetricError> {
     let metric = "observed over expected";
-    check_lengths(metric, labels.len(), &[("probabilities", probabilities.len())])?;
+    let weight_count = weights.map_or(labels.len(), <[f64]>::len);
+    check_lengths(metric, labels.len(), &[("probabilities", probabilities.len()), ("weights", weight_count)])?;
     check_probabilities(metric, probabilities)?;
-    let expected: f64 = probabilities.iter().sum();
+    check_weights(metric, weights)?;
+    let (mut observed, mut expected) = (0.0, 0.0);
+    for (row, (label, probability)) in labels.iter().zip(probabilities).enumerate() {
+        let weight = weights.map_or(1.0, |weights| weights[row]);
+        observed += weight * f64::from(u8::from(*label));
+        expected += weight * probability;
+    }
     if expected <= 0.0 {
         return Err(MetricError::Undetermined { metric, cause: "every probability is 0" });
     }
-    Ok(labels.iter().filter(|label| **label).count() as f64 / expected)
+    Ok(observed / expected)
 }
 
 /// The line that would recalibrate the forecasts.

@@ -6,23 +6,26 @@
 //!
 //! * [`ranking`]: is the order right? ROC AUC, average precision, lift.
 //! * [`calibration`]: are the probabilities right? log loss, Brier score, recalibration, reliability.
-//! * [`value`]: what is the order worth? MRR found within a team's capacity, gain curve.
+//! * [`corp`]: reliability without bins, and a score taken apart into miscalibration, discrimination and uncertainty.
+//! * [`value`]: what is the order worth? MRR and outcomes found within a team's capacity, gain curve.
 //!
 //! Ties are never broken by row order. Rows with equal scores count as a group: where a cut-off falls inside a group,
 //! its result is the expected value over random orders of the group. So a constant score has AUC 0.5 and lift 1.
 
 pub mod calibration;
+pub mod corp;
 pub mod ranking;
 pub mod value;
 
 pub use calibration::{
     Recalibration, ReliabilityBin, brier, brier_weighted, log_loss, log_loss_weighted, observed_over_expected,
-    recalibration, reliability,
+    observed_over_expected_weighted, recalibration, reliability,
 };
+pub use corp::{CorpStep, ScoreParts, brier_parts, corp_reliability, log_loss_parts};
 pub use ranking::{
     average_precision, average_precision_weighted, lift_at_count, lift_at_share, roc_auc, roc_auc_weighted,
 };
-pub use value::{GainPoint, gain_curve, mrr_captured};
+pub use value::{GainPoint, gain_curve, mrr_captured, positives_at_count};
 
 /// Why a metric has no value.
 #[derive(Debug, Clone, PartialEq, thiserror::Error, miette::Diagnostic)]

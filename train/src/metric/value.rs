@@ -36,6 +36,29 @@ pub fn mrr_captured(labels: &[bool], scores: &[f64], mrr: &[f64], count: usize) 
     Ok((DescendingGroups::new(scores).expected_sum(count, amount) / total).min(1.0))
 }
 
+/// Expected number of positive rows among the best `count` rows: over `count` it is the precision, over all positive rows the
+/// recall, at a capacity of `count` calls.
+///
+/// In rows, from 0 to `count`. A tie at the cut-off counts by its expected value.
+/// `labels`, `scores`: shape `(n_rows,)`, same order; a `count` above `n_rows` takes all rows.
+///
+/// Source: Manning, Raghavan & Schütze (2008), *Introduction to Information Retrieval*, section 8.4 (precision at k).
+///
+/// # Errors
+/// [`MetricError::LengthMismatch`], [`MetricError::Empty`], [`MetricError::NotANumber`].
+///
+/// ```
+/// use bellwether_train::metric::positives_at_count;
+/// assert_eq!(positives_at_count(&[true, false, true], &[0.9, 0.5, 0.5], 2)?, 1.5);
+/// # Ok::<(), bellwether_train::metric::MetricError>(())
+/// ```
+pub fn positives_at_count(labels: &[bool], scores: &[f64], count: usize) -> Result<f64, MetricError> {
+    let metric = "positives at capacity";
+    check_lengths(metric, labels.len(), &[("scores", scores.len())])?;
+    check_scores(metric, scores)?;
+    Ok(DescendingGroups::new(scores).expected_sum(count, |row| f64::from(u8::from(labels[row]))))
+}
+
 /// One point of the gain and lift curves.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct GainPoint {

@@ -8,7 +8,8 @@ use bellwether_models::InputKind;
 use bellwether_models::bundle::{Bundle, write_bundle};
 use bellwether_train::cadence::History;
 use bellwether_train::learner::LearnerKind;
-use bellwether_train::summary::{BacktestSummary, CalibrationSource};
+use bellwether_train::measure::Metric;
+use bellwether_train::summary::{BacktestSummary, CalibrationSource, GroupedBy};
 use bellwether_train::truth::judge_truth;
 use bellwether_train::{Backtest, BacktestSettings, Dataset, Silent, TrainError, backtest, metric, train, write_run};
 
@@ -38,10 +39,78 @@ fn the_signal_is_found_and_the_probabilities_are_right() {
         let true_probabilities: Vec<f64> = run.rows.iter().map(|row| truth[*row as usize][index]).collect();
         let ceiling = metric::log_loss(&run.labels, &true_probabilities).unwrap();
         assert!(best.log_loss > ceiling - 0.002 && best.log_loss < ceiling + 0.05, "{} {ceiling}", best.log_loss);
-        // The least log loss is the one selected.
-        let least = target.learners.iter().map(|one| one.metrics.log_loss).fold(f64::INFINITY, f64::min);
-        assert_eq!(least, best.log_loss);
+        // Only a difference beyond doubt names a richer learner.
+        let against = |learner| target.comparisons.iter().filter(move |one| one.learner == learner);
+        assert!(against(target.selected).all(|one| one.interval.unwrap().high < 0.0));
+        for richer in LEARNERS.map(|name| name.parse::<LearnerKind>().unwrap()) {
+            assert!(richer <= target.selected || against(richer).any(|one| !one.is_better), "{richer}");
+        }
+        assert!(target.selected_because.contains(target.selected.name()), "{}", target.selected_because);
     }
+}
+
+#[test]
+fn every_slice_is_measured_with_its_intervals() {
+    let (data, _, backtest) = run(SIZE, &["base_rate", "logistic"]);
+    let churn = &backtest.summary.targets[0];
+    let rows = backtest.runs[0].rows.len();
+    for learner in &churn.learners {
+        let intervals = learner.intervals.as_ref().unwrap();
+        assert_eq!(intervals.accounts, SIZE.accounts);
+        let loss = intervals.get(Metric::LogLoss).unwrap();
+        assert!(loss.interval().holds(learner.metrics.log_loss) && loss.naive.is_some());
+        let parts = learner.metrics.log_loss_parts.unwrap();
+        let sum = parts.miscalibration - parts.discrimination + parts.uncertainty;
+        assert!((sum - learner.metrics.log_loss).abs() < 1e-12);
+        // Refits of each quarter, scored each month: ages 0, 1 and 2.
+        assert_eq!(learner.by_age.iter().map(|one| one.age_months).collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!(learner.by_age.iter().map(|one| one.metrics.rows).sum::<usize>(), rows);
+        assert!(learner.by_age.iter().all(|one| one.intervals.is_some()));
+        assert!(learner.by_date.iter().all(|one| one.intervals.is_some()));
+        for by in [GroupedBy::Plan, GroupedBy::Size] {
+            let groups: Vec<_> = learner.by_group.iter().filter(|group| group.by == by).collect();
+            assert_eq!(groups.iter().map(|group| group.rows).sum::<usize>(), rows, "{by:?}");
+        }
+        assert_eq!(learner.reliability.iter().map(|step| step.rows).sum::<usize>(), rows);
+    }
+    // A plan of three accounts is not told, and has no measure instead of a bad one.
+    let plans = churn.learners[1].by_group.iter().filter(|group| group.by == GroupedBy::Plan);
+    let plans: Vec<(&str, usize, bool)> =
+        plans.map(|one| (one.group.as_str(), one.accounts, one.metrics.is_some())).collect();
+    assert_eq!(plans, [("basic", 99, true), ("pro", 99, true), ("other", 3, false), ("unknown", 99, true)]);
+    // The thirds are those of the rows before the first test.
+    let first_test = data.as_of_days()[backtest.runs[0].rows[0] as usize];
+    let mut before: Vec<f32> = data.numeric("mrr").unwrap().to_vec();
+    before.truncate(data.as_of_days().iter().filter(|day| **day < first_test).count());
+    before.sort_by(f32::total_cmp);
+    let sizes = churn.learners[1].by_group.iter().filter(|group| group.by == GroupedBy::Size);
+    let names: Vec<&str> = sizes.map(|one| one.group.as_str()).collect();
+    let (low, high) = (before[before.len() / 3 - 1], before[before.len() * 2 / 3 - 1]);
+    let expected = [format!("MRR up to {low}"), format!("MRR above {low} up to {high}"), format!("MRR above {high}")];
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn a_summary_of_an_older_version_is_read() {
+    let (_, _, backtest) = run(Size { accounts: 120, months: 26 }, &["base_rate", "logistic"]);
+    let mut json = serde_json::to_value(&backtest.summary).unwrap();
+    for target in json["targets"].as_array_mut().unwrap() {
+        let target = target.as_object_mut().unwrap();
+        assert!(target.remove("comparisons").is_some() && target.remove("selected_because").is_some());
+        for learner in target["learners"].as_array_mut().unwrap() {
+            let learner = learner.as_object_mut().unwrap();
+            for field in ["intervals", "by_age", "by_group", "reliability", "gain"] {
+                assert!(learner.remove(field).is_some(), "{field}");
+            }
+            let metrics = learner["metrics"].as_object_mut().unwrap();
+            metrics.retain(|name, _| {
+                !name.ends_with("_parts") && !name.ends_with("_at_capacity") && !name.starts_with("mrr_weighted")
+            });
+        }
+    }
+    let read: BacktestSummary = serde_json::from_value(json).unwrap();
+    assert_eq!(read.targets[0].best().unwrap().log_loss, backtest.summary.targets[0].best().unwrap().log_loss);
+    assert_eq!(read.targets[0].best().unwrap().log_loss_parts, None);
 }
 
 #[test]
@@ -186,7 +255,7 @@ fn all_bytes(threads: usize) -> Vec<(String, Vec<u8>)> {
 #[test]
 fn threads_change_no_byte() {
     let one = all_bytes(1);
-    assert!(one.len() >= 6 + 10, "{:?}", one.iter().map(|file| &file.0).collect::<Vec<_>>());
+    assert!(one.len() >= 8 + 10, "{:?}", one.iter().map(|file| &file.0).collect::<Vec<_>>());
     for threads in [2, 4] {
         for (expected, found) in one.iter().zip(all_bytes(threads)) {
             assert_eq!(expected.0, found.0);
@@ -205,8 +274,16 @@ fn a_run_is_written_whole_and_replaces_only_a_run() {
     let mut names: Vec<String> =
         std::fs::read_dir(&place).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    let expected =
-        ["backtest.json", "lift.parquet", "metrics.json", "predictions.parquet", "reliability.parquet", "report.html"];
+    let expected = [
+        "backtest.json",
+        "corp.parquet",
+        "lift.parquet",
+        "metrics.json",
+        "metrics.parquet",
+        "predictions.parquet",
+        "reliability.parquet",
+        "report.html",
+    ];
     assert_eq!(names, expected);
     assert_eq!(std::fs::read_dir(folder.path().join("runs")).unwrap().count(), 1);
     let text = std::fs::read(place.join("backtest.json")).unwrap();
