@@ -210,8 +210,8 @@ pub struct TargetSummary {
     pub test_rows_digest: String,
     /// Rows whose label interval has ended and that have no label (no baseline): left out of training and test.
     pub mature_rows_without_label: usize,
-    /// The richest learner whose log loss is lower than that of every simpler one with the whole paired interval; where no
-    /// such difference is sure, the simpler one.
+    /// From simple to rich, the last learner that had the lowest log loss so far and beat the one chosen before it with the
+    /// whole paired interval; where no such difference is sure, the simpler one.
     pub selected: LearnerKind,
     /// Why, in a sentence.
     #[serde(default)]

@@ -27,7 +27,12 @@ pub(super) fn studentised(range: Range, estimate: f64, values: &[f64], effective
     let unbiased = estimate - (spread.mean - estimate);
     let (low, high) = match range {
         Range::Real => (unbiased - reach, unbiased + reach),
-        Range::NotNegative => ((unbiased.min(estimate) - reach).max(0.0), unbiased.max(estimate) + reach),
+        Range::NotNegative => {
+            // The isotonic fit of a replicate is steps already, so it overfits less than the fit of the rows did: what the
+            // replicates show of its bias is too little, and the lower end takes it twice.
+            let twice = unbiased - (spread.mean - estimate);
+            ((twice.min(estimate) - reach).max(0.0), unbiased.max(estimate) + reach)
+        }
         Range::Positive => {
             let center = inside(unbiased, estimate, f64::INFINITY)?;
             let factor = (reach / center).exp();

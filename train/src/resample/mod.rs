@@ -13,10 +13,10 @@
 //! where `g` is the logit for shares, the logarithm for what is above 0, else the identity. `e` is the effective number of
 //! accounts behind the rarer outcome, `(Σ a)² / Σ a²` over the accounts' positive (or negative) rows or their MRR (Kish
 //! 1965), for a measure of the top of the ranking over what each gives to the average precision: with 30 churned accounts, or with three that hold most of the MRR, the normal quantile and the plug-in variance are
-//! both too small. Miscalibration and discrimination are fitted on the rows that judge them, and their bias is known only
-//! roughly, so their interval spans those around `θ` and around `θ − b`, cut at 0. Every interval is widened to hold its own
-//! estimate. What it does not hold: the dates and the fitted model are
-//! taken as they are, so a shock that hit every account of a date is no part of it.
+//! both too small. Miscalibration and discrimination are judged on the rows that their isotonic fit has seen, and replicates
+//! show too little of that bias: their interval reaches from the lower end around `θ − 2b` to the upper end around `θ`, cut at
+//! 0. Every interval is widened to hold its own estimate. What it does not hold: the dates and the fitted model are taken as
+//! they are, so a shock that hit every account of a date is no part of it.
 //!
 //! Sources: Field & Welsh (2007), J. R. Stat. Soc. B 69(3), 369-390 (cluster bootstrap); Efron & Tibshirani (1993), *An
 //! Introduction to the Bootstrap*, ch. 10 and 12 (bias, t intervals); Hesterberg (2015), Am. Stat. 69(4), 371-386 (small
