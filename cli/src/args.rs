@@ -108,6 +108,8 @@ pub(crate) enum Command {
     Train(TrainArguments),
     /// The models of a registry.
     Models(ModelsArguments),
+    /// Write the page of a backtest or of a bundle: what was predicted for whom, how well, and what drives it.
+    Report(ReportArguments),
     /// Features and scoring in one go.
     Score(ScoreArguments),
 }
@@ -416,6 +418,20 @@ pub(crate) struct DecisionArguments {
 fn words(text: &str) -> Result<String, String> {
     let trimmed = text.trim();
     if trimmed.is_empty() { Err("expected some words, found none".to_owned()) } else { Ok(trimmed.to_owned()) }
+}
+
+/// `bellwether report`.
+#[derive(Debug, Args)]
+pub(crate) struct ReportArguments {
+    /// The run folder of a backtest.
+    #[arg(long, value_name = "DIR", required_unless_present = "bundle", conflicts_with = "bundle")]
+    pub(crate) run: Option<PathBuf>,
+    /// A bundle folder, or registry/NAME@ALIAS.
+    #[arg(long, value_name = "BUNDLE")]
+    pub(crate) bundle: Option<String>,
+    /// The page to write; a file that is no page of ours is not replaced.
+    #[arg(long, value_name = "FILE", default_value = "report.html")]
+    pub(crate) out: PathBuf,
 }
 
 /// `bellwether score`.

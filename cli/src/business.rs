@@ -9,13 +9,15 @@ use bellwether_features::facts::{Facts, Grouped};
 use bellwether_features::label::Labels;
 use bellwether_features::leakage::LeakageReport;
 use bellwether_features::matrix::{FeatureMatrix, FeatureMetadata, OpenMatrix, Population};
-use bellwether_features::read::{CheckReport, Partition, Tables, write_quarantine};
+use bellwether_features::read::{CheckReport, Partition, TableOutcome, Tables, write_quarantine};
 use bellwether_features::spine::Spine;
 use bellwether_features::time::Instant;
 use bellwether_train::dataset::Dataset;
+use bellwether_train::insight::{DataQuality, ProductAdoption, TableQuality};
 use bellwether_train::settings::BacktestSettings;
 use chrono::NaiveDate;
 
+use crate::adoption::product_adoption;
 use crate::failure::Failure;
 use crate::project::Project;
 
@@ -120,6 +122,28 @@ impl<'a> Business<'a> {
         let tables: Vec<&str> = self.report.not_replayable().into_iter().map(TableName::as_str).collect();
         let names = tables.join(", ");
         (!tables.is_empty()).then(|| format!("not replayable, having neither known_at nor known_after: {names}"))
+    }
+
+    /// Which product features the account of each row had used by then.
+    pub(crate) fn product_adoption(&self, dataset: &Dataset) -> Option<ProductAdoption> {
+        product_adoption(self.contract, &self.facts, dataset)
+    }
+
+    /// The tables as read, with what was visible before `as_of`.
+    pub(crate) fn data_quality(&self, as_of: NaiveDate) -> DataQuality {
+        let outcome = self.report.at(Some(as_of));
+        let table = |table: TableOutcome| TableQuality {
+            table: table.table,
+            rows: table.rows,
+            left_out: table.left_out,
+            duplicates: table.duplicates,
+            replayable: table.replayable,
+            messages: table.messages,
+        };
+        DataQuality {
+            tables: outcome.tables.into_iter().map(table).collect(),
+            missing_tables: self.missing_tables.clone(),
+        }
     }
 
     /// Whether `path` is one of the files that were read.

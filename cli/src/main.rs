@@ -1,5 +1,6 @@
 //! The `bellwether` command: parses, runs, prints causes, exits with a documented code.
 
+mod adoption;
 mod args;
 mod business;
 mod call_list;

@@ -1,4 +1,4 @@
-//! The notebook of notebooks-data/, executed against the exports that stand beside it; and those exports, made again and
+//! The notebooks of notebooks-data/, executed against the exports that stand beside it; and those exports, made again and
 //! compared value by value.
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
@@ -29,6 +29,20 @@ fn the_notebook_runs_and_draws() {
     let output = Command::new(python).arg(script).arg(notebooks().join("reading_a_backtest.ipynb")).output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("executed, 2 figures"), "{}", text(&output.stdout));
+}
+
+#[test]
+fn the_walk_through_runs_every_verb_and_draws() {
+    let Some(python) = python("the_walk_through_runs_every_verb_and_draws") else { return };
+    let script = notebooks().parent().unwrap().join("python/run_notebook.py");
+    let output = Command::new(python)
+        .env("BELLWETHER", assert_cmd::cargo::cargo_bin!("bellwether"))
+        .arg(script)
+        .arg(notebooks().join("retraining_walk_through.ipynb"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("executed, 3 figures"), "{}", text(&output.stdout));
 }
 
 #[test]

@@ -164,6 +164,7 @@ fn summarise(
         targets,
         warnings,
         glossary: BTreeMap::new(),
+        insights: None,
     }
 }
 

@@ -1,13 +1,17 @@
 //! `MODEL_CARD.md`: what the model is for, what it was made from, how well it does, and where it stops.
 //!
-//! In the form that Hugging Face reads (YAML front matter, then Markdown). Holds no account id and no clock time.
+//! In the form that Hugging Face reads: YAML front matter with a model index, then the sections of its template. Made from
+//! the same summary as the report. Holds no account id and no clock time.
+
+mod front;
 
 use std::fmt::Write;
 
-use crate::backtest::Backtest;
 use crate::evaluate::MetricSet;
+use crate::insight::{FeatureRole, Insights};
+use crate::measure::Metric;
 use crate::report::{GLOSSARY_TITLE, verdict};
-use crate::summary::{CalibrationRecord, CalibrationSource, TargetSummary};
+use crate::summary::{BacktestSummary, CalibrationRecord, CalibrationSource, GroupedBy, LearnerSummary, TargetSummary};
 use crate::text::escape_markdown;
 
 /// What the card says about one target beyond the backtest.
@@ -20,110 +24,210 @@ pub(crate) struct CardTarget<'a> {
 }
 
 /// The card.
-pub(crate) fn model_card(name: &str, backtest: &Backtest, targets: &[CardTarget<'_>]) -> String {
-    let mut card = front_matter(name, targets);
-    add(&mut card, format_args!("# {name}\n\n"));
+pub(crate) fn model_card(name: &str, summary: &BacktestSummary, targets: &[CardTarget<'_>]) -> String {
+    let mut card = front::matter(name, targets);
+    add(&mut card, format_args!("# {}\n\n", escape_markdown(name)));
     for target in targets {
-        add(&mut card, format_args!("{}\n\n", verdict(target.summary)));
+        add(&mut card, format_args!("{}\n\n", escape_markdown(&verdict(target.summary))));
     }
-    card.push_str(
-        "## Intended use\n\nTo rank the accounts of the business it was trained on by the probability of the outcomes below, \
-         so that a team calls the right ones first. A probability is a forecast of what happens if nothing is changed; it \
-         does not say what a call would achieve. Not for other businesses, not for decisions about persons, and not for \
-         accounts unlike those in training: the scorer marks them `not_scored`.\n\n",
-    );
-    add_data(&mut card, backtest, targets);
-    add_metrics(&mut card, targets);
+    add_details(&mut card, summary, targets);
+    add_uses(&mut card);
+    add_limits(&mut card, summary);
+    add_training(&mut card, summary, targets);
+    add_evaluation(&mut card, summary, targets);
     add_calibration(&mut card, targets);
-    add_limits(&mut card, backtest);
-    add_glossary(&mut card, backtest);
+    add_drivers(&mut card, summary);
+    add_ethics(&mut card);
+    add_glossary(&mut card, summary);
     card
 }
 
-fn front_matter(name: &str, targets: &[CardTarget<'_>]) -> String {
-    let mut text = String::from(
-        "---\nlibrary_name: bellwether\ntags:\n- tabular-classification\n- churn\n- onnx\npipeline_tag: tabular-classification\n",
-    );
-    add(&mut text, format_args!("model-index:\n- name: {}\n  results:\n", quoted(name)));
-    for target in targets {
-        let Some(best) = target.summary.best() else { continue };
-        add(
-            &mut text,
-            format_args!(
-                "  - task:\n      type: tabular-classification\n    dataset:\n      name: {}\n      type: private\n    metrics:\n",
-                quoted(&target.summary.definition.name)
-            ),
-        );
-        let measures =
-            [("log_loss", Some(best.log_loss)), ("brier_score", Some(best.brier)), ("roc_auc", best.roc_auc)];
-        for (measure, value) in measures {
-            if let Some(value) = value {
-                add(&mut text, format_args!("    - type: {measure}\n      value: {value:.5}\n"));
-            }
-        }
-    }
-    text.push_str("---\n\n");
-    text
-}
-
-fn add_data(card: &mut String, backtest: &Backtest, targets: &[CardTarget<'_>]) {
-    let summary = &backtest.summary;
-    add(
-        card,
-        format_args!(
-            "## Data\n\n{} rows (account and date) of {} accounts, {} signals, outcomes known before {}. A row enters training \
-             only when its whole label interval (horizon, grace and landing delay) lies in the past.\n\n\
-             | target | definition | label interval | rows learned from | with the outcome |\n|---|---|---|---|---|\n",
-            summary.rows, summary.accounts, summary.signals, summary.data_end
-        ),
-    );
+fn add_details(card: &mut String, summary: &BacktestSummary, targets: &[CardTarget<'_>]) {
+    card.push_str("## Model details\n\n| target | learner | definition | label interval |\n|---|---|---|---|\n");
     for target in targets {
         let definition = &target.summary.definition;
         add(
             card,
             format_args!(
-                "| {} | {} | {} days | {} | {} |\n",
-                definition.name,
-                cell(&definition.text),
-                definition.label_interval_days(),
+                "| {} | {} | {} | {} days |\n",
+                escape_markdown(&definition.name),
+                target.summary.selected,
+                escape_markdown(&definition.text),
+                definition.label_interval_days()
+            ),
+        );
+    }
+    add(
+        card,
+        format_args!(
+            "\nInputs: {} signals, in `signature.json` and `signals.json`. Output per account: a calibrated probability with \
+             its uncertainty, and the reasons for it. Format: ONNX, run by `bellwether-infer` or any ONNX runtime. Made by \
+             bellwether {}.\n\n```\nbellwether-infer score --bundle BUNDLE --input features.parquet --out out/\n```\n\n",
+            summary.signals,
+            env!("CARGO_PKG_VERSION")
+        ),
+    );
+}
+
+fn add_uses(card: &mut String) {
+    card.push_str(
+        "## Intended use\n\nTo rank the accounts of the business it was trained on by the probability of the outcomes above, \
+         so that a team calls the right ones first. A probability is a forecast of what happens if nothing is changed; it \
+         does not say what a call would achieve.\n\n### Out of scope\n\n- Other businesses: it knows one.\n- Decisions about \
+         persons (credit, employment, prices for a person): it was made for accounts of companies and judged on nothing \
+         else.\n- Accounts unlike those in training: the scorer marks them `not_scored`.\n- Proof of a cause: signals go with \
+         outcomes.\n\n",
+    );
+}
+
+fn add_limits(card: &mut String, summary: &BacktestSummary) {
+    card.push_str(
+        "## Limits\n\n- It knows the past of one business; a new price, product or market is not in it.\n\
+         - Signals go with outcomes; whether changing a signal changes the outcome is another question, and takes an \
+         experiment.\n\
+         - Calls that the team made in the past are part of the past it learned from: where they kept accounts, their risk is \
+         understated.\n\
+         - Labels are built from what was known at the data end; facts that land later than the declared landing delay can \
+         make a training label better informed than it could have been.\n\
+         - It ages: look at the drift that each run of the scorer reports, and train again when it warns.\n",
+    );
+    for warning in &summary.warnings {
+        add(card, format_args!("- `{}` {}\n", warning.code, escape_markdown(&warning.text)));
+    }
+    card.push('\n');
+}
+
+fn add_training(card: &mut String, summary: &BacktestSummary, targets: &[CardTarget<'_>]) {
+    add(
+        card,
+        format_args!(
+            "## Training data\n\n{} rows (account and date) of {} accounts, {} signals, outcomes known before {}. A row enters \
+             training only when its whole label interval (horizon, grace and landing delay) lies in the past. Seed {}.\n\n\
+             | target | rows learned from | with the outcome | mature rows without an outcome to compare |\n|---|---|---|---|\n",
+            summary.rows, summary.accounts, summary.signals, summary.data_end, summary.seed
+        ),
+    );
+    for target in targets {
+        add(
+            card,
+            format_args!(
+                "| {} | {} | {} | {} |\n",
+                escape_markdown(&target.summary.definition.name),
                 target.training_rows,
-                target.training_positives
+                target.training_positives,
+                target.summary.mature_rows_without_label
             ),
         );
     }
     card.push('\n');
-}
-
-fn add_metrics(card: &mut String, targets: &[CardTarget<'_>]) {
-    card.push_str(
-        "## Metrics\n\nOut of time: each row was predicted by a model that knew nothing from its date on.\n\n",
-    );
-    card.push_str(
-        "| target | learner | log loss | base rate's log loss | ROC AUC | average precision | Brier | lift at 10 % | \
-         MRR captured |\n|---|---|---|---|---|---|---|---|---|\n",
-    );
-    for target in targets {
-        for learner in &target.summary.learners {
-            let chosen = if learner.learner == target.summary.selected { " (this model)" } else { "" };
-            let name = &target.summary.definition.name;
-            add(card, format_args!("| {name} | {}{chosen} | {} |\n", learner.learner, cells(&learner.metrics)));
-        }
+    let Some(data) = summary.insights.as_ref().map(|insights| &insights.data).filter(|data| !data.tables.is_empty())
+    else {
+        return;
+    };
+    card.push_str("| table | rows | left out | says when it was known |\n|---|---|---|---|\n");
+    for table in &data.tables {
+        let replayable = if table.replayable { "yes" } else { "no" };
+        add(card, format_args!("| {} | {} | {} | {replayable} |\n", table.table, table.rows, table.left_out));
+    }
+    if !data.missing_tables.is_empty() {
+        add(card, format_args!("\nNot there, and their signals with them: {}.\n", data.missing_tables.join(", ")));
     }
     card.push('\n');
 }
 
-fn cells(metrics: &MetricSet) -> String {
-    let known = |value: Option<f64>| value.map_or("n/a".to_owned(), |value| format!("{value:.4}"));
-    let cells = [
-        Some(metrics.log_loss),
-        Some(metrics.null_log_loss),
-        metrics.roc_auc,
-        metrics.average_precision,
-        Some(metrics.brier),
-        metrics.lift_at_10_percent,
-        metrics.mrr_captured,
-    ];
-    cells.map(known).join(" | ")
+fn add_evaluation(card: &mut String, summary: &BacktestSummary, targets: &[CardTarget<'_>]) {
+    let how_often = match summary.refit_every.as_str() {
+        "never" => "one fit".to_owned(),
+        every => format!("a refit every {every}"),
+    };
+    add(
+        card,
+        format_args!(
+            "## Evaluation\n\nOut of time, from {} on, with {how_often}: each row was predicted by a model that knew nothing \
+             from its date on. Intervals are 95 %, over accounts. Precision, recall and MRR captured are at {} calls per \
+             date.\n\n### Metrics\n\n| target | learner | log loss | base rate's log loss | ROC AUC | average precision | Brier \
+             | lift at 10 % | precision | recall | MRR captured |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
+            summary.first_test, summary.accounts_per_week
+        ),
+    );
+    for target in targets {
+        for learner in &target.summary.learners {
+            let chosen = if learner.learner == target.summary.selected { " (this model)" } else { "" };
+            let name = escape_markdown(&target.summary.definition.name);
+            add(card, format_args!("| {name} | {}{chosen} | {} |\n", learner.learner, cells(learner)));
+        }
+    }
+    card.push('\n');
+    for target in targets.iter().filter(|target| !target.summary.selected_because.is_empty()) {
+        add(card, format_args!("{}\n\n", escape_markdown(&target.summary.selected_because)));
+    }
+    add_factors(card, targets);
+}
+
+fn cells(learner: &LearnerSummary) -> String {
+    let metrics: &MetricSet = &learner.metrics;
+    let figure = |metric: Metric| {
+        let value = metrics.value(metric);
+        let interval = learner.intervals.as_ref().and_then(|all| all.get(metric));
+        match (value, interval) {
+            (Some(value), Some(one)) => format!("{value:.4} ({:.4} to {:.4})", one.low, one.high),
+            (Some(value), None) => format!("{value:.4}"),
+            (None, _) => "n/a".to_owned(),
+        }
+    };
+    [
+        Metric::LogLoss,
+        Metric::NullLogLoss,
+        Metric::RocAuc,
+        Metric::AveragePrecision,
+        Metric::Brier,
+        Metric::LiftAt10Percent,
+        Metric::PrecisionAtCapacity,
+        Metric::RecallAtCapacity,
+        Metric::MrrCaptured,
+    ]
+    .map(figure)
+    .join(" | ")
+}
+
+/// By whom: the groups in which the model was judged.
+fn add_factors(card: &mut String, targets: &[CardTarget<'_>]) {
+    let groups = || {
+        targets.iter().flat_map(|target| {
+            let selected = target.summary.learner(target.summary.selected);
+            let groups = selected.map(|one| one.by_group.as_slice()).unwrap_or_default();
+            groups.iter().map(|group| (&target.summary.definition.name, group))
+        })
+    };
+    if groups().next().is_none() {
+        return;
+    }
+    card.push_str(
+        "### Factors\n\n| target | group | accounts | rows | with the outcome | ROC AUC | observed over expected |\n\
+         |---|---|---|---|---|---|---|\n",
+    );
+    for (target, group) in groups() {
+        let by = match group.by {
+            GroupedBy::TenureCohort => "tenure",
+            other => other.name(),
+        };
+        let figure = |value: Option<f64>| value.map_or("too few".to_owned(), |value| format!("{value:.3}"));
+        let metrics = group.metrics.as_ref();
+        add(
+            card,
+            format_args!(
+                "| {} | {by}: {} | {} | {} | {} | {} | {} |\n",
+                escape_markdown(target),
+                escape_markdown(&group.group),
+                group.accounts,
+                group.rows,
+                group.positives,
+                figure(metrics.and_then(|one| one.roc_auc)),
+                figure(metrics.and_then(|one| one.observed_over_expected))
+            ),
+        );
+    }
+    card.push('\n');
 }
 
 fn add_calibration(card: &mut String, targets: &[CardTarget<'_>]) {
@@ -140,9 +244,21 @@ fn add_calibration(card: &mut String, targets: &[CardTarget<'_>]) {
             card,
             format_args!(
                 "- {}: {} curve, fitted on {} {source}, {} of them with the outcome.\n",
-                target.summary.definition.name, record.method, record.rows, record.positives
+                escape_markdown(&target.summary.definition.name),
+                record.method,
+                record.rows,
+                record.positives
             ),
         );
+        if record.prior_shift_log_odds != 0.0 {
+            add(
+                card,
+                format_args!(
+                    "  The base rate has moved: {:+.3} is added to all log-odds.\n",
+                    record.prior_shift_log_odds
+                ),
+            );
+        }
         let slope = target.summary.best().and_then(|best| best.calibration_slope.zip(best.observed_over_expected));
         if let Some((slope, ratio)) = slope {
             add(card, format_args!("  Judged later still: slope {slope:.2}, observed over expected {ratio:.2}.\n"));
@@ -154,20 +270,68 @@ fn add_calibration(card: &mut String, targets: &[CardTarget<'_>]) {
     );
 }
 
-fn add_limits(card: &mut String, backtest: &Backtest) {
+/// What drives the forecasts, shortly; the report has the whole.
+fn add_drivers(card: &mut String, summary: &BacktestSummary) {
+    let Some(insights) = &summary.insights else { return };
+    let told = insights.targets.iter().filter(|one| !one.drivers.ideas.is_empty());
+    if told.clone().next().is_none() {
+        return;
+    }
     card.push_str(
-        "## Limits\n\n- It knows the past of one business; a new price, product or market is not in it.\n\
-         - Signals go with outcomes; whether changing a signal changes the outcome is another question.\n\
-         - Labels are built from what was known at the data end; facts that land later than the declared landing delay can \
-         make a training label better informed than it could have been.\n",
+        "## What drives the forecasts\n\nMean size of the effect on judged rows, in points of probability (exact Shapley \
+         values); the whole is in `report.html`.\n\n| target | signal | points | share |\n|---|---|---|---|\n",
     );
-    for warning in &backtest.summary.warnings {
-        add(card, format_args!("- `{}` {}\n", warning.code, warning.text));
+    for one in told {
+        for driver in one.drivers.ideas.iter().take(5) {
+            add(
+                card,
+                format_args!(
+                    "| {} | {} | {:.2} ({:.2} to {:.2}) | {:.0} % |\n",
+                    escape_markdown(&one.target),
+                    escape_markdown(&driver.text),
+                    100.0 * driver.importance.value,
+                    100.0 * driver.importance.low,
+                    100.0 * driver.importance.high,
+                    100.0 * driver.share
+                ),
+            );
+        }
+    }
+    card.push('\n');
+    add_value_drivers(card, insights);
+}
+
+fn add_value_drivers(card: &mut String, insights: &Insights) {
+    let Some(found) = &insights.value_drivers else { return };
+    let names: Vec<String> = found
+        .features
+        .iter()
+        .filter(|one| one.role == FeatureRole::ValueDriver)
+        .map(|one| escape_markdown(&one.feature))
+        .collect();
+    if !names.is_empty() {
+        add(
+            card,
+            format_args!(
+                "Product features whose adopters stay or grow more often, at equal size: {}.\n\n",
+                names.join(", ")
+            ),
+        );
     }
 }
 
-fn add_glossary(card: &mut String, backtest: &Backtest) {
-    let glossary = &backtest.summary.glossary;
+fn add_ethics(card: &mut String) {
+    card.push_str(
+        "## Ethical considerations\n\n- Accounts are companies, yet their users are persons: usage is counted, never read, and \
+         free text is no signal.\n- No account id, no raw row and no category level of fewer than ten accounts is in this \
+         bundle.\n- A ranking decides who is called, and so who is not. Look at the groups above before a segment is left to \
+         itself: a group with fewer outcomes is forecast with less certainty, not with less risk.\n- A forecast that is acted \
+         on changes what it forecast; keep some accounts out of the calls, by lot, to learn what calls achieve.\n",
+    );
+}
+
+fn add_glossary(card: &mut String, summary: &BacktestSummary) {
+    let glossary = &summary.glossary;
     if glossary.is_empty() {
         return;
     }
@@ -180,14 +344,4 @@ fn add_glossary(card: &mut String, backtest: &Backtest) {
 fn add(text: &mut String, arguments: std::fmt::Arguments<'_>) {
     // Writing to a string cannot fail.
     let _ = text.write_fmt(arguments);
-}
-
-/// A YAML string: JSON strings are YAML.
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
-}
-
-/// A table cell must not break its row.
-fn cell(text: &str) -> String {
-    text.replace('|', "\\|").replace(['\n', '\r'], " ")
 }

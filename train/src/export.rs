@@ -45,8 +45,8 @@ pub const RELIABILITY_BINS: usize = 10;
 /// Points of a lift curve.
 pub const LIFT_POINTS: usize = 20;
 
-/// The summary: every run has it.
-const SUMMARY_FILE: &str = "backtest.json";
+/// The summary: every run has it, and the page is made from it alone.
+pub const SUMMARY_FILE: &str = "backtest.json";
 const METRICS_FILE: &str = "metrics.json";
 const METRIC_TABLE_FILE: &str = "metrics.parquet";
 const PREDICTIONS_FILE: &str = "predictions.parquet";
@@ -83,7 +83,7 @@ pub fn write_run(dataset: &Dataset, backtest: &Backtest, folder: &Path) -> Resul
     write_parquet(&staging.path().join(METRIC_TABLE_FILE), of_summaries(backtest, metric_table::batch))?;
     write_parquet(&staging.path().join(CORP_FILE), of_summaries(backtest, corp_batch))?;
     write_parquet(&staging.path().join(LIFT_FILE), of_summaries(backtest, lift_batch))?;
-    staging.write(REPORT_FILE, report::html(backtest)?.as_bytes())?;
+    staging.write(REPORT_FILE, report::html(&backtest.summary).as_bytes())?;
     staging.publish_over(&RUN_FILES)
 }
 

@@ -94,7 +94,7 @@ fn card(signal: &SignalDefinition, typical: Option<f64>) -> SignalCard {
     }
 }
 
-fn unit(unit: Unit) -> signals::Unit {
+pub(crate) fn unit(unit: Unit) -> signals::Unit {
     match unit {
         Unit::Count => signals::Unit::Count,
         Unit::Days => signals::Unit::Days,

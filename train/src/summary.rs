@@ -7,6 +7,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use crate::evaluate::MetricSet;
+use crate::insight::Insights;
 use crate::learner::{LearnError, LearnerKind};
 use crate::metric::{CorpStep, GainPoint};
 use crate::resample::{Interval, Intervals};
@@ -333,6 +334,10 @@ pub struct BacktestSummary {
     /// the project file fills it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub glossary: BTreeMap<String, String>,
+    /// What drives the targets, for the pages; [`crate::backtest::backtest`] leaves it out, [`crate::insight::insights`]
+    /// makes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub insights: Option<Insights>,
 }
 
 impl BacktestSummary {

@@ -139,8 +139,8 @@ fn contents(
         data_digest: dataset.digest(),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         backtest: serde_json::to_value(&backtest.summary).map_err(|cause| bundle_error(&cause))?,
-        model_card: card::model_card(name, backtest, &cards),
-        report_html: report::html(backtest)?,
+        model_card: card::model_card(name, &backtest.summary, &cards),
+        report_html: report::html(&backtest.summary),
     })
 }
 

@@ -13,7 +13,7 @@ use bellwether_train::settings::BacktestSettings;
 use bellwether_train::summary::{BacktestSummary, LearnerSummary, TargetSummary};
 use sha2::{Digest, Sha256};
 
-use super::with_threads;
+use super::{report, with_threads};
 use crate::args::BacktestArguments;
 use crate::business::Business;
 use crate::failure::Failure;
@@ -29,7 +29,8 @@ pub(crate) fn run(config: &Path, arguments: &BacktestArguments, output: &Output)
         let business = output.step("read", || Business::read(&project), Business::summary)?;
         let dataset = dataset(&business, &settings, arguments.judging.known_as_of, output)?;
         let checkpoint = checkpoint(&arguments.out, arguments.judging.resume, output)?;
-        let backtest = judge(&dataset, &settings, &project, checkpoint.as_ref(), output)?;
+        let mut backtest = judge(&dataset, &settings, &project, checkpoint.as_ref(), output)?;
+        report::add_insights(&mut backtest, &business, &dataset, &settings, output)?;
         stop::protect(|| {
             write_run(&dataset, &backtest, &arguments.out)?;
             // Nothing is lost now that the run is in its place.

@@ -7,7 +7,7 @@ use bellwether_infer::engine::EngineChoice;
 use bellwether_train::export::write_run;
 use bellwether_train::truth::{TruthMetrics, judge_truth};
 
-use super::{backtest, features, score, simulate, train, with_threads};
+use super::{backtest, features, report, score, simulate, train, with_threads};
 use crate::args::DemoArguments;
 use crate::business::Business;
 use crate::call_list::most_worth_a_call;
@@ -58,7 +58,8 @@ fn whole_path(arguments: &DemoArguments, output: &Output) -> Result<(), Failure>
     let as_of = business.known_until()?;
 
     let dataset = backtest::dataset(&business, &settings, None, output)?;
-    let judged = backtest::judge(&dataset, &settings, &project, None, output)?;
+    let mut judged = backtest::judge(&dataset, &settings, &project, None, output)?;
+    report::add_insights(&mut judged, &business, &dataset, &settings, output)?;
     stop::protect(|| write_run(&dataset, &judged, &places.run)).map_err(Failure::training)?;
 
     let name = project.contract.name.as_str();

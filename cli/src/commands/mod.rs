@@ -7,6 +7,7 @@ mod features;
 mod init;
 mod models;
 mod partitions;
+mod report;
 mod score;
 mod signals;
 mod simulate;
@@ -47,6 +48,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
             arguments.given_config().map(read_source).transpose().map_err(Failure::contract)?;
             models::run(models, output)
         }
+        Command::Report(report) => report::run(report, output),
         Command::Score(score) => score::run(config, score, output),
     }
 }

@@ -10,7 +10,7 @@ use bellwether_train::settings::BacktestSettings;
 use bellwether_train::train::train;
 
 use super::backtest::{Bar, checkpoint, dataset, judge, table};
-use super::with_threads;
+use super::{report, with_threads};
 use crate::args::TrainArguments;
 use crate::business::Business;
 use crate::failure::Failure;
@@ -27,7 +27,8 @@ pub(crate) fn run(config: &Path, arguments: &TrainArguments, output: &Output) ->
         let business = output.step("read", || Business::read(&project), Business::summary)?;
         let dataset = dataset(&business, &settings, arguments.judging.known_as_of, output)?;
         let checkpoint = checkpoint(&arguments.out.join(name), arguments.judging.resume, output)?;
-        let backtest = judge(&dataset, &settings, &project, checkpoint.as_ref(), output)?;
+        let mut backtest = judge(&dataset, &settings, &project, checkpoint.as_ref(), output)?;
+        report::add_insights(&mut backtest, &business, &dataset, &settings, output)?;
         for line in table(&backtest.summary) {
             output.note(line);
         }

@@ -1,99 +1,129 @@
-//! The page of a run: one self-contained HTML file, without scripts, without network, for light and dark screens.
+//! The page of a run: one self-contained HTML file, without scripts, without network, for light and dark screens, phones
+//! and paper.
 //!
-//! It opens with the verdict in words, then one section per target: the learners in a table, the reliability diagram of the
-//! selected one with its table, and the refits. Every text that comes from outside is escaped.
+//! It opens with what was predicted for whom and the verdict in words; then one section per target, the product features,
+//! the data, the method and its limits. It is made from the summary alone, so a run or a bundle can be shown again without
+//! computing anything. Every text that comes from outside is escaped; every plot has a table behind it.
 
-mod diagram;
+mod curves;
+mod format;
+mod judged;
+mod svg;
+mod told;
+mod verdict;
 
 use std::fmt::Write;
 
-use crate::backtest::{Backtest, TargetRun};
-use crate::error::TrainError;
-use crate::evaluate::MetricSet;
-use crate::export::RELIABILITY_BINS;
-use crate::metric::{self, ReliabilityBin};
-use crate::summary::{BacktestSummary, CalibrationSource, TargetSummary};
+use crate::summary::{BacktestSummary, TargetSummary};
 use crate::text::escape_html;
+
+use format::count;
+use svg::Figures;
+pub use verdict::verdict;
 
 /// Above the terms of `[glossary]`, here and in the model card.
 pub(crate) const GLOSSARY_TITLE: &str = "In this business's words";
 
-/// The page.
-///
-/// # Errors
-/// [`TrainError::Metric`] when a reliability diagram cannot be computed.
-pub fn html(backtest: &Backtest) -> Result<String, TrainError> {
-    let summary = &backtest.summary;
-    let mut body = String::new();
-    body.push_str("<h1>Backtest</h1>\n");
-    for target in &summary.targets {
-        push(&mut body, format_args!("<p>{}</p>\n", escape_html(&verdict(target))));
-    }
+/// By this line a page is known to be ours, and may be replaced.
+pub const GENERATOR: &str = "<meta name=\"generator\" content=\"bellwether\">";
+
+/// The page of a backtest.
+#[must_use]
+pub fn html(summary: &BacktestSummary) -> String {
+    let mut figures = Figures::default();
+    let mut body = String::from("<header>\n<h1>What the forecasts are worth</h1>\n");
+    push_purpose(&mut body, summary);
+    push_contents(&mut body, summary);
+    body.push_str("</header>\n");
+    push_verdicts(&mut body, summary);
     push_warnings(&mut body, summary);
-    for (target, run) in summary.targets.iter().zip(&backtest.runs) {
-        push_target(&mut body, target, &reliability(target, run)?);
+    for (index, target) in summary.targets.iter().enumerate() {
+        push_target(&mut body, summary, index, target, &mut figures);
     }
+    if let Some(insights) = &summary.insights {
+        if let Some(found) = &insights.value_drivers {
+            body.push_str(&told::value_drivers(found, insights, &mut figures));
+        }
+    }
+    push_data(&mut body, summary);
     push_method(&mut body, summary);
+    push_limits(&mut body);
     push_glossary(&mut body, summary);
-    Ok(page("Bellwether backtest", &body))
+    page("Bellwether report", &body)
 }
 
-/// What was found, in a sentence or two.
-#[must_use]
-pub fn verdict(target: &TargetSummary) -> String {
-    let name = &target.definition.name;
-    let Some(best) = target.best() else { return format!("{name}: no learner was judged.") };
-    let mut text = format!(
-        "{name}: {} forecasts best, with a log loss of {:.4} against {:.4} for the base rate on {} rows from {} to {}, of \
-         which {} ({:.1} %) had the outcome.",
-        target.selected,
-        best.log_loss,
-        best.null_log_loss,
-        best.rows,
-        target.test_from,
-        target.test_to,
-        best.positives,
-        100.0 * best.base_rate
-    );
-    if let Some(lift) = best.lift_at_10_percent {
-        let _ = write!(text, " The tenth it ranks highest holds {lift:.1} times as many as a random tenth.");
-    }
-    if best.log_loss >= best.null_log_loss {
-        text.push_str(" That is no better than the base rate: do not act on these forecasts.");
-    }
-    text
-}
-
-/// A page around a body: used by the run's report and the bundle's.
-#[must_use]
-pub(crate) fn page(title: &str, body: &str) -> String {
+/// A page around a body.
+fn page(title: &str, body: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{}</title>\n<style>\n{STYLE}</style>\n\
-         </head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n",
-        escape_html(title)
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n{GENERATOR}\n<title>{}</title>\n<style>\n\
+         {}</style>\n</head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n",
+        escape_html(title),
+        include_str!("style.css")
     )
 }
-
-const STYLE: &str = "\
-:root { color-scheme: light dark; --ink: #1c2330; --paper: #fff; --line: #c9cfd8; --faint: #5b6675; --accent: #1a66b3; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6eaf0; --paper: #14181f; --line: #3a4452; --faint: #9aa6b5; --accent: #6db1f0; } }
-body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
-main { max-width: 62rem; margin: 0 auto; padding: 2rem 1rem; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 1rem 0; }
-caption { text-align: left; color: var(--faint); padding-bottom: .3rem; }
-th, td { padding: .25rem .7rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; }
-tr.selected td { font-weight: 600; }
-svg { max-width: 26rem; width: 100%; height: auto; }
-dt { font-weight: 600; }
-.warning { border-left: 4px solid var(--accent); padding-left: .8rem; }
-";
 
 fn push(body: &mut String, text: std::fmt::Arguments<'_>) {
     // Writing to a string cannot fail.
     let _ = body.write_fmt(text);
+}
+
+/// What was predicted, for whom.
+fn push_purpose(body: &mut String, summary: &BacktestSummary) {
+    let names: Vec<String> = summary.targets.iter().map(|one| escape_html(&one.definition.name)).collect();
+    push(
+        body,
+        format_args!(
+            "<p class=\"lead\">For {} accounts, observed every {}: how likely is {}? Judged on dates that the models had not \
+             seen, up to {}.</p>\n",
+            count(summary.accounts),
+            escape_html(&summary.score_every),
+            names.join(", how likely is "),
+            escape_html(&summary.data_end)
+        ),
+    );
+    body.push_str("<dl>\n");
+    for target in &summary.targets {
+        let definition = &target.definition;
+        push(
+            body,
+            format_args!(
+                "<dt><code>{}</code></dt><dd>{} (window of {} days from the observation date).</dd>\n",
+                escape_html(&definition.name),
+                escape_html(definition.text.trim_end_matches('.')),
+                definition.horizon_days
+            ),
+        );
+    }
+    body.push_str("</dl>\n");
+}
+
+fn push_contents(body: &mut String, summary: &BacktestSummary) {
+    body.push_str("<nav aria-label=\"Contents\"><ul>\n<li><a href=\"#verdict\">Verdict</a></li>\n");
+    for (index, target) in summary.targets.iter().enumerate() {
+        push(body, format_args!("<li><a href=\"#target{index}\">{}</a></li>\n", escape_html(&target.definition.name)));
+    }
+    if summary.insights.as_ref().is_some_and(|insights| insights.value_drivers.is_some()) {
+        body.push_str("<li><a href=\"#features\">Product features</a></li>\n");
+    }
+    body.push_str("<li><a href=\"#data\">Data</a></li>\n<li><a href=\"#method\">Method</a></li>\n");
+    body.push_str("<li><a href=\"#limits\">Limits</a></li>\n</ul></nav>\n");
+}
+
+fn push_verdicts(body: &mut String, summary: &BacktestSummary) {
+    body.push_str("<h2 id=\"verdict\">Verdict</h2>\n");
+    for target in &summary.targets {
+        body.push_str("<div class=\"verdict\">\n");
+        push(body, format_args!("<p>{}</p>\n", escape_html(&verdict(target))));
+        let drivers = || {
+            let insights = summary.insights.as_ref()?;
+            verdict::drivers(insights, &target.definition.name).filter(|_| told::reads_signals(target.selected))
+        };
+        for text in [verdict::at_capacity(summary, target), drivers()].into_iter().flatten() {
+            push(body, format_args!("<p>{}</p>\n", escape_html(&text)));
+        }
+        body.push_str("</div>\n");
+    }
 }
 
 fn push_warnings(body: &mut String, summary: &BacktestSummary) {
@@ -107,6 +137,51 @@ fn push_warnings(body: &mut String, summary: &BacktestSummary) {
     }
 }
 
+fn push_target(
+    body: &mut String,
+    summary: &BacktestSummary,
+    index: usize,
+    target: &TargetSummary,
+    figures: &mut Figures,
+) {
+    push(body, format_args!("<h2 id=\"target{index}\">{}</h2>\n", escape_html(&target.definition.name)));
+    body.push_str(&judged::sections(target, figures));
+    let told = summary.insights.as_ref().and_then(|insights| insights.target(&target.definition.name));
+    if let Some(told) = told {
+        body.push_str(&told::sections(told, figures));
+    }
+}
+
+fn push_data(body: &mut String, summary: &BacktestSummary) {
+    push(
+        body,
+        format_args!(
+            "<h2 id=\"data\">Data used</h2>\n<p>{} rows (an account on a date) of {} accounts, {} signals; outcomes known \
+             before {}.</p>\n",
+            count(summary.rows),
+            count(summary.accounts),
+            count(summary.signals),
+            escape_html(&summary.data_end)
+        ),
+    );
+    for target in &summary.targets {
+        if target.mature_rows_without_label > 0 {
+            push(
+                body,
+                format_args!(
+                    "<p class=\"note\">{}: {} rows have no outcome to compare with and were left out of training and \
+                     test.</p>\n",
+                    escape_html(&target.definition.name),
+                    count(target.mature_rows_without_label)
+                ),
+            );
+        }
+    }
+    if let Some(insights) = &summary.insights {
+        body.push_str(&told::data(&insights.data));
+    }
+}
+
 fn push_method(body: &mut String, summary: &BacktestSummary) {
     let how_often = match summary.refit_every.as_str() {
         "never" => "was fitted once on rows whose outcome was known by then, and predicted all later rows".to_owned(),
@@ -115,20 +190,38 @@ fn push_method(body: &mut String, summary: &BacktestSummary) {
              next refit"
         ),
     };
+    let resamples = summary.insights.as_ref().map_or(String::new(), |insights| {
+        format!(" Intervals of drivers, shapes and leads come from {} resamples of accounts.", insights.resamples)
+    });
+    let history = summary
+        .history
+        .as_deref()
+        .map_or(String::new(), |history| format!(", and only from the last {} before the refit", escape_html(history)));
     push(
         body,
         format_args!(
-            "<h2>How this was judged</h2>\n<p>{} rows of {} accounts, {} signals; outcomes known before {}. From {} on, \
-             every learner {}. MRR captured is at {} calls per observation date. Seed {}.</p>\n",
-            summary.rows,
-            summary.accounts,
-            summary.signals,
-            summary.data_end,
-            summary.first_test,
+            "<h2 id=\"method\">How this was judged</h2>\n<p>From {} on, every learner {}. A row is learned from only when its \
+             whole label interval (horizon, grace and landing delay) lies in the past{history}; what a row counts: {}. Probabilities are calibrated on what \
+             earlier refits had predicted. Precision, recall and MRR captured are at {} calls per observation \
+             date.{resamples} Seed {}.</p>\n",
+            escape_html(&summary.first_test),
             escape_html(&how_often),
+            summary.row_weights.name(),
             summary.accounts_per_week,
             summary.seed
         ),
+    );
+}
+
+fn push_limits(body: &mut String) {
+    body.push_str(
+        "<h2 id=\"limits\">Limits</h2>\n<ul>\n<li>No cause is claimed: signals and features go with outcomes; whether changing \
+         them changes the outcome is another question, and takes an experiment.</li>\n<li>A forecast is of what happens if \
+         nothing is done about it; calls made in the past are part of the past that was learned from.</li>\n<li>It knows one \
+         business: a new price, product or market is not in it.</li>\n<li>Rows of one account are not independent, so \
+         intervals are over accounts; where they are missing, there were too few accounts of either outcome.</li>\n<li>Many \
+         figures stand side by side, and one in twenty 95 % intervals misses; only product features are corrected for \
+         that.</li>\n</ul>\n",
     );
 }
 
@@ -141,101 +234,4 @@ fn push_glossary(body: &mut String, summary: &BacktestSummary) {
         push(body, format_args!("<dt>{}</dt><dd>{}</dd>\n", escape_html(term), escape_html(meaning)));
     }
     body.push_str("</dl>\n");
-}
-
-fn push_target(body: &mut String, target: &TargetSummary, bins: &[ReliabilityBin]) {
-    let definition = &target.definition;
-    push(body, format_args!("<h2>{}</h2>\n<p>{}</p>\n", escape_html(&definition.name), escape_html(&definition.text)));
-    push_learners(body, target);
-    push(body, format_args!("<h3>Reliability of {}</h3>\n{}", target.selected, diagram::reliability(bins)));
-    push_reliability_table(body, bins);
-    push_refits(body, target);
-}
-
-fn push_learners(body: &mut String, target: &TargetSummary) {
-    body.push_str(
-        "<div class=\"scroll\"><table><caption>Out of time, pooled over all test rows</caption>\n<thead><tr><th>Learner</th>\
-         <th>Log loss</th><th>ROC AUC</th><th>Average precision</th><th>Brier</th><th>Slope</th><th>Intercept</th>\
-         <th>Observed / expected</th><th>Lift 5 %</th><th>Lift 10 %</th><th>MRR captured</th></tr></thead>\n<tbody>\n",
-    );
-    for learner in &target.learners {
-        let class = if learner.learner == target.selected { " class=\"selected\"" } else { "" };
-        push(body, format_args!("<tr{class}><td>{}</td>{}</tr>\n", learner.learner, cells(&learner.metrics)));
-    }
-    body.push_str("</tbody></table></div>\n");
-}
-
-fn cells(metrics: &MetricSet) -> String {
-    let known = |value: Option<f64>, digits: usize| value.map_or("–".to_owned(), |value| format!("{value:.digits$}"));
-    let cells = [
-        format!("{:.4}", metrics.log_loss),
-        known(metrics.roc_auc, 3),
-        known(metrics.average_precision, 3),
-        format!("{:.4}", metrics.brier),
-        known(metrics.calibration_slope, 2),
-        known(metrics.calibration_intercept, 2),
-        known(metrics.observed_over_expected, 2),
-        known(metrics.lift_at_5_percent, 2),
-        known(metrics.lift_at_10_percent, 2),
-        metrics.mrr_captured.map_or("–".to_owned(), |share| format!("{:.0} %", 100.0 * share)),
-    ];
-    cells.iter().map(|cell| format!("<td>{cell}</td>")).collect()
-}
-
-fn push_reliability_table(body: &mut String, bins: &[ReliabilityBin]) {
-    body.push_str(
-        "<div class=\"scroll\"><table><caption>The same as numbers</caption>\n<thead><tr><th>Forecast</th><th>Rows</th>\
-         <th>Mean forecast</th><th>Outcomes</th><th>Observed rate</th></tr></thead>\n<tbody>\n",
-    );
-    for bin in bins {
-        push(
-            body,
-            format_args!(
-                "<tr><td>{:.4} to {:.4}</td><td>{}</td><td>{:.4}</td><td>{}</td><td>{:.4}</td></tr>\n",
-                bin.lowest, bin.highest, bin.rows, bin.mean_probability, bin.positives, bin.observed_rate
-            ),
-        );
-    }
-    body.push_str("</tbody></table></div>\n");
-}
-
-fn push_refits(body: &mut String, target: &TargetSummary) {
-    body.push_str(
-        "<div class=\"scroll\"><table><caption>Refits; warm-up refits only feed the calibrator</caption>\n<thead><tr>\
-         <th>Refit</th><th>Learned from</th><th>Outcomes</th><th>Predicted</th><th>Outcomes</th><th>Calibrated on</th>\
-         <th>Log loss</th></tr></thead>\n<tbody>\n",
-    );
-    for refit in &target.refits {
-        let selected = refit.learners.iter().find(|one| one.learner == target.selected);
-        let calibration = selected.and_then(|one| one.calibration.as_ref());
-        let calibrated = calibration.map_or("warm-up".to_owned(), |record| match record.source {
-            CalibrationSource::OutOfTime => format!("{} rows, {}", record.rows, escape_html(&record.method)),
-            CalibrationSource::AccountFolds => format!("{} rows of held-out accounts", record.rows),
-        });
-        let loss = selected.and_then(|one| one.metrics.as_ref()).map(|metrics| format!("{:.4}", metrics.log_loss));
-        push(
-            body,
-            format_args!(
-                "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{calibrated}</td><td>{}</td></tr>\n",
-                escape_html(&refit.refit),
-                refit.training_rows,
-                refit.training_positives,
-                refit.test_rows,
-                refit.test_positives,
-                loss.unwrap_or_else(|| "–".to_owned())
-            ),
-        );
-    }
-    body.push_str("</tbody></table></div>\n");
-}
-
-fn reliability(target: &TargetSummary, run: &TargetRun) -> Result<Vec<ReliabilityBin>, TrainError> {
-    let Some(predictions) = run.predictions.iter().find(|one| one.learner == target.selected) else {
-        return Ok(Vec::new());
-    };
-    metric::reliability(&run.labels, &predictions.probability, RELIABILITY_BINS).map_err(|cause| TrainError::Metric {
-        target: run.target.clone(),
-        learner: target.selected.name().to_owned(),
-        cause: cause.to_string(),
-    })
 }

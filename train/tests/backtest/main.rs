@@ -3,7 +3,9 @@
 
 mod calibration;
 mod folds;
+mod insight;
 mod registry;
+mod report;
 mod run;
 mod shift;
 mod small;

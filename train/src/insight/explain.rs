@@ -1,0 +1,279 @@
+//! What the selected learner's forecasts are made of, on rows that it had not seen.
+//!
+//! The models of the last judged refits are made again (the same bytes: fitting is deterministic) and each judged row is
+//! explained exactly: Shapley values of the margin, turned into points of probability. The importance of an idea is the
+//! mean over rows of the size of its effect.
+
+use std::collections::BTreeMap;
+
+use bellwether_features::label::Labels;
+use bellwether_features::matrix::Column;
+use bellwether_features::signal::Family;
+use bellwether_models::DesignBlock;
+use bellwether_models::reasons::Explainer;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::backtest::TargetRun;
+use crate::dataset::Dataset;
+use crate::error::TrainError;
+use crate::fold::{Fold, RollingOrigin};
+use crate::insight::resample::{Estimate, Resamples, mean};
+use crate::insight::{distinct, subject};
+use crate::learner::LearnerKind;
+use crate::learner::rows::account_lot;
+use crate::refit::Refit;
+use crate::settings::BacktestSettings;
+
+/// Judged refits whose rows are explained: a year of quarters, so that every season speaks.
+const MOST_REFITS: usize = 4;
+/// About so many rows are explained at most; beyond it, those of a share of the accounts.
+const MOST_ROWS: usize = 6_000;
+/// Ideas that are told.
+const MOST_DRIVERS: usize = 15;
+
+/// Rows with the points of probability that each signal gives them.
+#[derive(Debug, Clone)]
+pub(super) struct Explained {
+    pub(super) learner: LearnerKind,
+    /// Rows of the dataset.
+    pub(super) rows: Vec<u32>,
+    /// Account of each row.
+    pub(super) accounts: Vec<u32>,
+    /// Outcome of each row.
+    pub(super) labels: Vec<bool>,
+    /// By signal, then row.
+    pub(super) effects: Vec<Vec<f64>>,
+}
+
+/// In which direction the outcome's probability goes as the signal rises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Movement {
+    /// Higher values go with a higher probability.
+    Rises,
+    /// Higher values go with a lower probability.
+    Falls,
+    /// Neither, or a category.
+    Mixed,
+}
+
+/// One idea.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Driver {
+    /// Signals that share it are one reason, e.g. `usage.events.change`.
+    pub idea: String,
+    /// Family.
+    pub family: Family,
+    /// The signal that weighs most in it.
+    pub signal: String,
+    /// That signal in words, without a value.
+    pub text: String,
+    /// Whether anyone can act on it.
+    pub actionable: bool,
+    /// Mean over rows of the size of its effect, in points of probability as a fraction.
+    pub importance: Estimate,
+    /// That, as a share of the sum over all ideas.
+    pub share: f64,
+    /// Direction of the signal that weighs most.
+    pub movement: Movement,
+}
+
+/// What drives one target.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Drivers {
+    /// The learner whose forecasts are explained.
+    pub learner: LearnerKind,
+    /// Rows explained, all judged out of time.
+    pub rows: usize,
+    /// Their accounts.
+    pub accounts: usize,
+    /// The ideas that weigh most, largest first; empty for a learner that reads no signal.
+    pub ideas: Vec<Driver>,
+    /// Ideas with any effect at all.
+    pub ideas_with_effect: usize,
+    /// Share of each family, largest first.
+    pub families: Vec<(Family, f64)>,
+}
+
+/// Explains the judged rows of the last refits.
+pub(super) fn explain(
+    dataset: &Dataset,
+    labels: &Labels,
+    settings: &BacktestSettings,
+    learner: LearnerKind,
+    run: &TargetRun,
+) -> Result<Explained, TrainError> {
+    let cut = RollingOrigin::new(dataset, labels, settings);
+    let cut = cut.map_err(|source| TrainError::Fold { target: run.target.clone(), source })?;
+    let folds = &cut.judged[cut.judged.len().saturating_sub(MOST_REFITS)..];
+    let all: usize = folds.iter().map(|fold| fold.test().len()).sum();
+    let share = MOST_ROWS as f64 / all as f64;
+    let lot = |row: &u32| account_lot(settings.seed ^ 0xE4, dataset.accounts()[*row as usize]);
+    let mut explained = Explained {
+        learner,
+        rows: Vec::new(),
+        accounts: Vec::new(),
+        labels: Vec::new(),
+        effects: vec![Vec::new(); dataset.signals().len()],
+    };
+    for fold in folds {
+        let rows: Vec<u32> = fold.test().iter().copied().filter(|row| share >= 1.0 || lot(row) < share).collect();
+        if !rows.is_empty() {
+            explain_fold(dataset, labels, settings, (learner, run), fold, rows, &mut explained)?;
+        }
+    }
+    Ok(explained)
+}
+
+fn explain_fold(
+    dataset: &Dataset,
+    labels: &Labels,
+    settings: &BacktestSettings,
+    (learner, run): (LearnerKind, &TargetRun),
+    fold: &Fold,
+    rows: Vec<u32>,
+    explained: &mut Explained,
+) -> Result<(), TrainError> {
+    let Some(predictions) = run.predictions.iter().find(|one| one.learner == learner) else { return Ok(()) };
+    let refit = Refit::new(dataset, labels, fold, settings);
+    let margin = refit.margin(learner).map_err(|source| refit.learn_error(source))?;
+    // Of all that was predicted out of time, a refit reads what was known at its date: what it read in the backtest.
+    let (calibration, _) = refit.calibration(learner, &predictions.out_of_time)?;
+    let model = refit.model(learner, margin, calibration)?;
+    let signature = refit.encoder().signature();
+    let fail = |cause: bellwether_models::ModelError| refit.model_error(learner, cause);
+    let explainer = Explainer::new(signature, &model.head).map_err(fail)?;
+    let design = DesignBlock::new(signature, &refit.encoder().block(dataset, &rows)).map_err(fail)?;
+    let explanations: Vec<_> = (0..rows.len())
+        .into_par_iter()
+        .map(|row| explainer.explain(&design, row))
+        .collect::<Result<_, _>>()
+        .map_err(fail)?;
+    let judged: BTreeMap<u32, f64> = run.rows.iter().copied().zip(predictions.probability.iter().copied()).collect();
+    for (row, explanation) in rows.iter().zip(explanations) {
+        check_same(*row, judged.get(row).copied(), explanation.probability)?;
+        for (column, effect) in explained.effects.iter_mut().zip(explanation.effects) {
+            column.push(effect);
+        }
+    }
+    explained.accounts.extend(rows.iter().map(|row| dataset.accounts()[*row as usize]));
+    explained.labels.extend(rows.iter().map(|row| labels.values[*row as usize] == Some(true)));
+    explained.rows.extend(rows);
+    Ok(())
+}
+
+/// Contributions are added up in another order than leaves are, and a calibrator may be steep.
+const SAME_PROBABILITY: f64 = 1e-6;
+
+/// What is explained must be what was judged.
+fn check_same(row: u32, judged: Option<f64>, explained: f64) -> Result<(), TrainError> {
+    match judged {
+        Some(judged) if (judged - explained).abs() <= SAME_PROBABILITY => Ok(()),
+        _ => Err(TrainError::Mismatch {
+            field: "probability of an explained row",
+            expected: judged.map_or_else(|| format!("row {row} among the judged rows"), |judged| judged.to_string()),
+            found: explained.to_string(),
+        }),
+    }
+}
+
+/// The ideas that weigh most.
+pub(super) fn drivers(dataset: &Dataset, explained: &Explained, seed: u64) -> Drivers {
+    let mut members: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (index, signal) in dataset.signals().iter().enumerate() {
+        members.entry(signal.idea.as_str()).or_default().push(index);
+    }
+    let sizes: Vec<(&str, Vec<usize>, Vec<f64>)> = members
+        .into_iter()
+        .map(|(idea, members)| {
+            let size = |row: usize| members.iter().map(|signal| explained.effects[*signal][row]).sum::<f64>().abs();
+            let sizes = (0..explained.rows.len()).map(size).collect();
+            (idea, members, sizes)
+        })
+        .collect();
+    let mean_size = |sizes: &[f64]| sizes.iter().sum::<f64>() / sizes.len().max(1) as f64;
+    let total: f64 = sizes.iter().map(|(_, _, sizes)| mean_size(sizes)).sum();
+    let mut order: Vec<usize> = (0..sizes.len()).filter(|one| mean_size(&sizes[*one].2) > 0.0).collect();
+    order.sort_by(|a, b| mean_size(&sizes[*b].2).total_cmp(&mean_size(&sizes[*a].2)).then(a.cmp(b)));
+    let mut of_family: BTreeMap<Family, f64> = BTreeMap::new();
+    for idea in &order {
+        let (_, members, size) = &sizes[*idea];
+        *of_family.entry(dataset.signals()[members[0]].family).or_default() += mean_size(size) / total;
+    }
+    let mut families: Vec<(Family, f64)> = of_family.into_iter().collect();
+    families.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    let resamples = Resamples::new(&explained.accounts, seed);
+    let ideas = order.iter().take(MOST_DRIVERS).filter_map(|idea| {
+        let (name, members, size) = &sizes[*idea];
+        let importance = resamples.estimate(|weights| mean(size.iter().copied().zip(weights.iter().copied())))?;
+        let strongest = strongest(explained, members);
+        let signal = &dataset.signals()[strongest];
+        Some(Driver {
+            idea: (*name).to_owned(),
+            family: signal.family,
+            signal: signal.name.clone(),
+            text: subject(signal),
+            actionable: signal.actionable,
+            share: importance.value / total,
+            importance,
+            movement: movement(dataset, explained, strongest),
+        })
+    });
+    Drivers {
+        learner: explained.learner,
+        rows: explained.rows.len(),
+        accounts: distinct(explained.accounts.iter().copied()),
+        ideas: ideas.collect(),
+        ideas_with_effect: order.len(),
+        families,
+    }
+}
+
+/// The member with the largest mean size of effect; the first of equals.
+fn strongest(explained: &Explained, members: &[usize]) -> usize {
+    let weight = |signal: usize| explained.effects[signal].iter().map(|effect| effect.abs()).sum::<f64>();
+    let mut best = members[0];
+    for member in members {
+        if weight(*member) > weight(best) {
+            best = *member;
+        }
+    }
+    best
+}
+
+/// Correlation of the effect with the rank of the value above which a direction is told.
+const LEAST_CORRELATION: f64 = 0.4;
+
+fn movement(dataset: &Dataset, explained: &Explained, signal: usize) -> Movement {
+    let Column::Numeric(values) = &dataset.matrix().columns[signal] else { return Movement::Mixed };
+    let known = explained.rows.iter().zip(&explained.effects[signal]);
+    let mut pairs: Vec<(f32, f64)> = known.map(|(row, effect)| (values[*row as usize], *effect)).collect();
+    pairs.retain(|(value, _)| !value.is_nan());
+    pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+    // Equal values share the mean of their ranks.
+    let mut ranked: Vec<(f64, f64)> = Vec::with_capacity(pairs.len());
+    let mut start = 0;
+    for group in pairs.chunk_by(|a, b| a.0 == b.0) {
+        let rank = start as f64 + (group.len() - 1) as f64 / 2.0;
+        ranked.extend(group.iter().map(|(_, effect)| (rank, *effect)));
+        start += group.len();
+    }
+    match correlation(&ranked) {
+        Some(r) if r >= LEAST_CORRELATION => Movement::Rises,
+        Some(r) if r <= -LEAST_CORRELATION => Movement::Falls,
+        _ => Movement::Mixed,
+    }
+}
+
+fn correlation(pairs: &[(f64, f64)]) -> Option<f64> {
+    let count = pairs.len() as f64;
+    let (x, y) = pairs.iter().fold((0.0, 0.0), |(x, y), pair| (x + pair.0 / count, y + pair.1 / count));
+    let (mut xx, mut yy, mut xy) = (0.0, 0.0, 0.0);
+    for pair in pairs {
+        xx += (pair.0 - x).powi(2);
+        yy += (pair.1 - y).powi(2);
+        xy += (pair.0 - x) * (pair.1 - y);
+    }
+    (xx > 0.0 && yy > 0.0).then(|| xy / (xx * yy).sqrt())
+}

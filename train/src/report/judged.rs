@@ -1,0 +1,170 @@
+//! How good the forecasts were: learners, calibration, gain, precision, time, age, groups, refits.
+
+use super::curves::{by_age, gain, over_time, precision_recall, reliability};
+use super::format::{Table, count, known, number, percent, with_interval};
+use super::svg::Figures;
+use crate::learner::LearnerKind;
+use crate::measure::Metric;
+use crate::summary::{CalibrationSource, GroupedBy, LearnerSummary, TargetSummary};
+use crate::text::escape_html;
+
+/// All sections of one target.
+pub(super) fn sections(target: &TargetSummary, figures: &mut Figures) -> String {
+    let mut html = learners(target);
+    if let Some(best) = target.learner(target.selected) {
+        html.push_str(&format!("<h3>How well {} forecasts</h3>\n<div class=\"figures\">\n", target.selected));
+        html.push_str(&reliability(best, figures));
+        html.push_str(&gain(best, figures));
+        html.push_str(&precision_recall(best, figures));
+        html.push_str("</div>\n<h3>Over time, and as the model ages</h3>\n<div class=\"figures\">\n");
+        html.push_str(&over_time(best, figures));
+        html.push_str(&by_age(best, figures));
+        html.push_str("</div>\n");
+        html.push_str(&groups(best));
+    }
+    html.push_str(&refits(target));
+    html
+}
+
+fn learners(target: &TargetSummary) -> String {
+    let figure = |learner: &LearnerSummary, metric: Metric, decimals: usize| {
+        with_interval(
+            learner.metrics.value(metric),
+            learner.intervals.as_ref().and_then(|all| all.get(metric)),
+            decimals,
+        )
+    };
+    let share = |value: Option<f64>| value.map_or_else(|| known(None, 0), |share| percent(share, 0));
+    let loss = target.learners.iter().map(|one| {
+        let of = |metric, decimals| figure(one, metric, decimals);
+        let (loss, auc) = (of(Metric::LogLoss, 4), of(Metric::RocAuc, 3));
+        vec![one.learner.to_string(), loss, auc, of(Metric::AveragePrecision, 3), of(Metric::Brier, 4)]
+    });
+    let calls = target.learners.iter().map(|one| {
+        let metrics = &one.metrics;
+        vec![
+            one.learner.to_string(),
+            figure(one, Metric::CalibrationSlope, 2),
+            figure(one, Metric::ObservedOverExpected, 2),
+            known(metrics.lift_at_5_percent, 1),
+            known(metrics.lift_at_10_percent, 1),
+            share(metrics.precision_at_capacity),
+            share(metrics.recall_at_capacity),
+            share(metrics.mrr_captured),
+        ]
+    });
+    let selected = target.learners.iter().position(|one| one.learner == target.selected);
+    let mut table = Table::new(
+        "Out of time, pooled over all test rows, with 95 % intervals over accounts",
+        &["Learner", "Log loss", "ROC AUC", "Average precision", "Brier"],
+        loss.collect(),
+    );
+    table.selected = selected;
+    let mut second = Table::new(
+        "Calibration (1 is right), lift, and what calls up to capacity find",
+        &["Learner", "Slope", "Observed / expected", "Lift 5 %", "Lift 10 %", "Precision", "Recall", "MRR captured"],
+        calls.collect(),
+    );
+    second.selected = selected;
+    let mut html = String::from("<h3>Learners compared</h3>\n");
+    if !target.selected_because.is_empty() {
+        html.push_str(&format!("<p>{}</p>\n", escape_html(&target.selected_because)));
+    }
+    html.push_str(&table.html());
+    html.push_str(&second.html());
+    html.push_str(&comparisons(target));
+    html
+}
+
+fn comparisons(target: &TargetSummary) -> String {
+    if target.comparisons.is_empty() {
+        return String::new();
+    }
+    let rows = target.comparisons.iter().map(|pair| {
+        let interval = pair.interval.map_or_else(
+            || "too few accounts".to_owned(),
+            |one| format!("{} to {}", number(one.low, 4), number(one.high, 4)),
+        );
+        let naive = pair.naive_interval;
+        vec![
+            format!("{} against {}", pair.learner, pair.simpler),
+            number(pair.log_loss_difference, 4),
+            interval,
+            naive.map_or_else(|| known(None, 0), |one| format!("{} to {}", number(one.low, 4), number(one.high, 4))),
+            if pair.is_better { "yes" } else { "no" }.to_owned(),
+        ]
+    });
+    Table::new(
+        "Difference of log loss on the same rows; below 0 the first is better. The naive interval takes rows of one account \
+         as independent, which they are not",
+        &["Pair", "Difference", "95 % interval", "Naive interval", "Better for sure"],
+        rows.collect(),
+    )
+    .html()
+}
+
+fn groups(learner: &LearnerSummary) -> String {
+    if learner.by_group.is_empty() {
+        return String::new();
+    }
+    let title = |by: GroupedBy| match by {
+        GroupedBy::Segment => "segment",
+        GroupedBy::Plan => "plan",
+        GroupedBy::TenureCohort => "tenure",
+        GroupedBy::Size => "size",
+    };
+    let rows = learner.by_group.iter().map(|group| {
+        let interval = |metric: Metric| group.intervals.as_ref().and_then(|all| all.get(metric));
+        let figure = |metric: Metric, decimals: usize| match &group.metrics {
+            Some(metrics) => with_interval(metrics.value(metric), interval(metric), decimals),
+            None => "too few".to_owned(),
+        };
+        vec![
+            format!("{}: {}", title(group.by), group.group),
+            count(group.accounts),
+            count(group.rows),
+            percent(group.positives as f64 / group.rows.max(1) as f64, 1),
+            figure(Metric::RocAuc, 3),
+            figure(Metric::LogLoss, 4),
+            figure(Metric::ObservedOverExpected, 2),
+        ]
+    });
+    let table = Table::new(
+        "By segment, plan, tenure and size, with 95 % intervals over accounts. Fewer than ten accounts are in other",
+        &["Group", "Accounts", "Rows", "Had the outcome", "ROC AUC", "Log loss", "Observed / expected"],
+        rows.collect(),
+    );
+    format!("<h3>For whom it holds</h3>\n{}", table.html())
+}
+
+fn refits(target: &TargetSummary) -> String {
+    let rows = target.refits.iter().map(|refit| {
+        let selected = refit.learners.iter().find(|one| one.learner == target.selected);
+        let calibration = selected.and_then(|one| one.calibration.as_ref());
+        let calibrated = calibration.map_or("warm-up".to_owned(), |record| match record.source {
+            CalibrationSource::OutOfTime => format!("{} rows, {}", count(record.rows), record.method),
+            CalibrationSource::AccountFolds => format!("{} rows of held-out accounts", count(record.rows)),
+        });
+        let loss = selected.and_then(|one| one.metrics.as_ref()).map(|metrics| metrics.log_loss);
+        vec![
+            refit.refit.clone(),
+            count(refit.training_rows),
+            count(refit.training_positives),
+            refit.last_training_as_of.clone(),
+            count(refit.test_rows),
+            count(refit.test_positives),
+            calibrated,
+            known(loss, 4),
+        ]
+    });
+    let table = Table::new(
+        "Refits; warm-up refits only feed the calibrator",
+        &["Refit", "Learned from", "Outcomes", "Last row of", "Predicted", "Outcomes", "Calibrated on", "Log loss"],
+        rows.collect(),
+    );
+    format!("<details><summary>Every refit of {}</summary>\n{}</details>\n", name(target.selected), table.html())
+}
+
+fn name(learner: LearnerKind) -> &'static str {
+    learner.name()
+}

@@ -1,0 +1,371 @@
+//! What the outcomes tell: drivers, shapes, depth and breadth, lead weeks, product features, tables.
+
+use super::format::{Table, count, estimate, estimate_percent, estimate_points, number, percent, points};
+use super::svg::{Axis, Figures, PlotRow, RowPlot};
+use super::verdict::depth_or_breadth;
+use crate::insight::{
+    AdoptionEffect, DataQuality, Driver, FeatureRole, Insights, LEAD_WEEKS, Movement, Outcome, Shape, TargetInsights,
+    ValueDrivers,
+};
+use crate::learner::LearnerKind;
+use crate::text::escape_html;
+
+/// Drivers, shapes, families of one target.
+pub(super) fn sections(told: &TargetInsights, figures: &mut Figures) -> String {
+    let mut html = String::from("<h3>What drives it</h3>\n");
+    if told.drivers.ideas.is_empty() {
+        html.push_str(&format!(
+            "<p>{} reads no signal, so nothing drives its forecasts.</p>\n",
+            escape_html(told.drivers.learner.name())
+        ));
+    } else {
+        html.push_str(&format!(
+            "<p>How {} comes to its forecasts, over {} judged rows of {} accounts: exact Shapley values, in points of \
+             probability. A signal that moves a forecast goes with the outcome; that it causes it is not claimed.</p>\n\
+             <div class=\"figures\">\n",
+            told.drivers.learner,
+            count(told.drivers.rows),
+            count(told.drivers.accounts)
+        ));
+        html.push_str(&drivers(told, figures));
+        for shape in &told.shapes {
+            html.push_str(&shape_figure(shape, figures));
+        }
+        html.push_str("</div>\n");
+    }
+    html.push_str(&families(told, figures));
+    html
+}
+
+fn movement(movement: Movement) -> &'static str {
+    match movement {
+        Movement::Rises => "more of it, more likely",
+        Movement::Falls => "more of it, less likely",
+        Movement::Mixed => "neither way alone",
+    }
+}
+
+fn drivers(told: &TargetInsights, figures: &mut Figures) -> String {
+    let ideas = &told.drivers.ideas;
+    let title = "What moves the forecast, by mean size of effect";
+    let axis =
+        Axis::over("points of probability", ideas.iter().flat_map(|driver| [0.0, driver.importance.high]), |value| {
+            number(100.0 * value, usize::from(100.0 * value % 1.0 != 0.0))
+        });
+    let rows = ideas.iter().take(10).map(|driver| PlotRow {
+        label: driver.text.clone(),
+        figure: percent(driver.share, 0),
+        value: driver.importance.value,
+        low: driver.importance.low,
+        high: driver.importance.high,
+        open: false,
+    });
+    let svg = figures.rows(&RowPlot {
+        title: title.to_owned(),
+        description: format!(
+            "Mean size of the effect in points of probability with 95 % intervals over accounts, {} of {} ideas.",
+            ideas.len().min(10),
+            told.drivers.ideas_with_effect
+        ),
+        axis,
+        guide: None,
+        rows: rows.collect(),
+    });
+    let table = drivers_table(ideas);
+    let by_family: Vec<String> = told
+        .drivers
+        .families
+        .iter()
+        .filter(|(_, share)| *share >= 0.005)
+        .map(|(family, share)| format!("{} {}", family.meaning(), percent(*share, 0)))
+        .collect();
+    let says = format!("The figure at the right is the share of all movement. By family: {}.", by_family.join(", "));
+    figures.figure(title, &svg, &says, &table)
+}
+
+fn drivers_table(ideas: &[Driver]) -> Table<'static> {
+    let rows = ideas.iter().map(|driver| {
+        vec![
+            driver.text.clone(),
+            driver.idea.clone(),
+            estimate_points(&driver.importance),
+            percent(driver.share, 1),
+            movement(driver.movement).to_owned(),
+            if driver.actionable { "yes" } else { "no" }.to_owned(),
+        ]
+    });
+    Table::new(
+        "By mean size of effect",
+        &["Strongest signal", "Idea", "Points", "Share of all", "Direction", "Can be acted on"],
+        rows.collect(),
+    )
+}
+
+fn shape_figure(shape: &Shape, figures: &mut Figures) -> String {
+    let ends = shape.bins.iter().flat_map(|bin| [0.0, bin.effect.low, bin.effect.high]);
+    let rows = shape.bins.iter().map(|bin| PlotRow {
+        label: bin.label.clone(),
+        figure: format!("{} observed", percent(bin.observed.value, 1)),
+        value: bin.effect.value,
+        low: bin.effect.low,
+        high: bin.effect.high,
+        open: !bin.effect.excludes(0.0),
+    });
+    let svg = figures.rows(&RowPlot {
+        title: shape.text.clone(),
+        description: format!(
+            "Mean effect of the signal on the forecast in points of probability, by its value, {} bins, with 95 % intervals \
+             over accounts.",
+            shape.bins.len()
+        ),
+        axis: Axis::over("effect, points of probability", ends, points_label),
+        guide: Some(0.0),
+        rows: rows.collect(),
+    });
+    let table = shape_table(shape);
+    let says = shape.threshold.as_ref().map_or_else(
+        || "No single step stands out.".to_owned(),
+        |step| {
+            let side = if step.change.value > 0.0 { "above" } else { "below" };
+            format!(
+                "The largest step is at {} (between {} and {}): below it the effect lies {} points {side} that of the rest, \
+                 and {} of the rows had the outcome against {}.",
+                step.text,
+                step.text_low,
+                step.text_high,
+                number(100.0 * step.change.value.abs(), 1),
+                percent(step.observed_below, 1),
+                percent(step.observed_above, 1)
+            )
+        },
+    );
+    figures.figure(&shape.text, &svg, &says, &table)
+}
+
+fn shape_table(shape: &Shape) -> Table<'static> {
+    let rows = shape.bins.iter().map(|bin| {
+        vec![
+            bin.label.clone(),
+            count(bin.rows),
+            count(bin.accounts),
+            estimate_points(&bin.effect),
+            estimate_percent(&bin.observed),
+        ]
+    });
+    Table::new("By value", &["Value", "Rows", "Accounts", "Effect in points", "Had the outcome"], rows.collect())
+}
+
+fn points_label(value: f64) -> String {
+    let text = points(value);
+    text.strip_suffix(".0").map_or_else(|| text.clone(), str::to_owned)
+}
+
+fn families(told: &TargetInsights, figures: &mut Figures) -> String {
+    let mut html = String::new();
+    if let Some(found) = &told.depth_and_breadth {
+        let rule = match told.outcome {
+            Outcome::Loss => "Depth of use is said to lead renewal.",
+            Outcome::Growth => "Breadth of adoption is said to lead expansion.",
+        };
+        html.push_str(&format!(
+            "<h3>Depth or breadth?</h3>\n<p>{rule} {} Each was learned alone, by logistic regression at every refit, and \
+             judged on {} later rows within each date ({} with the outcome). Difference, depth less breadth: {}.</p>\n",
+            escape_html(&depth_or_breadth(told.outcome, found)),
+            count(found.rows),
+            count(found.positives),
+            estimate(&found.difference, 3)
+        ));
+    }
+    if told.leads.is_empty() {
+        return html;
+    }
+    html.push_str("<h3>How early each family of signals speaks</h3>\n<div class=\"figures\">\n");
+    html.push_str(&leads(told, figures));
+    html.push_str("</div>\n");
+    html
+}
+
+fn leads(told: &TargetInsights, figures: &mut Figures) -> String {
+    let title = "Weeks ahead of the outcome";
+    let last = f64::from(LEAD_WEEKS[LEAD_WEEKS.len() - 1]);
+    let axis = Axis {
+        label: "weeks before the outcome".to_owned(),
+        from: 0.0,
+        to: last,
+        ticks: std::iter::once(0).chain(LEAD_WEEKS).map(|week| (f64::from(week), week.to_string())).collect(),
+    };
+    let judged = told.leads.iter().filter_map(|lead| {
+        let weeks = lead.lead_weeks?;
+        let figure = match weeks.value {
+            0.0 => "not told apart".to_owned(),
+            value if value >= last => format!("{last:.0} weeks or more"),
+            value => format!("{value:.0} weeks"),
+        };
+        let label = lead.family.meaning().to_owned();
+        Some(PlotRow { label, figure, value: weeks.value, low: weeks.low, high: weeks.high, open: weeks.value == 0.0 })
+    });
+    let rows: Vec<PlotRow> = judged.collect();
+    if rows.is_empty() {
+        return "<p>Too few outcomes lie far enough within the judged dates to look back from.</p>\n".to_owned();
+    }
+    let svg = figures.rows(&RowPlot {
+        title: title.to_owned(),
+        description:
+            "For each family the longest lead up to which its score tells accounts with the outcome apart, with its \
+                      95 % interval over accounts."
+                .to_owned(),
+        axis,
+        guide: None,
+        rows,
+    });
+    let table = leads_table(told);
+    let says = "The longest lead up to which a family's score, learned before, tells accounts with the outcome from others of \
+                the same date at every step; the line is its 95 % interval. An outcome is known to within the days between two \
+                observation dates.";
+    figures.figure(title, &svg, says, &table)
+}
+
+fn leads_table(told: &TargetInsights) -> Table<'static> {
+    const HEAD: [&str; 7] = ["Family", "Signals", "4 weeks", "8 weeks", "13 weeks", "26 weeks", "39 weeks"];
+    let table_rows = told.leads.iter().map(|lead| {
+        let mut row = vec![lead.family.meaning().to_owned(), lead.signals.to_string()];
+        row.extend(lead.points.iter().map(|point| match &point.auc {
+            Some(auc) => format!("{} [{}]", estimate(auc, 2), count(point.outcomes)),
+            None => format!("too few [{}]", count(point.outcomes)),
+        }));
+        row
+    });
+    Table::new("ROC AUC so many weeks before, with its 95 % interval [outcomes]", &HEAD, table_rows.collect())
+}
+
+/// Product features: value drivers against table stakes.
+pub(super) fn value_drivers(found: &ValueDrivers, insights: &Insights, figures: &mut Figures) -> String {
+    let adjusted = found.size.as_deref().map_or_else(
+        || "Nothing says how large an account is, so only the date is held equal".to_owned(),
+        |size| format!("Adopters are compared with others of the same date and of the same fifth of {size}"),
+    );
+    let mut html = format!(
+        "<h2 id=\"features\">Value drivers and table stakes</h2>\n<p>Which product features go with staying and growing? An \
+         account has adopted a feature when it used it in the {} days before. {} (Mantel and Haenszel), and a feature is \
+         named only where the difference is told apart from none after Holm's correction over all of them. That adopters do \
+         better does not say that adopting would help: they may differ in other ways.</p>\n",
+        found.window_days,
+        escape_html(&adjusted)
+    );
+    for (role, words) in [
+        (FeatureRole::ValueDriver, "Value drivers (adopters stay or grow more often)"),
+        (FeatureRole::TableStakes, "Table stakes (nearly all have them, and they tell nobody apart)"),
+        (FeatureRole::GoesWithLoss, "Adopters do worse"),
+    ] {
+        let names: Vec<String> = found
+            .features
+            .iter()
+            .filter(|one| one.role == role)
+            .map(|one| format!("<code>{}</code>", escape_html(&one.feature)))
+            .collect();
+        if !names.is_empty() {
+            html.push_str(&format!("<p><strong>{words}</strong>: {}.</p>\n", names.join(", ")));
+        }
+    }
+    if found.features.iter().all(|one| one.role == FeatureRole::NotToldApart) {
+        html.push_str("<p>No feature is told apart from the others.</p>\n");
+    }
+    html.push_str("<div class=\"figures\">\n");
+    for told in &insights.targets {
+        html.push_str(&adoption_figure(found, &told.target, told.outcome, figures));
+    }
+    html.push_str("</div>\n");
+    if found.not_compared > 0 {
+        html.push_str(&format!(
+            "<p class=\"note\">Not compared, since fewer than ten accounts have, or have not, adopted them: {} features.</p>\n",
+            count(found.not_compared)
+        ));
+    }
+    html
+}
+
+fn adoption_figure(found: &ValueDrivers, target: &str, outcome: Outcome, figures: &mut Figures) -> String {
+    let of = |effects: &'_ [AdoptionEffect]| effects.iter().find(|one| one.target == target).cloned();
+    let mut compared: Vec<(&str, f64, AdoptionEffect)> =
+        found.features.iter().filter_map(|one| Some((one.feature.as_str(), one.adoption, of(&one.effects)?))).collect();
+    if compared.is_empty() {
+        return String::new();
+    }
+    compared.sort_by(|a, b| b.2.adjusted.value.total_cmp(&a.2.adjusted.value).then(a.0.cmp(b.0)));
+    let what = match outcome {
+        Outcome::Loss => "Retention of adopters against others",
+        Outcome::Growth => "Growth of adopters against others",
+    };
+    let title = format!("{what} ({target})");
+    let ends = compared.iter().flat_map(|(_, _, effect)| [0.0, effect.adjusted.low, effect.adjusted.high]);
+    let rows = compared.iter().map(|(feature, _, effect)| PlotRow {
+        label: (*feature).to_owned(),
+        figure: points(effect.adjusted.value),
+        value: effect.adjusted.value,
+        low: effect.adjusted.low,
+        high: effect.adjusted.high,
+        open: !effect.told_apart,
+    });
+    let svg = figures.rows(&RowPlot {
+        title: title.clone(),
+        description: format!("Adjusted difference in points with its 95 % interval, {} features.", compared.len()),
+        axis: Axis::over("points, adjusted for size", ends, points_label),
+        guide: Some(0.0),
+        rows: rows.collect(),
+    });
+    let table = adoption_table(&compared);
+    figures.figure(&title, &svg, "Filled dots are told apart from 0 after Holm's correction.", &table)
+}
+
+fn adoption_table(compared: &[(&str, f64, AdoptionEffect)]) -> Table<'static> {
+    let rows = compared.iter().map(|(feature, adoption, effect)| {
+        vec![
+            (*feature).to_owned(),
+            percent(*adoption, 0),
+            percent(effect.adopters, 1),
+            percent(effect.others, 1),
+            estimate_points(&effect.adjusted),
+            if effect.told_apart { "yes" } else { "no" }.to_owned(),
+        ]
+    });
+    Table::new(
+        "Adopters and others",
+        &["Feature", "Adopted by", "Rate of adopters", "Rate of others", "Adjusted difference", "Told apart (Holm)"],
+        rows.collect(),
+    )
+}
+
+/// The tables behind the run.
+pub(super) fn data(quality: &DataQuality) -> String {
+    if quality.tables.is_empty() {
+        return String::new();
+    }
+    let rows = quality.tables.iter().map(|table| {
+        vec![
+            table.table.clone(),
+            count(table.rows as usize),
+            count(table.left_out as usize),
+            count(table.duplicates as usize),
+            if table.replayable { "yes" } else { "no" }.to_owned(),
+            if table.messages.is_empty() { "nothing".to_owned() } else { table.messages.join("; ") },
+        ]
+    });
+    let mut html = Table::new(
+        "Tables as read, up to the data end",
+        &["Table", "Rows", "Left out", "Repeated", "Says when it was known", "To look at"],
+        rows.collect(),
+    )
+    .html();
+    if !quality.missing_tables.is_empty() {
+        html.push_str(&format!(
+            "<p class=\"note\">Not there, and their signals with them: {}.</p>\n",
+            escape_html(&quality.missing_tables.join(", "))
+        ));
+    }
+    html
+}
+
+/// Whether the learner reads signals at all.
+pub(super) fn reads_signals(learner: LearnerKind) -> bool {
+    learner != LearnerKind::BaseRate
+}

@@ -1,0 +1,110 @@
+//! What was found, in sentences: on the page and on the model's card.
+
+use std::fmt::Write;
+
+use super::format::{count, number, percent, with_interval};
+use crate::insight::{FamilyComparison, Insights, Outcome};
+use crate::measure::Metric;
+use crate::summary::{BacktestSummary, TargetSummary};
+
+/// What was found for one target, in a paragraph.
+#[must_use]
+pub fn verdict(target: &TargetSummary) -> String {
+    let name = &target.definition.name;
+    let Some(best) = target.learner(target.selected) else { return format!("{name}: no learner was judged.") };
+    let (metrics, intervals) = (&best.metrics, best.intervals.as_ref());
+    let interval = |metric: Metric| intervals.and_then(|all| all.get(metric));
+    let mut text = format!(
+        "{name}: {} is used, with a log loss of {} against {} for the base rate on {} rows from {} to {}, of which {} \
+         ({}) had the outcome.",
+        target.selected,
+        with_interval(Some(metrics.log_loss), interval(Metric::LogLoss), 4),
+        number(metrics.null_log_loss, 4),
+        count(metrics.rows),
+        target.test_from,
+        target.test_to,
+        count(metrics.positives),
+        percent(metrics.base_rate, 1)
+    );
+    if let Some(auc) = metrics.roc_auc {
+        let auc = with_interval(Some(auc), interval(Metric::RocAuc), 3);
+        let _ = write!(
+            text,
+            " Of two accounts, one with the outcome and one without, it ranks the right one higher with a \
+             chance of {auc}."
+        );
+    }
+    if let Some(lift) = metrics.lift_at_10_percent {
+        let _ = write!(text, " The tenth it ranks highest holds {lift:.1} times as many as a random tenth.");
+    }
+    if metrics.log_loss >= metrics.null_log_loss {
+        text.push_str(" That is no better than the base rate: do not act on these forecasts.");
+    } else if interval(Metric::LogLoss).is_some_and(|one| one.high >= metrics.null_log_loss) {
+        text.push_str(" With so few outcomes, it is not told apart from the base rate.");
+    }
+    text
+}
+
+/// What a team that calls up to its capacity finds.
+pub(super) fn at_capacity(summary: &BacktestSummary, target: &TargetSummary) -> Option<String> {
+    let metrics = target.best()?;
+    let (precision, recall) = metrics.precision_at_capacity.zip(metrics.recall_at_capacity)?;
+    let mut text = format!(
+        "A team that calls the {} accounts of highest probability on each date reaches {} of those with the outcome; {} of \
+         its calls go to such accounts, against {} of random ones.",
+        summary.accounts_per_week,
+        percent(recall, 0),
+        percent(precision, 0),
+        percent(metrics.base_rate, 0)
+    );
+    if let Some(mrr) = metrics.mrr_captured {
+        let _ = write!(text, " They hold {} of the MRR in question.", percent(mrr, 0));
+    }
+    Some(text)
+}
+
+/// What drives a target, in a sentence.
+pub(super) fn drivers(insights: &Insights, target: &str) -> Option<String> {
+    let told = insights.target(target)?;
+    let names: Vec<&str> = told.drivers.ideas.iter().take(3).map(|driver| driver.text.as_str()).collect();
+    let mut text = match names.as_slice() {
+        [] => return None,
+        [one] => format!("What moves the forecast most: {one}."),
+        [most @ .., last] => format!("What moves the forecast most: {}, and {last}.", most.join(", ")),
+    };
+    let threshold = told.shapes.iter().find_map(|shape| Some((shape, shape.threshold.as_ref()?)));
+    if let Some((shape, threshold)) = threshold {
+        let _ = write!(
+            text,
+            " The largest step is at {} of “{}”: below it {} of the rows had the outcome, from it on {}.",
+            threshold.text,
+            shape.text,
+            percent(threshold.observed_below, 1),
+            percent(threshold.observed_above, 1)
+        );
+    }
+    Some(text)
+}
+
+/// Whether depth of use or breadth of adoption tells more of a target, in a sentence.
+pub(super) fn depth_or_breadth(outcome: Outcome, found: &FamilyComparison) -> String {
+    let (low, high) = (number(found.difference.low.abs(), 3), number(found.difference.high.abs(), 3));
+    let what = match outcome {
+        Outcome::Loss => "who leaves",
+        Outcome::Growth => "who grows",
+    };
+    let (depth, breadth) = (number(found.depth.value, 3), number(found.breadth.value, 3));
+    let figures = format!("ROC AUC {depth} against {breadth}");
+    if found.difference.low > 0.0 {
+        format!(
+            "Here depth of use tells more of {what} than breadth of adoption does: {figures}, {low} to {high} apart."
+        )
+    } else if found.difference.high < 0.0 {
+        format!(
+            "Here breadth of adoption tells more of {what} than depth of use does: ROC AUC {breadth} against {depth}, {high} \
+             to {low} apart."
+        )
+    } else {
+        format!("Depth of use ({depth}) and breadth of adoption ({breadth}) are not told apart here as to {what}.")
+    }
+}

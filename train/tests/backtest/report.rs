@@ -1,0 +1,242 @@
+//! The page and the card: whole, well formed, self-contained, and nothing of a text is markup.
+
+use bellwether_features::matrix::Column;
+use bellwether_train::insight::{DataQuality, ProductAdoption, TableQuality, insights};
+use bellwether_train::report::html;
+use bellwether_train::summary::BacktestSummary;
+use bellwether_train::{Backtest, Dataset, Silent, backtest, train};
+use serde_json::{Map, Value, json};
+
+use crate::world::{Size, dataset, labels, matrix, settings, target};
+
+const EVIL: &str = "<script>alert(1)</script>";
+
+/// A business that calls everything [`EVIL`].
+fn evil() -> (Dataset, Backtest) {
+    let (mut matrix, truth) = matrix(Size { accounts: 200, months: 28 }, 21);
+    if let Some(Column::Category { levels, .. }) = matrix.columns.last_mut() {
+        levels[0] = EVIL.to_owned();
+    }
+    matrix.signals[1].text = format!("{EVIL}: {{value}}");
+    let data_end = "2024-05-01".parse().unwrap();
+    let mut definition = target("churn_90d", 90, 14);
+    definition.text = format!("ends | {EVIL} \"quoted\"\nnext line");
+    let churn = labels(definition, &matrix.as_of, truth.iter().map(|p| p[0]), data_end, 22);
+    let growth = labels(target("expansion_60d", 60, 0), &matrix.as_of, truth.iter().map(|p| p[1]), data_end, 23);
+    let data = Dataset::new(matrix, vec![churn, growth]).unwrap();
+    let settings = settings("2023-07-01", "quarter", &["base_rate", "logistic"]);
+    let mut judged = backtest(&data, &settings, &Silent).unwrap();
+    let adopted = (0..data.rows()).map(|row| data.accounts()[row].is_multiple_of(2)).collect();
+    let adoption = ProductAdoption { window_days: 90, features: vec![EVIL.to_owned()], adopted: vec![adopted] };
+    let mut found = insights(&data, &settings, &judged, Some(&adoption)).unwrap();
+    found.data = DataQuality {
+        tables: vec![TableQuality {
+            table: "usage".to_owned(),
+            rows: 1_234_567,
+            left_out: 3,
+            duplicates: 0,
+            replayable: false,
+            messages: vec![EVIL.to_owned()],
+        }],
+        missing_tables: vec!["nps".to_owned()],
+    };
+    judged.summary.insights = Some(found);
+    judged.summary.glossary.insert(EVIL.to_owned(), EVIL.to_owned());
+    (data, judged)
+}
+
+/// Every opened element is closed in order; returns the names of all elements.
+fn elements(page: &str) -> Vec<String> {
+    const VOID: [&str; 1] = ["meta"];
+    let mut open: Vec<&str> = Vec::new();
+    let mut seen = Vec::new();
+    let body = page.strip_prefix("<!doctype html>").expect("a doctype");
+    for part in body.split('<').skip(1) {
+        let tag = part.split('>').next().expect("a tag ends");
+        let name = tag.trim_start_matches('/').split([' ', '/', '\n']).next().unwrap_or_default();
+        if tag.starts_with('/') {
+            assert_eq!(open.pop(), Some(name), "after {:?}", seen.last());
+        } else {
+            seen.push(name.to_owned());
+            if !tag.ends_with('/') && !VOID.contains(&name) {
+                open.push(name);
+            }
+        }
+    }
+    assert!(open.is_empty(), "{open:?}");
+    seen
+}
+
+#[test]
+fn the_page_is_whole_well_formed_and_self_contained() {
+    let (_, judged) = evil();
+    let page = html(&judged.summary);
+    let elements = elements(&page);
+    assert!(page.len() < 2_000_000, "{} bytes", page.len());
+    assert!(!elements.iter().any(|name| ["script", "img", "link", "iframe", "object"].contains(&name.as_str())));
+    for outside in ["http:", "https:", "src=", "url(", "@import", "@font-face", "javascript:", "onerror", EVIL] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
+    let count = |name: &str| elements.iter().filter(|one| *one == name).count();
+    assert_eq!(
+        count("svg"),
+        page.matches("<details><summary>The numbers</summary>").count(),
+        "a table behind each plot"
+    );
+    assert!(count("svg") >= 16, "{} plots", count("svg"));
+    assert_eq!((count("desc"), page.matches("role=\"img\"").count()), (count("svg"), count("svg")));
+    let mut ids: Vec<&str> = page.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    let all = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), all, "ids are unique");
+    for link in page.split("href=\"#").skip(1).filter_map(|rest| rest.split('"').next()) {
+        assert!(ids.binary_search(&link).is_ok(), "{link}");
+    }
+    for section in ["Verdict", "Learners compared", "Reliability", "Gain and lift", "Precision and recall"] {
+        assert!(page.contains(section), "{section}");
+    }
+    for section in ["as the model ages", "For whom it holds", "What drives it", "Value drivers and table stakes"] {
+        assert!(page.contains(section), "{section}");
+    }
+    for section in ["How early each family", "Data used", "1,234,567", "No cause is claimed", "prefers-color-scheme"] {
+        assert!(page.contains(section), "{section}");
+    }
+    assert!(!page.contains("NaN") && !page.contains("inf\""), "every number is one");
+}
+
+#[test]
+fn the_page_comes_from_the_summary_alone() {
+    let (_, judged) = evil();
+    let text = serde_json::to_string(&judged.summary).unwrap();
+    let again: BacktestSummary = serde_json::from_str(&text).unwrap();
+    assert_eq!(again, judged.summary);
+    assert_eq!(html(&again), html(&judged.summary));
+}
+
+#[test]
+fn a_summary_without_insights_has_its_page_too() {
+    let (data, _) = dataset(Size { accounts: 120, months: 26 }, 21);
+    let judged = backtest(&data, &settings("2023-07-01", "quarter", &["base_rate"]), &Silent).unwrap();
+    let page = html(&judged.summary);
+    elements(&page);
+    assert!(page.contains("Learners compared") && !page.contains("What drives it"));
+}
+
+#[test]
+fn the_card_has_the_front_matter_of_a_model_index_and_every_section() {
+    let (data, judged) = evil();
+    let settings = settings("2023-07-01", "quarter", &["base_rate", "logistic"]);
+    let trained = train(&data, &settings, &judged, "acme", &Silent).unwrap();
+    let card = trained.contents.model_card;
+    let (front, body) = card.strip_prefix("---\n").and_then(|rest| rest.split_once("\n---\n")).expect("front matter");
+    let lines: Vec<&str> = front.lines().collect();
+    let index = yaml(&mut lines.as_slice(), 0);
+    assert_eq!(index["pipeline_tag"], json!("tabular-classification"));
+    assert_eq!(index["tags"].as_array().map(Vec::len), Some(4));
+    let model = &index["model-index"][0];
+    assert_eq!(model["name"], json!("acme"));
+    let results = model["results"].as_array().expect("results");
+    assert_eq!(results.len(), 2);
+    for (result, summary) in results.iter().zip(&judged.summary.targets) {
+        assert_eq!(result["task"]["type"], json!("tabular-classification"));
+        assert_eq!(result["task"]["name"], json!(summary.definition.text));
+        assert_eq!(result["dataset"]["type"], json!("private"));
+        let measures = result["metrics"].as_array().expect("metrics");
+        let loss = measures.iter().find(|one| one["type"] == json!("log_loss")).expect("log loss");
+        let best = summary.best().unwrap();
+        assert!((loss["value"].as_f64().unwrap() - best.log_loss).abs() < 1e-5);
+        assert!(measures.iter().all(|one| one["value"].is_f64() && one["name"].is_string()));
+    }
+    for section in [
+        "## Model details",
+        "## Intended use",
+        "### Out of scope",
+        "## Limits",
+        "## Training data",
+        "## Evaluation",
+        "### Metrics",
+        "## Calibration",
+        "## What drives the forecasts",
+        "## Ethical considerations",
+    ] {
+        assert!(body.contains(&format!("\n{section}\n")), "{section}");
+    }
+    assert!(!body.contains("<script>"), "escaped: {body}");
+    // A row of a table has as many cells as its head.
+    let mut columns = None;
+    for line in body.lines() {
+        let cells = line.starts_with('|').then(|| line.replace("\\|", "").matches('|').count());
+        assert!(columns.is_none() || cells.is_none() || columns == cells, "{line}");
+        columns = cells;
+    }
+}
+
+/// The part of YAML that a front matter is written in: nested mappings and lists by indentation, scalars that are plain,
+/// numbers, or JSON strings. Anything else panics.
+fn yaml(lines: &mut &[&str], indent: usize) -> Value {
+    let depth = |line: &str| line.len() - line.trim_start().len();
+    let is_item = |line: &str| line.trim_start().starts_with("- ");
+    let mut list = Vec::new();
+    let mut mapping = Map::new();
+    while let Some(line) = lines.first().copied().filter(|line| depth(line) >= indent) {
+        assert_eq!(depth(line), indent, "{line}");
+        if is_item(line) {
+            assert!(mapping.is_empty(), "{line}");
+            let rest = &line[indent + 2..];
+            if rest.contains(": ") || rest.ends_with(':') {
+                // The first key of a mapping stands on the line of the dash.
+                let inner = format!("{}{rest}", " ".repeat(indent + 2));
+                let mut own: Vec<&str> = vec![inner.as_str()];
+                *lines = &lines[1..];
+                while let Some(next) = lines.first().copied().filter(|next| depth(next) > indent) {
+                    own.push(next);
+                    *lines = &lines[1..];
+                }
+                list.push(yaml(&mut own.as_slice(), indent + 2));
+            } else {
+                list.push(scalar(rest));
+                *lines = &lines[1..];
+            }
+            continue;
+        }
+        assert!(list.is_empty(), "{line}");
+        let (key, rest) = line[indent..].split_once(':').expect("a key");
+        *lines = &lines[1..];
+        let value = if rest.is_empty() {
+            let next = lines.first().expect("a value");
+            let inner = if is_item(next) { depth(next) } else { indent + 2 };
+            yaml_value(lines, inner)
+        } else {
+            scalar(rest.strip_prefix(' ').expect("a space after the colon"))
+        };
+        assert!(mapping.insert(key.to_owned(), value).is_none(), "twice: {key}");
+    }
+    if mapping.is_empty() { Value::Array(list) } else { Value::Object(mapping) }
+}
+
+/// A list may stand at the depth of its key: it ends where its dashes do.
+fn yaml_value(lines: &mut &[&str], indent: usize) -> Value {
+    let depth = |line: &str| line.len() - line.trim_start().len();
+    let is_list = lines.first().is_some_and(|line| line.trim_start().starts_with("- "));
+    let mut own = Vec::new();
+    while let Some(line) = lines.first().copied() {
+        let belongs = depth(line) > indent || (depth(line) == indent && line.trim_start().starts_with("- ") == is_list);
+        if !belongs {
+            break;
+        }
+        own.push(line);
+        *lines = &lines[1..];
+    }
+    yaml(&mut own.as_slice(), indent)
+}
+
+fn scalar(text: &str) -> Value {
+    if text.starts_with('"') || text.parse::<f64>().is_ok() {
+        return serde_json::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    }
+    let is_plain = |one: char| one.is_ascii_alphanumeric() || "_-./ ".contains(one);
+    assert!(!text.is_empty() && text.chars().all(is_plain), "{text}");
+    Value::from(text)
+}
