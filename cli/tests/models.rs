@@ -66,7 +66,7 @@ fn a_champion_is_promoted_rolled_back_and_accounted_for() {
     assert_eq!(actions, ["add", "add", "promote", "rollback", "rollback"]);
     assert_eq!((entries[2]["who"].as_str(), entries[2]["reason"].as_str()), (Some("ada"), Some("one\nlearner more")));
     assert_eq!((entries[2]["version"].as_u64(), entries[2]["champion_before"].as_u64()), (Some(2), Some(1)));
-    let paired = |what: &str| entries[2]["comparisons"][0]["paired"][what].as_f64().unwrap();
+    let paired = |what: &str| entries[2]["comparisons"][1]["paired"][what].as_f64().unwrap();
     assert!(paired("low") < paired("difference") && paired("difference") < paired("high"), "{}", entries[2]);
     assert_eq!((entries[3]["version"].as_u64(), entries[3]["champion_before"].as_u64()), (Some(1), Some(2)));
     for entry in &entries {
@@ -91,12 +91,12 @@ fn the_gate_yields_to_a_reason_only() {
     assert!(said.contains("expected some words"), "{said}");
     let output = bellwether(&business, &[&promote[..], &["--reason", "two is slow"]].concat());
     assert!(output.status.success());
-    assert!(text(&output.stderr).contains("promoted despite the quality gate, which said: churn_90d"));
+    assert!(text(&output.stderr).contains("promoted despite the quality gate, which said: expansion_60d"));
     let last = history(&business).pop().unwrap();
     assert_eq!((last["action"].as_str(), last["reason"].as_str()), (Some("promote"), Some("two is slow")));
     assert!(last["despite_gate"].as_str().unwrap().contains("log loss on common rows"), "{last}");
     let lines = succeed(&business, &["models", "history", "simulated"]);
-    assert!(lines.contains("two is slow  despite the quality gate: churn_90d"), "{lines}");
+    assert!(lines.contains("two is slow  despite the quality gate: expansion_60d"), "{lines}");
 }
 
 #[test]

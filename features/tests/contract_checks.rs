@@ -472,3 +472,55 @@ fn facts_count_from_when_their_account_is_entered() {
     let ages = |day: &str| table_ages_hours(facts, date(day))["usage"];
     assert_eq!([ages("2024-03-01"), ages("2024-03-02")], [56.0 * 24.0, 52.0 * 24.0]);
 }
+
+/// Keys without an event time: a row of the future that stands first in its file sets nothing aside that is there before
+/// it, and counts against nothing.
+#[test]
+fn of_a_repeated_key_the_row_that_counts_first_holds() {
+    // File, header, a row of the past, a row of the future with its key.
+    let tables = [
+        ("a.csv", "account_id,signed_up_at,segment\n", "a,2023-01-01,small\n", "a,2025-01-01,large\n"),
+        (
+            "i.csv",
+            "invoice_id,account_id,issued_at,due_at,paid_at,amount\n",
+            "1,a,2024-01-01,2024-01-31,2024-02-09,10\n",
+            "1,a,2025-01-01,2025-01-31,,99\n",
+        ),
+        (
+            "t.csv",
+            "ticket_id,account_id,opened_at,category,severity\n",
+            "1,a,2024-02-01,how,low\n",
+            "1,a,2025-01-01,why,urgent\n",
+        ),
+        ("c.csv", "account_id,contact_id,role,since\n", "a,p,sponsor,2023-06-01\n", "a,p,user,2025-01-01\n"),
+    ];
+    let toml = format!(
+        "{USAGE}[tables.accounts]\npath = \"a.csv\"\n[tables.invoices]\npath = \"i.csv\"\n[tables.tickets]\npath = \
+         \"t.csv\"\n[tables.contacts]\npath = \"c.csv\"\n[tables.subscriptions]\npath = \"s.csv\"\n"
+    );
+    let at = date("2024-03-01");
+    let seen = |rows: &dyn Fn(&str, &str) -> String| {
+        let files = tables.map(|(file, header, past, future)| (file, format!("{header}{}", rows(past, future))));
+        let mut files: Vec<(&str, &str)> = files.iter().map(|(file, text)| (*file, text.as_str())).collect();
+        files.push(("u.csv", "account_id,feature,at\na,f,2024-01-10\n"));
+        files.push(("s.csv", "account_id,effective_at,mrr\na,2023-01-05,10\n"));
+        let loaded = Project::with(&files).loaded(&toml);
+        let outcome = loaded.report.at(Some(at));
+        let counted: Vec<_> =
+            outcome.tables.iter().map(|table| (table.table.clone(), table.rows, table.left_out)).collect();
+        let catalogue = Catalogue::new(&Availability::of(&loaded.facts), &CatalogueSettings::default());
+        let plan = FeaturePlan::new(catalogue, Eligibility::default());
+        let matrix = plan.compute(&loaded.facts, &plan.spine(&loaded.facts, &[at]));
+        assert_eq!(matrix.len(), 1);
+        let value = |name: &str| match matrix.column(name) {
+            Some(Column::Numeric(values)) => values[0],
+            other => panic!("{name}: {other:?}"),
+        };
+        let known = ["payments_days_late_max_365d", "support_tickets_90d", "sponsorship_sponsor_present"].map(value);
+        assert_eq!(known, [9.0, 1.0, 1.0]);
+        (counted, format!("{:?}", matrix.columns))
+    };
+    let past_only = seen(&|past, _| past.to_owned());
+    assert!(past_only == seen(&|past, future| format!("{future}{past}")), "the future first");
+    assert!(past_only == seen(&|past, future| format!("{past}{future}")), "the future last");
+}

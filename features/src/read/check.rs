@@ -255,14 +255,15 @@ impl Checker<'_, '_> {
         }
     }
 
-    /// The first row of a key, in the order of files and rows, holds.
+    /// The row of a key that counts first holds, whatever its place: a row of the future sets none aside that is there
+    /// before it. Of rows that count from one instant on, the first in the order of files and rows.
     fn duplicate_keys(&mut self) {
         let rows = self.rows;
         let key = rows.table.name.key();
         if key.is_empty() {
             return;
         }
-        let mut keyed: Vec<([i64; 4], usize)> = (0..rows.len())
+        let mut keyed: Vec<([i64; 4], Instant, usize)> = (0..rows.len())
             .filter(|row| !self.dropped[*row])
             .map(|row| {
                 let mut parts = [0; 4];
@@ -274,12 +275,13 @@ impl Checker<'_, '_> {
                     };
                 }
                 parts[3] = if rows.has("known_at") { rows.known_at(row) } else { 0 };
-                (parts, row)
+                let counts_from = visible_from(rows, row).unwrap_or(Instant(i64::MAX));
+                (parts, counts_from.max(self.entered_at(row)), row)
             })
             .collect();
         keyed.sort_unstable();
         let repeats: Vec<usize> =
-            keyed.windows(2).filter(|pair| pair[0].0 == pair[1].0).map(|pair| pair[1].1).collect();
+            keyed.windows(2).filter(|pair| pair[0].0 == pair[1].0).map(|pair| pair[1].2).collect();
         for row in repeats {
             self.record(row, Rule::DuplicateKey, key[0], self.is_strict());
         }
