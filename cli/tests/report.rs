@@ -42,7 +42,7 @@ fn a_run_and_a_bundle_give_the_page_that_was_written_with_them() {
     assert_eq!(fs::read_to_string(at("mine.html")).unwrap(), "<html>mine</html>");
     let said = fail(folder.path(), &["report", "--run", "business"], 2);
     assert!(said.contains("business/backtest.json") && said.contains("--bundle"), "{said}");
-    let said = fail(folder.path(), &["report", "--bundle", "registry/simulated@7"], 4);
+    let said = fail(folder.path(), &["report", "--bundle", "registry/simulated@7"], 2);
     assert!(said.contains("simulated"), "{said}");
     fail(folder.path(), &["report"], 2);
     fs::create_dir(at("cut")).unwrap();
