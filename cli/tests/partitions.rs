@@ -100,7 +100,8 @@ fn nothing_is_read_for_comparisons_that_are_not_wanted() {
     let folder = tempfile::tempdir().unwrap();
     let business = business(folder.path());
     let steps = || {
-        let output = bellwether(&business, &["features", "--out", "p.parquet", "--as-of", "2026-01-31", "--partition", "2/3"]);
+        let output =
+            bellwether(&business, &["features", "--out", "p.parquet", "--as-of", "2026-01-31", "--partition", "2/3"]);
         assert!(output.status.success(), "{}", text(&output.stderr));
         text(&output.stderr).lines().filter(|line| line.contains("compare")).count()
     };

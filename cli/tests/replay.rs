@@ -289,8 +289,14 @@ fn the_first_value_of_a_column_changes_nothing_earlier() {
     let backfills = [
         ("accounts-header.csv", format!("account_id,industry,known_at\na01,Steel,{known}\n")),
         ("accounts-late.csv", format!("account_id,signed_up_at,segment,known_at\na00,2024-01-01,large,{known}\n")),
-        ("usage-late.csv", format!("account_id,user_id,feature,at,quantity,known_at\na00,ann,board,2025-06-02,1,{known}\n")),
-        ("subscriptions-late.csv", format!("account_id,effective_at,mrr,plan,known_at\na00,2024-01-01,100,pro,{known}\n")),
+        (
+            "usage-late.csv",
+            format!("account_id,user_id,feature,at,quantity,known_at\na00,ann,board,2025-06-02,1,{known}\n"),
+        ),
+        (
+            "subscriptions-late.csv",
+            format!("account_id,effective_at,mrr,plan,known_at\na00,2024-01-01,100,pro,{known}\n"),
+        ),
     ];
     for (name, text) in backfills {
         fs::write(business.join(name), text).unwrap();
@@ -298,9 +304,9 @@ fn the_first_value_of_a_column_changes_nothing_earlier() {
     }
     succeed(&business, &["features", "--as-of", "2025-07-02", "--out", "next.parquet"]);
     let next = read_parquet(&business.join("next.parquet"));
-    assert!(["segment", "industry", "plan"].iter().all(|name| {
-        next[0].column_by_name(name).unwrap().null_count() == 23
-    }));
+    assert!(
+        ["segment", "industry", "plan"].iter().all(|name| { next[0].column_by_name(name).unwrap().null_count() == 23 })
+    );
 }
 
 /// An account that is entered later was not known before, and neither were its facts.
@@ -325,7 +331,10 @@ fn an_account_that_is_entered_later_changes_nothing_earlier() {
     let checked = succeed(&business, &["check", "--as-of", "2025-07-02", "--format", "json"]);
     assert_eq!(unknown(&serde_json::from_str(&checked).unwrap(), "usage"), 6, "and its facts count");
     // Of both dates in one file the earlier one still knows nothing of it.
-    succeed(&business, &["features", "--from", "2025-07-01", "--to", "2025-07-02", "--every", "day", "--out", "both.parquet"]);
+    succeed(
+        &business,
+        &["features", "--from", "2025-07-01", "--to", "2025-07-02", "--every", "day", "--out", "both.parquet"],
+    );
     assert_eq!(common::texts(&read_parquet(&business.join("both.parquet")), "account_id").len(), 24 + 25);
 }
 
@@ -333,7 +342,9 @@ fn an_account_that_is_entered_later_changes_nothing_earlier() {
 #[test]
 fn nothing_breaks_on_columns_without_a_value() {
     let (_folder, business) = simulated("200");
-    for (file, names) in [("accounts", vec!["industry", "region"]), ("subscriptions", vec!["seats", "discount", "usage_limit"])] {
+    for (file, names) in
+        [("accounts", vec!["industry", "region"]), ("subscriptions", vec!["seats", "discount", "usage_limit"])]
+    {
         let path = business.join(format!("data/{file}.parquet"));
         let batches = read_parquet(&path);
         let emptied = |batch: &RecordBatch| {

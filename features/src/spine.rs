@@ -82,9 +82,7 @@ impl Spine {
         let at_all_dates = |account: usize| {
             let history = |moment| AccountHistory::before(facts, account, moment);
             let whole = facts.entries.is_none().then(|| history(Instant(i64::MAX)));
-            let at = |as_of: &Instant| {
-                standing(&whole.unwrap_or_else(|| history(*as_of)), eligibility, *as_of)
-            };
+            let at = |as_of: &Instant| standing(&whole.unwrap_or_else(|| history(*as_of)), eligibility, *as_of);
             moments.iter().map(at).collect::<Vec<_>>()
         };
         let accounts = (0..facts.accounts.len()).into_par_iter().with_min_len(64);

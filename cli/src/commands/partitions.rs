@@ -92,7 +92,8 @@ pub(super) fn write(
         return Err(none_eligible(dates));
     }
     let merge = || {
-        let write = || FeatureMatrix::write_merged(path, &whole.parts, &whole.signals, &whole.metadata, &whole.population);
+        let write =
+            || FeatureMatrix::write_merged(path, &whole.parts, &whole.signals, &whole.metadata, &whole.population);
         stop::protect(write).map_err(Failure::matrix)
     };
     output.step("features", merge, |file| report_line(file.rows, whole.signals.len(), dates))?;

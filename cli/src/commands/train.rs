@@ -1,16 +1,18 @@
 //! `bellwether train`: backtest, choose, refit on all mature rows, write the bundle into a registry.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use bellwether_train::backtest::Backtest;
+use bellwether_train::checkpoint::Checkpoint;
 use bellwether_train::dataset::Dataset;
 use bellwether_train::registry::{self, Actor, Added};
 use bellwether_train::settings::BacktestSettings;
 use bellwether_train::train::train;
 
 use super::backtest::{Bar, checkpoint, dataset, judge, table};
-use super::with_threads;
+use super::{matrix, with_threads};
 use crate::args::TrainArguments;
 use crate::business::Business;
 use crate::failure::Failure;
@@ -19,26 +21,71 @@ use crate::project::Project;
 use crate::stop;
 
 pub(crate) fn run(config: &Path, arguments: &TrainArguments, output: &Output) -> Result<(), Failure> {
+    let added = if arguments.matrix.matrix.is_some() {
+        run_matrix(arguments, output)?
+    } else {
+        run_project(config, arguments, output)?
+    };
+    output.result(format_args!("{}", added.path.display()));
+    Ok(())
+}
+
+fn run_project(config: &Path, arguments: &TrainArguments, output: &Output) -> Result<Added, Failure> {
     let project = Project::load(config)?;
     let settings = project.backtest_settings(arguments.judging.learners.given())?;
     let name = arguments.name.as_deref().unwrap_or(&project.contract.name);
     registry::check(&arguments.out, name).map_err(Failure::training)?;
-    let added = with_threads(arguments.judging.threads, || {
+    with_threads(arguments.judging.threads, || {
         let business = output.step("read", || Business::read(&project), Business::summary)?;
         let dataset = dataset(&business, &settings, arguments.judging.known_as_of, output)?;
-        let checkpoint = checkpoint(&arguments.out.join(name), arguments.judging.resume, output)?;
-        let backtest = judge(&dataset, &settings, &project, checkpoint.as_ref(), output)?;
-        for line in table(&backtest.summary) {
-            output.note(line);
-        }
-        let added = write(&dataset, &backtest, &settings, &project, (&arguments.out, name), output)?;
-        if let Some(checkpoint) = checkpoint {
-            stop::protect(|| checkpoint.remove());
-        }
-        Ok(added)
-    })?;
-    output.result(format_args!("{}", added.path.display()));
-    Ok(())
+        let backtest_of = |checkpoint| judge(&dataset, &settings, &project.contract.glossary, checkpoint, output);
+        train_resumable(
+            arguments,
+            name,
+            backtest_of,
+            |backtest, place| write(&dataset, backtest, &settings, Some(&project), place, output),
+            output,
+        )
+    })
+}
+
+fn run_matrix(arguments: &TrainArguments, output: &Output) -> Result<Added, Failure> {
+    let name = matrix::name(&arguments.matrix, arguments.name.as_deref());
+    registry::check(&arguments.out, &name).map_err(Failure::training)?;
+    with_threads(arguments.judging.threads, || {
+        let given = matrix::dataset(&arguments.matrix, &arguments.judging, output)?;
+        let Some((dataset, settings)) = given else {
+            return Err(Failure::configuration("--matrix: expected a file, found none", "add --matrix FILE"));
+        };
+        let backtest_of = |checkpoint| judge(&dataset, &settings, &BTreeMap::new(), checkpoint, output);
+        train_resumable(
+            arguments,
+            &name,
+            backtest_of,
+            |backtest, place| write(&dataset, backtest, &settings, None, place, output),
+            output,
+        )
+    })
+}
+
+/// Judges (going on where an earlier run was cut off, if asked to), shows the table, and writes the bundle.
+fn train_resumable(
+    arguments: &TrainArguments,
+    name: &str,
+    backtest_of: impl FnOnce(Option<&Checkpoint>) -> Result<Backtest, Failure>,
+    write: impl FnOnce(&Backtest, (&Path, &str)) -> Result<Added, Failure>,
+    output: &Output,
+) -> Result<Added, Failure> {
+    let checkpoint = checkpoint(&arguments.out.join(name), arguments.judging.resume, output)?;
+    let backtest = backtest_of(checkpoint.as_ref())?;
+    for line in table(&backtest.summary) {
+        output.note(line);
+    }
+    let added = write(&backtest, (&arguments.out, name))?;
+    if let Some(checkpoint) = checkpoint {
+        stop::protect(|| checkpoint.remove());
+    }
+    Ok(added)
 }
 
 /// Fits the chosen learners on all mature rows and adds the bundle to the registry.
@@ -46,7 +93,7 @@ pub(super) fn write(
     dataset: &Dataset,
     backtest: &Backtest,
     settings: &BacktestSettings,
-    project: &Project,
+    project: Option<&Project>,
     place: (&Path, &str),
     output: &Output,
 ) -> Result<Added, Failure> {
@@ -56,7 +103,10 @@ pub(super) fn write(
         "train",
         || {
             let mut trained = train(dataset, settings, backtest, name, &bar).map_err(Failure::training)?;
-            trained.contents.data_digest = project.contract.data_digest().map_err(Failure::reading)?;
+            // Without tables of a project, the digest is that of the rows.
+            if let Some(project) = project {
+                trained.contents.data_digest = project.contract.data_digest().map_err(Failure::reading)?;
+            }
             for warning in &trained.warnings {
                 output.warn(format_args!("[{}] {}", warning.code, warning.text));
             }

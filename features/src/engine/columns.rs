@@ -42,11 +42,8 @@ impl Columns {
     /// Cuts the columns along `blocks`: for each block the rows of its accounts, date by date. Together they must be all
     /// rows: at every date, those of the first block, then those of the second, and so on.
     pub(super) fn cut(&mut self, blocks: &[Vec<Range<usize>>]) -> Vec<BlockColumns<'_>> {
-        let nothing = |_: &Vec<Range<usize>>| BlockColumns {
-            numbers: Vec::new(),
-            categories: Vec::new(),
-            groups: Vec::new(),
-        };
+        let nothing =
+            |_: &Vec<Range<usize>>| BlockColumns { numbers: Vec::new(), categories: Vec::new(), groups: Vec::new() };
         let mut cut: Vec<BlockColumns<'_>> = blocks.iter().map(nothing).collect();
         for column in &mut self.numbers {
             cut.iter_mut().zip(pieces(column, blocks)).for_each(|(block, pieces)| block.numbers.push(pieces));

@@ -112,11 +112,8 @@ impl OpenMatrix {
     pub fn write(mut self, path: &Path, metadata: &FeatureMetadata) -> Result<FeatureFile, MatrixError> {
         for groups in self.groups {
             let compared = &self.matrix.signals[groups.column];
-            let group = SignalDefinition {
-                name: format!("{} group", compared.name),
-                unit: Unit::Category,
-                ..compared.clone()
-            };
+            let group =
+                SignalDefinition { name: format!("{} group", compared.name), unit: Unit::Category, ..compared.clone() };
             self.matrix.signals.push(group);
             self.matrix.columns.push(groups.of);
         }

@@ -6,8 +6,8 @@ use rayon::prelude::*;
 
 use crate::contract::{ANNUAL, Contract, MONTHLY, NO, OnViolation, REVIEWS, TableContract, TableName, YES};
 use crate::facts::{
-    AccountFact, BillingPeriod, ContactFact, Entries, Facts, FirmographicFact, Grouped, InvoiceFact, ItemFact, MeetingFact,
-    MeetingKind, Names, NpsFact, Role, SubscriptionFact, TicketFact, UsageFact,
+    AccountFact, BillingPeriod, ContactFact, Entries, Facts, FirmographicFact, Grouped, InvoiceFact, ItemFact,
+    MeetingFact, MeetingKind, Names, NpsFact, Role, SubscriptionFact, TicketFact, UsageFact,
 };
 use crate::time::Instant;
 
@@ -67,13 +67,10 @@ pub(crate) fn assemble(
 
 /// When accounts were entered, where that is later than some of their facts may be.
 fn entries(contract: &Contract, accounts: &[String], entered: &Entered) -> Option<Entries> {
-    let strict = |table: &&TableContract| {
-        table.name != TableName::Accounts && table.on_violation != OnViolation::Warn
-    };
+    let strict = |table: &&TableContract| table.name != TableName::Accounts && table.on_violation != OnViolation::Warn;
     let tables: BTreeSet<TableName> = contract.tables.values().filter(strict).map(|table| table.name).collect();
     // Of an account that is never entered only facts are left that count all the same.
-    let since: Vec<Instant> =
-        accounts.iter().map(|id| entered.get(id).copied().unwrap_or(Instant(i64::MAX))).collect();
+    let since: Vec<Instant> = accounts.iter().map(|id| entered.get(id).copied().unwrap_or(Instant(i64::MAX))).collect();
     let matters = since.iter().any(|since| ![Instant::MIN, Instant(i64::MAX)].contains(since));
     (matters && !tables.is_empty()).then_some(Entries { since, tables })
 }

@@ -36,11 +36,8 @@ pub fn write_quarantine(
 ) -> Result<Vec<PathBuf>, ReadError> {
     let mut written = Vec::new();
     for table in &report.tables {
-        let left_out: Vec<&Violation> = table
-            .violations
-            .iter()
-            .filter(|violation| violation.left_out && violation.counts_at(as_of))
-            .collect();
+        let left_out: Vec<&Violation> =
+            table.violations.iter().filter(|violation| violation.left_out && violation.counts_at(as_of)).collect();
         let Some(declared) = contract.tables.get(&table.table).filter(|_| !left_out.is_empty()) else { continue };
         let lines = lines(table, declared, &left_out)?;
         std::fs::create_dir_all(folder).map_err(|cause| ReadError::io(folder, &cause))?;

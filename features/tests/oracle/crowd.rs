@@ -101,12 +101,8 @@ fn size(world: &World) -> usize {
 fn facts(world: &World, first: usize, count: usize) -> Facts {
     let ours: Vec<usize> = (0..size(world)).filter(|account| account % count == first).collect();
     let code = |account: usize| ours.binary_search(&account).ok().map(|place| u32::try_from(place).unwrap());
-    let plans: BTreeSet<usize> = world
-        .subscriptions
-        .iter()
-        .filter(|row| code(row.account).is_some())
-        .filter_map(|row| row.plan)
-        .collect();
+    let plans: BTreeSet<usize> =
+        world.subscriptions.iter().filter(|row| code(row.account).is_some()).filter_map(|row| row.plan).collect();
     let plans: Vec<usize> = plans.into_iter().collect();
     let mut subscriptions = Vec::new();
     for row in &world.subscriptions {

@@ -168,7 +168,8 @@ fn file(folder: &Path, dates: &[NaiveDate]) -> Vec<u8> {
     let matrix = plan.compute(&loaded.facts, &spine);
     let quarantined = |date: &NaiveDate| usize::try_from(loaded.report.at(Some(*date)).quarantined_accounts).unwrap();
     let quarantined: Vec<usize> = dates.iter().map(quarantined).collect();
-    let metadata = FeatureMetadata::of(&loaded.facts, &spine, &matrix.signals, &quarantined, available.missing_tables());
+    let metadata =
+        FeatureMetadata::of(&loaded.facts, &spine, &matrix.signals, &quarantined, available.missing_tables());
     let path = folder.join("features.parquet");
     matrix.write(&path, &metadata).unwrap();
     std::fs::read(path).unwrap()
