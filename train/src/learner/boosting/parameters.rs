@@ -8,14 +8,14 @@ use super::{Boosting, NAME};
 ///
 /// | parameter | default | range |
 /// |---|---|---|
-/// | `max_rounds` | 400 | 1 to 5,000 |
+/// | `max_rounds` | 1000 | 1 to 5,000 |
 /// | `rate` | 0.05 | above 0, at most 1 |
-/// | `max_leaves` | 16 | 2 to 1,024 |
+/// | `max_leaves` | 8 | 2 to 1,024 |
 /// | `min_rows_per_leaf` | 20 | at least 1 |
 /// | `min_hessian_per_leaf` | 1 | 0 or more |
 /// | `l2` | 5 | 0 or more |
-/// | `column_share` | 0.5 | above 0, at most 1 |
-/// | `account_share` | 1 | above 0, at most 1 |
+/// | `column_share` | 0.8 | above 0, at most 1 |
+/// | `account_share` | 0.7 | above 0, at most 1 |
 /// | `max_bins` | 255 | 2 to 255 |
 /// | `monotone` | false | |
 /// | `line` | true | |
@@ -24,7 +24,7 @@ use super::{Boosting, NAME};
 /// | `stopping_share` | 0.2 | 0 (no early stopping) to 0.5 |
 /// | `stopping_slices` | 4 | 1 to 20 |
 /// | `stopping_gap_days` | 90 | 0 to 3,650 |
-/// | `patience` | 30 | 1 to 1,000 |
+/// | `patience` | 40 | 1 to 1,000 |
 /// | `rounds_without_stopping` | 60 | 1 to 5,000 |
 /// | `max_rows` | 4,000,000 | 100 to 16,000,000 |
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -53,8 +53,8 @@ pub struct BoostingParameters {
     /// Whether a part of the margin may start from a straight line, where later rows say that it helps. Never where
     /// `monotone` is asked for, since a line knows no expected directions.
     pub line: bool,
-    /// Fits that are averaged, each with its own draws of accounts and columns. 0: 8 up to 20,000 rows, then as many as
-    /// make 160,000 rows, at least 1.
+    /// Fits that are averaged, each with its own draws of accounts and columns. 0: 4 up to 10,000 rows, then as many as
+    /// make 40,000 rows, at least 1.
     pub bags: usize,
     /// Settings that are tried on the later rows, this one first: other numbers of leaves, other penalties, monotone.
     pub settings: usize,
@@ -73,22 +73,22 @@ pub struct BoostingParameters {
 }
 
 /// Rows of all fits that are averaged, together.
-const BAGGED_ROWS: usize = 160_000;
+const BAGGED_ROWS: usize = 40_000;
 
 /// Fits that are averaged, at most.
-const MOST_BAGS: usize = 8;
+const MOST_BAGS: usize = 4;
 
 impl Default for BoostingParameters {
     fn default() -> Self {
         Self {
-            max_rounds: 400,
+            max_rounds: 1_000,
             rate: 0.05,
-            max_leaves: 16,
+            max_leaves: 8,
             min_rows_per_leaf: 20,
             min_hessian_per_leaf: 1.0,
             l2: 5.0,
-            column_share: 0.5,
-            account_share: 1.0,
+            column_share: 0.8,
+            account_share: 0.7,
             max_bins: 255,
             monotone: false,
             line: true,
@@ -97,7 +97,7 @@ impl Default for BoostingParameters {
             stopping_share: 0.2,
             stopping_slices: 4,
             stopping_gap_days: 90,
-            patience: 30,
+            patience: 40,
             rounds_without_stopping: 60,
             max_rows: 4_000_000,
         }
