@@ -5,7 +5,6 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use bellwether_train::backtest::Backtest;
-use bellwether_train::checkpoint::Checkpoint;
 use bellwether_train::dataset::Dataset;
 use bellwether_train::registry::{self, Actor, Added};
 use bellwether_train::settings::BacktestSettings;
@@ -38,14 +37,7 @@ fn run_project(config: &Path, arguments: &TrainArguments, output: &Output) -> Re
     with_threads(arguments.judging.threads, || {
         let business = output.step("read", || Business::read(&project), Business::summary)?;
         let dataset = dataset(&business, &settings, arguments.judging.known_as_of, output)?;
-        let backtest_of = |checkpoint| judge(&dataset, &settings, &project.contract.glossary, checkpoint, output);
-        train_resumable(
-            arguments,
-            name,
-            backtest_of,
-            |backtest, place| write(&dataset, backtest, &settings, Some(&project), place, output),
-            output,
-        )
+        judge_and_write(&dataset, &settings, Some(&project), (arguments, name), output)
     })
 }
 
@@ -57,31 +49,26 @@ fn run_matrix(arguments: &TrainArguments, output: &Output) -> Result<Added, Fail
         let Some((dataset, settings)) = given else {
             return Err(Failure::configuration("--matrix: expected a file, found none", "add --matrix FILE"));
         };
-        let backtest_of = |checkpoint| judge(&dataset, &settings, &BTreeMap::new(), checkpoint, output);
-        train_resumable(
-            arguments,
-            &name,
-            backtest_of,
-            |backtest, place| write(&dataset, backtest, &settings, None, place, output),
-            output,
-        )
+        judge_and_write(&dataset, &settings, None, (arguments, &name), output)
     })
 }
 
 /// Judges (going on where an earlier run was cut off, if asked to), shows the table, and writes the bundle.
-fn train_resumable(
-    arguments: &TrainArguments,
-    name: &str,
-    backtest_of: impl FnOnce(Option<&Checkpoint>) -> Result<Backtest, Failure>,
-    write: impl FnOnce(&Backtest, (&Path, &str)) -> Result<Added, Failure>,
+fn judge_and_write(
+    dataset: &Dataset,
+    settings: &BacktestSettings,
+    project: Option<&Project>,
+    (arguments, name): (&TrainArguments, &str),
     output: &Output,
 ) -> Result<Added, Failure> {
     let checkpoint = checkpoint(&arguments.out.join(name), arguments.judging.resume, output)?;
-    let backtest = backtest_of(checkpoint.as_ref())?;
+    let none = BTreeMap::new();
+    let glossary = project.map_or(&none, |project| &project.contract.glossary);
+    let backtest = judge(dataset, settings, glossary, checkpoint.as_ref(), output)?;
     for line in table(&backtest.summary) {
         output.note(line);
     }
-    let added = write(&backtest, (&arguments.out, name))?;
+    let added = write(dataset, &backtest, settings, project, (&arguments.out, name), output)?;
     if let Some(checkpoint) = checkpoint {
         stop::protect(|| checkpoint.remove());
     }
