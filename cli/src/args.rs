@@ -251,6 +251,13 @@ pub(crate) struct FeaturesArguments {
     /// the same bytes; every table is read once per partition.
     #[arg(long, value_name = "SIZE", conflicts_with = "partition")]
     pub(crate) memory_limit: Option<Bytes>,
+    /// Make the feature file from a matrix of your own (.parquet, .csv, .csv.gz), for a model that was trained with
+    /// `train --matrix`.
+    #[arg(long, value_name = "FILE", requires_all = ["account", "as_of"], conflicts_with_all = ["partition", "memory_limit"])]
+    pub(crate) matrix: Option<PathBuf>,
+    /// The column of the matrix that says whose row it is.
+    #[arg(long, value_name = "COLUMN", requires = "matrix")]
+    pub(crate) account: Option<String>,
     /// The feature file (Parquet).
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
@@ -317,11 +324,60 @@ impl LearnerArguments {
     }
 }
 
+/// A feature matrix of one's own, in `backtest` and in `train`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "A feature matrix of your own")]
+pub(crate) struct MatrixArguments {
+    /// Learn from this file (.parquet, .csv, .csv.gz) in place of a project's tables: columns of numbers and texts are
+    /// the signals. No project file is read.
+    #[arg(long, value_name = "FILE", requires = "target")]
+    pub(crate) matrix: Option<PathBuf>,
+    /// The outcome: 0/1, true/false or yes/no; empty where it is not known.
+    #[arg(long, value_name = "COLUMN", requires = "matrix")]
+    pub(crate) target: Option<String>,
+    /// Whose row it is. Without it every row is an account of its own.
+    #[arg(long, value_name = "COLUMN", requires = "matrix")]
+    pub(crate) account: Option<String>,
+    /// The day of observation. Without it learners are judged on held-out accounts, and time is not tested.
+    #[arg(long, value_name = "COLUMN", requires = "matrix")]
+    pub(crate) as_of: Option<String>,
+    /// How much a row counts in training; every row counts alike in judging.
+    #[arg(long, value_name = "COLUMN", requires = "matrix")]
+    pub(crate) weight: Option<String>,
+    /// How long after its day of observation an outcome is known, such as 90d. Default: the days in the target's name
+    /// (`churn_90d`), else 90d
+    #[arg(long, value_name = "TIME", requires = "as_of")]
+    pub(crate) horizon: Option<Horizon>,
+    /// First day whose rows are predicted. Default: the day after which two fifths of the days of observation lie
+    #[arg(long, value_name = "DATE", value_parser = date, requires = "as_of")]
+    pub(crate) first_test: Option<NaiveDate>,
+    /// How often the trainer is run: month, quarter, half-year, year, or never. Default: quarter
+    #[arg(long, value_name = "STEP", requires = "as_of")]
+    pub(crate) refit_every: Option<String>,
+}
+
+/// A length of time in whole days, such as 90d or 12w.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Horizon(pub(crate) u32);
+
+impl std::str::FromStr for Horizon {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let factor = if text.ends_with('w') { 7 } else { 1 };
+        let digits = text.strip_suffix(['d', 'w']).unwrap_or_default();
+        let days = digits.parse::<u32>().ok().and_then(|number| number.checked_mul(factor));
+        days.filter(|days| (1..=3_650).contains(days))
+            .map(Self)
+            .ok_or_else(|| format!("expected from 1d to 3650d, such as 90d or 12w, found {text:?}"))
+    }
+}
+
 /// How learners are judged, in `backtest` and in `train`.
 #[derive(Debug, Args)]
 pub(crate) struct JudgingArguments {
     /// Build the labels as known at this date; later facts are ignored. Default: all that is known
-    #[arg(long, value_name = "DATE", value_parser = date)]
+    #[arg(long, value_name = "DATE", value_parser = date, conflicts_with = "matrix")]
     pub(crate) known_as_of: Option<NaiveDate>,
     /// Go on where an earlier run for the same place was cut off: refits that it has finished on the same data, under the
     /// same settings and by the same build, are taken over
@@ -341,6 +397,8 @@ pub(crate) struct BacktestArguments {
     pub(crate) out: PathBuf,
     #[command(flatten)]
     pub(crate) judging: JudgingArguments,
+    #[command(flatten)]
+    pub(crate) matrix: MatrixArguments,
 }
 
 /// `bellwether train`.
@@ -349,11 +407,13 @@ pub(crate) struct TrainArguments {
     /// The registry folder.
     #[arg(long, value_name = "DIR", env = "BELLWETHER_REGISTRY", default_value = "registry")]
     pub(crate) out: PathBuf,
-    /// The model's name in the registry. Default: the project's name.
+    /// The model's name in the registry. Default: the project's name, or that of the matrix.
     #[arg(long)]
     pub(crate) name: Option<String>,
     #[command(flatten)]
     pub(crate) judging: JudgingArguments,
+    #[command(flatten)]
+    pub(crate) matrix: MatrixArguments,
 }
 
 /// `bellwether models`.

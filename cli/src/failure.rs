@@ -107,6 +107,7 @@ impl Failure {
                 | RegistryError::NoReason { .. },
             ) => ExitCode::Usage,
             TrainError::Registry(RegistryError::Read(_)) if is_unknown_reference(&error) => ExitCode::Usage,
+            TrainError::Matrix(matrix) if matrix.is_usage() => ExitCode::Usage,
             TrainError::Registry(_) => ExitCode::ModelRefused,
             TrainError::Io { .. } => ExitCode::Transient,
             TrainError::Model { .. } | TrainError::Mismatch { .. } => ExitCode::InternalBug,

@@ -52,6 +52,9 @@ pub enum Event {
         /// Least absolute increase.
         min_absolute: f64,
     },
+    /// A column of a matrix that somebody else made says so: there are no facts to compute it from, and
+    /// [`Labels::compute`] refuses it.
+    Given,
 }
 
 /// Which time places an outcome in the window.
@@ -129,6 +132,7 @@ impl Event {
         match self {
             Self::SubscriptionEnd | Self::MrrIncrease { .. } => "subscriptions",
             Self::Inactivity | Self::ActiveUsersIncrease { .. } | Self::QuantityIncrease { .. } => "usage",
+            Self::Given => "matrix",
         }
     }
 }
@@ -204,7 +208,11 @@ impl Labels {
         known_before: NaiveDate,
     ) -> Result<Self, LabelError> {
         let table = target.event.table();
-        let is_there = if table == "usage" { facts.usage.is_some() } else { facts.subscriptions.is_some() };
+        let is_there = match table {
+            "usage" => facts.usage.is_some(),
+            "subscriptions" => facts.subscriptions.is_some(),
+            _ => false,
+        };
         if !is_there {
             return Err(LabelError::MissingTable { target: target.name.clone(), table });
         }
@@ -259,6 +267,7 @@ impl TargetDefinition {
                 let increase = Increase { ratio, min_absolute };
                 Outcome::plain(usage::increased(history.usage, window, increase, usage::total_quantity))
             }
+            Event::Given => Outcome::ABSENT,
         }
     }
 }

@@ -27,10 +27,12 @@ pub enum Family {
     Sponsorship,
     /// Who they are.
     Segment,
+    /// A column of a matrix that somebody else made; no signal of the catalogue.
+    Given,
 }
 
 impl Family {
-    /// All families, in the order of lists.
+    /// All families of the catalogue, in the order of lists.
     pub const ALL: [Family; 8] = [
         Self::Usage,
         Self::Adoption,
@@ -54,6 +56,7 @@ impl Family {
             Self::Support => "where it hurts",
             Self::Sponsorship => "who there stands behind it",
             Self::Segment => "who they are",
+            Self::Given => "columns of a matrix of your own",
         }
     }
 }

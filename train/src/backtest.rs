@@ -32,8 +32,8 @@ use crate::refit::Refit;
 use crate::select::select;
 use crate::settings::BacktestSettings;
 use crate::summary::{
-    BACKTEST_FORMAT, BacktestSummary, CalibrationRecord, CalibrationSource, LearnerRefit, RefitSummary, TargetSummary,
-    Warning,
+    ACCOUNT_FOLDS_NAME, BACKTEST_FORMAT, BacktestSummary, CalibrationRecord, CalibrationSource, LearnerRefit,
+    RefitSummary, TargetSummary, Warning,
 };
 
 /// Predictions of one learner for all test rows of one target, in the order of [`TargetRun::rows`].
@@ -84,6 +84,29 @@ pub struct TargetRun {
     pub predictions: Vec<Predictions>,
 }
 
+impl TargetRun {
+    /// Brings the rows into the order of the dataset: folds of accounts are predicted one after the other.
+    fn sort(&mut self) {
+        if self.rows.is_sorted() {
+            return;
+        }
+        let mut order: Vec<usize> = (0..self.rows.len()).collect();
+        order.sort_by_key(|place| self.rows[*place]);
+        fn arrange<T: Clone>(values: &mut Vec<T>, order: &[usize]) {
+            *values = order.iter().map(|place| values[*place].clone()).collect();
+        }
+        arrange(&mut self.rows, &order);
+        arrange(&mut self.refit, &order);
+        arrange(&mut self.labels, &order);
+        arrange(&mut self.null_probabilities, &order);
+        for one in &mut self.predictions {
+            for values in [&mut one.margin, &mut one.probability, &mut one.low, &mut one.high] {
+                arrange(values, &order);
+            }
+        }
+    }
+}
+
 /// A backtest: the summary that is written, and the predictions behind it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Backtest {
@@ -125,6 +148,9 @@ pub fn backtest_with(
     observer.notice(&Progress::Planned { fits: refits * settings.learners.len() });
 
     let mut warnings = Vec::new();
+    if !dataset.is_dated() {
+        warnings.push(Warning::time_not_tested());
+    }
     let (mut targets, mut runs) = (Vec::new(), Vec::new());
     let saved = checkpoint.map(|checkpoint| checkpoint.of_run(dataset, settings, observer));
     for ((index, labels), cut) in dataset.labels().iter().enumerate().zip(&cuts) {
@@ -135,6 +161,7 @@ pub fn backtest_with(
         for (number, (fold, warm_up)) in warm_up.chain(cut.judged.iter().map(|fold| (fold, false))).enumerate() {
             target.saved_refit(saved.as_ref(), (index, number), fold, warm_up)?;
         }
+        target.run.sort();
         let (summary, run) = target.finish(&mut warnings)?;
         targets.push(summary);
         runs.push(run);
@@ -152,7 +179,7 @@ fn summarise(
         format: BACKTEST_FORMAT,
         data_end: dataset.data_end().to_string(),
         first_test: settings.first_test.to_string(),
-        refit_every: settings.refit_every.name().to_owned(),
+        refit_every: if dataset.is_dated() { settings.refit_every.name() } else { ACCOUNT_FOLDS_NAME }.to_owned(),
         score_every: settings.score_every.name().to_owned(),
         history: (settings.history != History::Expanding).then(|| settings.history.to_string()),
         seed: settings.seed,
@@ -359,7 +386,7 @@ impl<'a> TargetBacktest<'a> {
         let by_account = |one: &LearnerRefit| {
             one.calibration.as_ref().is_some_and(|record| record.source == CalibrationSource::AccountFolds)
         };
-        if learners.iter().any(by_account) {
+        if fold.is_in_time() && learners.iter().any(by_account) {
             self.warnings.push(Warning::calibrated_by_account(&self.run.target, fold.refit()));
         }
         let positive = |row: &&u32| self.labels.values[**row as usize] == Some(true);

@@ -119,6 +119,8 @@ pub struct Dataset {
     accounts: Vec<u32>,
     as_of_days: Vec<i32>,
     data_end: NaiveDate,
+    dated: bool,
+    weights: Option<Vec<f64>>,
 }
 
 impl Dataset {
@@ -128,13 +130,39 @@ impl Dataset {
     /// [`DatasetError`] for unequal lengths, unsorted or repeated rows, a repeated name, labels of different data ends, a
     /// label whose interval has not ended, or no rows at all.
     pub fn new(matrix: FeatureMatrix, labels: Vec<Labels>) -> Result<Self, DatasetError> {
+        Self::checked(matrix, labels, true)
+    }
+
+    /// Rows that nobody dated: all have one `as_of` that means nothing, an account may have several rows, and folds are
+    /// made of accounts.
+    ///
+    /// # Errors
+    /// As [`Self::new`], except that rows of one account may repeat.
+    pub fn undated(matrix: FeatureMatrix, labels: Vec<Labels>) -> Result<Self, DatasetError> {
+        Self::checked(matrix, labels, false)
+    }
+
+    /// The same rows with weights, which count in training and not in judging.
+    ///
+    /// # Errors
+    /// [`DatasetError::Length`] when there is not one per row.
+    pub fn with_weights(mut self, weights: Vec<f64>) -> Result<Self, DatasetError> {
+        if weights.len() != self.rows() {
+            let (expected, found) = (self.rows(), weights.len());
+            return Err(DatasetError::Length { what: "weights".to_owned(), expected, found });
+        }
+        self.weights = Some(weights);
+        Ok(self)
+    }
+
+    fn checked(matrix: FeatureMatrix, labels: Vec<Labels>, dated: bool) -> Result<Self, DatasetError> {
         let rows = matrix.account_ids.len();
         let Some(data_end) =
             labels.first().map(|one| one.known_before).filter(|_| rows > 0 && !matrix.columns.is_empty())
         else {
             return Err(DatasetError::Empty { rows, signals: matrix.columns.len(), targets: labels.len() });
         };
-        check_matrix(&matrix)?;
+        check_matrix(&matrix, dated)?;
         for one in &labels {
             check_labels(one, &matrix.as_of, data_end)?;
         }
@@ -143,7 +171,19 @@ impl Dataset {
         check_unique("target", labels.iter().map(|one| one.target.name.as_str()))?;
         let accounts = account_codes(&matrix.account_ids);
         let as_of_days = matrix.as_of.iter().map(|date| days_from_epoch(*date)).collect();
-        Ok(Self { matrix, labels, accounts, as_of_days, data_end })
+        Ok(Self { matrix, labels, accounts, as_of_days, data_end, dated, weights: None })
+    }
+
+    /// Whether the rows have observation dates that mean something. Where not, time cannot be tested.
+    #[must_use]
+    pub fn is_dated(&self) -> bool {
+        self.dated
+    }
+
+    /// Weight of a row in training; 1 unless weights were given.
+    #[must_use]
+    pub fn weight(&self, row: usize) -> f64 {
+        self.weights.as_ref().map_or(1.0, |weights| weights[row])
     }
 
     /// Number of rows.
@@ -213,6 +253,9 @@ impl Dataset {
             let code = |label: &Option<bool>| label.map_or(2, u8::from);
             hasher.update(labels.values.iter().map(code).collect::<Vec<u8>>());
         }
+        for weight in self.weights.iter().flatten() {
+            hasher.update(weight.to_bits().to_le_bytes());
+        }
         hex::encode(hasher.finalize())
     }
 
@@ -246,7 +289,7 @@ fn hash_column(hasher: &mut Sha256, column: &Column) {
     }
 }
 
-fn check_matrix(matrix: &FeatureMatrix) -> Result<(), DatasetError> {
+fn check_matrix(matrix: &FeatureMatrix, dated: bool) -> Result<(), DatasetError> {
     let rows = matrix.account_ids.len();
     let length = |what: String, found: usize| match found == rows {
         true => Ok(()),
@@ -271,7 +314,8 @@ fn check_matrix(matrix: &FeatureMatrix) -> Result<(), DatasetError> {
         }
     }
     let key = |row: usize| (matrix.as_of[row], matrix.account_ids[row].as_ref());
-    match (1..rows).find(|row| key(row - 1) >= key(*row)) {
+    let wrong = |row: &usize| key(row - 1) > key(*row) || (dated && key(row - 1) == key(*row));
+    match (1..rows).find(wrong) {
         Some(row) => Err(DatasetError::Order { row, as_of: matrix.as_of[row] }),
         None => Ok(()),
     }

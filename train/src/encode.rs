@@ -187,7 +187,7 @@ impl EncodedRows {
         Self {
             block: encoder.block(dataset, rows),
             labels: rows.iter().map(|row| labels.values[*row as usize] == Some(true)).collect(),
-            weights: vec![1.0; rows.len()],
+            weights: rows.iter().map(|row| dataset.weight(*row as usize)).collect(),
             accounts: rows.iter().map(|row| dataset.accounts()[*row as usize]).collect(),
             as_of_days: rows.iter().map(|row| dataset.as_of_days()[*row as usize]).collect(),
         }
@@ -197,7 +197,8 @@ impl EncodedRows {
     #[must_use]
     pub fn with_weights(mut self, row_weights: RowWeights, horizon_days: u32) -> Self {
         if row_weights == RowWeights::Uniqueness {
-            self.weights = normalised(average_uniqueness(&self.accounts, &self.as_of_days, horizon_days));
+            let uniqueness = average_uniqueness(&self.accounts, &self.as_of_days, horizon_days);
+            self.weights = normalised(uniqueness.iter().zip(&self.weights).map(|(one, own)| one * own).collect());
         }
         self
     }

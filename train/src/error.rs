@@ -8,6 +8,7 @@ use crate::calibrate::CalibrateError;
 use crate::dataset::DatasetError;
 use crate::fold::FoldError;
 use crate::learner::LearnError;
+use crate::matrix::MatrixError;
 use crate::registry::RegistryError;
 use crate::settings::SettingsError;
 
@@ -22,6 +23,10 @@ pub enum TrainError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Dataset(#[from] DatasetError),
+    /// A matrix of the user's own.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Matrix(#[from] MatrixError),
     /// The split.
     #[error("{target}: {source}")]
     #[diagnostic(code(bellwether::train::fold), help("{}", source.advice()))]

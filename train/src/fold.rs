@@ -8,6 +8,8 @@
 //! delay can therefore reach a training label that nobody could have known at `T`; the landing delay is the guard, and it
 //! is part of the interval.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use bellwether_features::label::Labels;
 use chrono::NaiveDate;
 
@@ -87,6 +89,20 @@ pub enum FoldError {
         /// Training row that was not learned from.
         row: u32,
     },
+    /// An account on both sides of a split by account.
+    #[error("expected every account on one side of the split, found the account of row {row} on both")]
+    SharedAccount {
+        /// Row of the dataset.
+        row: u32,
+    },
+    /// Too few accounts to split.
+    #[error("expected labelled rows of at least {expected} accounts, found {found}")]
+    TooFewAccounts {
+        /// Number of folds.
+        expected: usize,
+        /// Accounts found.
+        found: usize,
+    },
     /// No row to learn from.
     #[error(
         "refit {refit}: expected training rows whose label interval of {interval_days} days ends by {refit}, found none"
@@ -121,9 +137,11 @@ impl FoldError {
             | Self::NoLabel { .. }
             | Self::NoSuchRow { .. }
             | Self::LearnedLater { .. }
-            | Self::LearnedElsewhere { .. } => {
+            | Self::LearnedElsewhere { .. }
+            | Self::SharedAccount { .. } => {
                 "this split would let the future leak into training, and is refused; please report how it came about"
             }
+            Self::TooFewAccounts { .. } => "give more rows with a label, or another --account column",
             Self::EmptyTraining { .. } => {
                 "choose a later backtest.first_test, features from an earlier date, or a longer backtest.history"
             }
@@ -139,6 +157,7 @@ pub struct Fold {
     until: NaiveDate,
     training: Vec<u32>,
     test: Vec<u32>,
+    in_time: bool,
 }
 
 impl Fold {
@@ -179,7 +198,45 @@ impl Fold {
         if training.is_empty() {
             return Err(FoldError::EmptyTraining { refit, interval_days });
         }
-        Ok(Self { refit, until, training, test })
+        Ok(Self { refit, until, training, test, in_time: true })
+    }
+
+    /// A fold of rows without dates: checks that no account is on both sides, and that all rows have labels.
+    ///
+    /// # Errors
+    /// [`FoldError`] names the first row that breaks the rule.
+    pub fn by_account(
+        dataset: &Dataset,
+        labels: &Labels,
+        training: Vec<u32>,
+        test: Vec<u32>,
+    ) -> Result<Self, FoldError> {
+        let refit = dataset.as_of().first().copied().unwrap_or_default();
+        let account = |part: &'static str, row: u32| {
+            let missing = FoldError::NoSuchRow { refit, rows: dataset.rows(), row };
+            let account = *dataset.accounts().get(row as usize).ok_or(missing)?;
+            match labels.values.get(row as usize) {
+                Some(Some(_)) => Ok(account),
+                _ => Err(FoldError::NoLabel { refit, part, row, as_of: refit }),
+            }
+        };
+        let learned: BTreeSet<u32> =
+            training.iter().map(|row| account("training", *row)).collect::<Result<_, FoldError>>()?;
+        for row in &test {
+            if learned.contains(&account("test", *row)?) {
+                return Err(FoldError::SharedAccount { row: *row });
+            }
+        }
+        if training.is_empty() {
+            return Err(FoldError::TooFewAccounts { expected: ACCOUNT_FOLDS, found: 0 });
+        }
+        Ok(Self { refit, until: refit, training, test, in_time: false })
+    }
+
+    /// Whether the test rows lie later than the training rows. False where rows have no dates.
+    #[must_use]
+    pub fn is_in_time(&self) -> bool {
+        self.in_time
     }
 
     /// Checks that what was learned from `rows` (ascending) may be fitted with this fold: it knows every training row, and
@@ -192,7 +249,7 @@ impl Fold {
         for row in rows {
             let known = dataset.as_of().get(*row as usize);
             let as_of = *known.ok_or(FoldError::NoSuchRow { refit, rows: dataset.rows(), row: *row })?;
-            if as_of >= refit {
+            if self.in_time && as_of >= refit {
                 return Err(FoldError::LearnedLater { refit, row: *row, as_of });
             }
         }
@@ -240,6 +297,9 @@ pub struct RollingOrigin {
     pub thinned: bool,
 }
 
+/// Folds of accounts where rows have no dates.
+pub const ACCOUNT_FOLDS: usize = 5;
+
 /// At most this many warm-up refits.
 pub const MOST_WARM_UPS: usize = 8;
 /// A warm-up refit needs this many training rows of each outcome.
@@ -253,6 +313,9 @@ impl RollingOrigin {
     /// # Errors
     /// [`FoldError`] when a refit has nothing to learn from, no refit has anything to predict, or a row is misplaced.
     pub fn new(dataset: &Dataset, labels: &Labels, settings: &BacktestSettings) -> Result<Self, FoldError> {
+        if !dataset.is_dated() {
+            return Self::by_account(dataset, labels, settings.seed);
+        }
         let picker = Picker::new(dataset, labels, settings);
         let mut judged = Vec::new();
         let mut without_rows = Vec::new();
@@ -285,15 +348,49 @@ impl RollingOrigin {
         Ok(Self { warm_up: picker.warm_up()?, judged, without_rows, thinned })
     }
 
+    /// Folds of accounts: each account is predicted once, by a model that saw no row of it. Accounts with a positive row
+    /// and those without are dealt out separately, in an order drawn from the seed, so that the folds are alike.
+    fn by_account(dataset: &Dataset, labels: &Labels, seed: u64) -> Result<Self, FoldError> {
+        let rows = labelled_rows(labels);
+        let mut positive: BTreeMap<u32, bool> = BTreeMap::new();
+        for row in &rows {
+            let label = labels.values[*row as usize] == Some(true);
+            *positive.entry(dataset.accounts()[*row as usize]).or_default() |= label;
+        }
+        if positive.len() < ACCOUNT_FOLDS {
+            return Err(FoldError::TooFewAccounts { expected: ACCOUNT_FOLDS, found: positive.len() });
+        }
+        let lot = |account: u32| account_lot(seed ^ 0xF01D, account);
+        let mut order: Vec<(bool, u32)> = positive.into_iter().map(|(account, positive)| (positive, account)).collect();
+        order.sort_by(|a, b| a.0.cmp(&b.0).then(lot(a.1).total_cmp(&lot(b.1))).then(a.1.cmp(&b.1)));
+        let fold_of: BTreeMap<u32, usize> =
+            order.iter().enumerate().map(|(place, (_, account))| (*account, place % ACCOUNT_FOLDS)).collect();
+        let mut judged = Vec::with_capacity(ACCOUNT_FOLDS);
+        for fold in 0..ACCOUNT_FOLDS {
+            let (test, training) =
+                rows.iter().partition(|row| fold_of.get(&dataset.accounts()[**row as usize]) == Some(&fold));
+            judged.push(Fold::by_account(dataset, labels, training, test)?);
+        }
+        Ok(Self { warm_up: Vec::new(), judged, without_rows: Vec::new(), thinned: false })
+    }
+
     /// The refit on all mature rows at the data end: what is shipped.
     ///
     /// # Errors
     /// [`FoldError`] when no row is mature, or a row is misplaced.
     pub fn last(dataset: &Dataset, labels: &Labels, settings: &BacktestSettings) -> Result<Fold, FoldError> {
+        if !dataset.is_dated() {
+            return Fold::by_account(dataset, labels, labelled_rows(labels), Vec::new());
+        }
         let end = dataset.data_end();
         let training = Picker::new(dataset, labels, settings).training_rows(end);
         Fold::new(dataset, labels, end, end, training, Vec::new())
     }
+}
+
+fn labelled_rows(labels: &Labels) -> Vec<u32> {
+    let labelled = labels.values.iter().enumerate().filter(|(_, label)| label.is_some());
+    labelled.map(|(row, _)| row as u32).collect()
 }
 
 /// Picks rows by date; [`Fold::new`] checks what it picked.

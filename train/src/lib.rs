@@ -23,6 +23,7 @@ mod history;
 pub mod insight;
 mod judge;
 pub mod learner;
+pub mod matrix;
 pub mod measure;
 pub mod metric;
 pub mod observer;

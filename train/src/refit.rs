@@ -137,7 +137,7 @@ impl<'a> Refit<'a> {
         earlier: &OutOfTime,
     ) -> Result<(Calibration, CalibrationRecord), TrainError> {
         let known = earlier.known_at(self.fold.refit(), self.dataset, self.labels);
-        let (source, rows) = if known.rarer() >= LEAST_OUT_OF_TIME_OUTCOMES {
+        let (source, rows) = if self.fold.is_in_time() && known.rarer() >= LEAST_OUT_OF_TIME_OUTCOMES {
             (CalibrationSource::OutOfTime, known)
         } else {
             (CalibrationSource::AccountFolds, self.account_folds(learner)?)

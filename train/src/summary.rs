@@ -16,6 +16,9 @@ use crate::settings::RowWeights;
 /// Version of `backtest.json`.
 pub const BACKTEST_FORMAT: u32 = 1;
 
+/// What `refit_every` says where rows have no dates and folds are made of accounts.
+pub const ACCOUNT_FOLDS_NAME: &str = "account-folds";
+
 /// Where the rows of a calibrator came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -250,6 +253,13 @@ pub struct Warning {
 }
 
 impl Warning {
+    pub(crate) fn time_not_tested() -> Self {
+        let text = "the rows have no observation dates, so time was not tested: learners were judged on held-out \
+                    accounts of the same days that they learned from. A forecast of the future is usually worse than \
+                    that. Name the column of dates with --as-of.";
+        Self { code: "time_not_tested".into(), text: text.into() }
+    }
+
     pub(crate) fn refit_without_rows(target: &str, refit: NaiveDate) -> Self {
         let text = format!(
             "{target}: no row is observed between the refit of {refit} and the next; it was not run. \
@@ -306,7 +316,7 @@ pub struct BacktestSummary {
     pub data_end: String,
     /// First date judged.
     pub first_test: String,
-    /// How often the trainer was run.
+    /// How often the trainer was run; [`ACCOUNT_FOLDS_NAME`] where rows have no dates.
     pub refit_every: String,
     /// How often rows were predicted.
     pub score_every: String,

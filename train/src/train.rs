@@ -65,6 +65,9 @@ const DAYS_OF_A_YEAR: i32 = 365;
 /// Flag of a bundle whose probabilities were calibrated on held-out accounts, for want of history.
 pub const FLAG_ACCOUNT_FOLDS: &str = "calibrated_on_account_folds";
 
+/// Flag of a bundle whose rows had no dates: it was judged on held-out accounts, not on later days.
+pub const FLAG_TIME_NOT_TESTED: &str = "time_not_tested";
+
 /// Fits the winner of the backtest for each target on all mature rows. `name`: of the model, as in the registry.
 ///
 /// # Errors
@@ -90,7 +93,7 @@ pub fn train(
     for ((index, fold), summary) in folds.iter().enumerate().zip(&backtest.summary.targets) {
         let predictions = selected_predictions(backtest, index, summary)?;
         let trained = train_target(dataset, index, fold, &encoder, predictions, settings)?;
-        if trained.calibration.source == CalibrationSource::AccountFolds {
+        if fold.is_in_time() && trained.calibration.source == CalibrationSource::AccountFolds {
             warnings.push(Warning::calibrated_by_account(&trained.target, fold.refit()));
         }
         let (target, learner, training_rows) = (trained.target.as_str(), trained.learner, trained.training_rows);
@@ -160,13 +163,14 @@ fn training_info(dataset: &Dataset, backtest: &Backtest, rows: &[u32], targets: 
         (one.target.clone(), rows)
     };
     let by_account = targets.iter().any(|one| one.calibration.source == CalibrationSource::AccountFolds);
+    let flags = [(by_account, FLAG_ACCOUNT_FOLDS), (!dataset.is_dated(), FLAG_TIME_NOT_TESTED)];
     TrainingInfo {
         first_as_of: date(rows.first()),
         last_as_of: date(rows.last()),
         rows: rows.len() as u64,
         targets: targets.iter().map(of_target).collect(),
         seed: backtest.summary.seed,
-        flags: by_account.then(|| FLAG_ACCOUNT_FOLDS.to_owned()).into_iter().collect(),
+        flags: flags.into_iter().filter(|(is_so, _)| *is_so).map(|(_, flag)| flag.to_owned()).collect(),
     }
 }
 

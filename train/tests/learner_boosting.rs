@@ -20,6 +20,9 @@ fn plain(leaves: usize) -> BoostingParameters {
         min_hessian_per_leaf: 0.0,
         l2: 1.0,
         column_share: 1.0,
+        account_share: 1.0,
+        line: false,
+        bags: 1,
         stopping_share: 0.0,
         ..BoostingParameters::default()
     }

@@ -54,6 +54,8 @@ fn yardstick() {
         min_hessian_per_leaf: 1e-3,
         l2: 0.0,
         column_share: 1.0,
+        account_share: 1.0,
+        line: false,
         stopping_share: 0.0,
         ..BoostingParameters::default()
     };

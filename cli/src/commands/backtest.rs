@@ -1,5 +1,6 @@
 //! `bellwether backtest`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use bellwether_train::TrainError;
@@ -13,7 +14,7 @@ use bellwether_train::settings::BacktestSettings;
 use bellwether_train::summary::{BacktestSummary, LearnerSummary, TargetSummary};
 use sha2::{Digest, Sha256};
 
-use super::{report, with_threads};
+use super::{matrix, report, with_threads};
 use crate::args::BacktestArguments;
 use crate::business::Business;
 use crate::failure::Failure;
@@ -22,30 +23,49 @@ use crate::project::Project;
 use crate::stop;
 
 pub(crate) fn run(config: &Path, arguments: &BacktestArguments, output: &Output) -> Result<(), Failure> {
-    let project = Project::load(config)?;
-    let settings = project.backtest_settings(arguments.judging.learners.given())?;
     check_run_folder(&arguments.out).map_err(Failure::training)?;
     with_threads(arguments.judging.threads, || {
-        let business = output.step("read", || Business::read(&project), Business::summary)?;
-        let dataset = dataset(&business, &settings, arguments.judging.known_as_of, output)?;
-        let checkpoint = checkpoint(&arguments.out, arguments.judging.resume, output)?;
-        let mut backtest = judge(&dataset, &settings, &project, checkpoint.as_ref(), output)?;
-        report::add_insights(&mut backtest, &business, &dataset, &settings, output)?;
-        stop::protect(|| {
-            write_run(&dataset, &backtest, &arguments.out)?;
-            // Nothing is lost now that the run is in its place.
-            if let Some(checkpoint) = checkpoint {
-                checkpoint.remove();
-            }
-            Ok::<_, TrainError>(())
-        })
-        .map_err(Failure::training)?;
-        for line in table(&backtest.summary) {
-            output.result(line);
-        }
-        Ok(())
+        let given = matrix::dataset(&arguments.matrix, &arguments.judging, output)?;
+        let Some((dataset, settings)) = given else { return run_project(config, arguments, output) };
+        finish(&dataset, &settings, None, arguments, output)
     })?;
     output.result(format_args!("{}", arguments.out.display()));
+    Ok(())
+}
+
+fn run_project(config: &Path, arguments: &BacktestArguments, output: &Output) -> Result<(), Failure> {
+    let project = Project::load(config)?;
+    let settings = project.backtest_settings(arguments.judging.learners.given())?;
+    let business = output.step("read", || Business::read(&project), Business::summary)?;
+    let dataset = dataset(&business, &settings, arguments.judging.known_as_of, output)?;
+    finish(&dataset, &settings, Some((&project, &business)), arguments, output)
+}
+
+/// Judges, writes the run, and shows the table.
+fn finish(
+    dataset: &Dataset,
+    settings: &BacktestSettings,
+    of: Option<(&Project, &Business<'_>)>,
+    arguments: &BacktestArguments,
+    output: &Output,
+) -> Result<(), Failure> {
+    let checkpoint = checkpoint(&arguments.out, arguments.judging.resume, output)?;
+    let none = BTreeMap::new();
+    let glossary = of.map_or(&none, |(project, _)| &project.contract.glossary);
+    let mut backtest = judge(dataset, settings, glossary, checkpoint.as_ref(), output)?;
+    report::add_insights(&mut backtest, of.map(|(_, business)| business), dataset, settings, output)?;
+    stop::protect(|| {
+        write_run(dataset, &backtest, &arguments.out)?;
+        // Nothing is lost now that the run is in its place.
+        if let Some(checkpoint) = checkpoint {
+            checkpoint.remove();
+        }
+        Ok::<_, TrainError>(())
+    })
+    .map_err(Failure::training)?;
+    for line in table(&backtest.summary) {
+        output.result(line);
+    }
     Ok(())
 }
 
@@ -98,7 +118,7 @@ fn build() -> String {
 pub(super) fn judge(
     dataset: &Dataset,
     settings: &BacktestSettings,
-    project: &Project,
+    glossary: &BTreeMap<String, String>,
     checkpoint: Option<&Checkpoint>,
     output: &Output,
 ) -> Result<Backtest, Failure> {
@@ -117,7 +137,7 @@ pub(super) fn judge(
     for warning in &backtest.summary.warnings {
         output.warn(format_args!("[{}] {}", warning.code, warning.text));
     }
-    backtest.summary.glossary.clone_from(&project.contract.glossary);
+    backtest.summary.glossary.clone_from(glossary);
     Ok(backtest)
 }
 

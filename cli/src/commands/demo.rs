@@ -58,12 +58,12 @@ fn whole_path(arguments: &DemoArguments, output: &Output) -> Result<(), Failure>
     let as_of = business.known_until()?;
 
     let dataset = backtest::dataset(&business, &settings, None, output)?;
-    let mut judged = backtest::judge(&dataset, &settings, &project, None, output)?;
-    report::add_insights(&mut judged, &business, &dataset, &settings, output)?;
+    let mut judged = backtest::judge(&dataset, &settings, &project.contract.glossary, None, output)?;
+    report::add_insights(&mut judged, Some(&business), &dataset, &settings, output)?;
     stop::protect(|| write_run(&dataset, &judged, &places.run)).map_err(Failure::training)?;
 
     let name = project.contract.name.as_str();
-    train::write(&dataset, &judged, &settings, &project, (&places.registry, name), output)?;
+    train::write(&dataset, &judged, &settings, Some(&project), (&places.registry, name), output)?;
     features::write(&business, &[as_of], &places.features, output)?;
     let bundle = format!("{}/{name}@champion", places.registry.display());
     let summary = score::publish(&bundle, &places.features, as_of, &places.out, EngineChoice::Native, output)?;

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use bellwether_features::matrix::{Population, is_feature_file};
+use bellwether_features::matrix::{FeatureMatrix, Population, is_feature_file};
 use bellwether_features::read::CheckReport;
 use bellwether_features::time::{Every, dates};
 use bellwether_infer::exit::ExitCode;
 use bellwether_staging::digest;
+use bellwether_train::matrix::feature_matrix;
 use chrono::NaiveDate;
 
 use super::{partitions, with_threads};
@@ -18,6 +19,11 @@ use crate::project::Project;
 use crate::stop;
 
 pub(crate) fn run(config: &Path, arguments: &FeaturesArguments, output: &Output) -> Result<(), Failure> {
+    if let (Some(matrix), Some(account), Some(as_of)) = (&arguments.matrix, &arguments.account, arguments.as_of) {
+        write_matrix(matrix, account, as_of, &arguments.out, output)?;
+        output.result(format_args!("{}", arguments.out.display()));
+        return Ok(());
+    }
     let dates = observation_dates(arguments)?;
     let project = Project::load(config)?;
     check_place(&arguments.out)?;
@@ -38,6 +44,18 @@ pub(crate) fn run(config: &Path, arguments: &FeaturesArguments, output: &Output)
     })?;
     output.result(format_args!("{}", arguments.out.display()));
     Ok(())
+}
+
+/// The feature file of a matrix of the user's own.
+fn write_matrix(matrix: &Path, account: &String, as_of: NaiveDate, out: &Path, output: &Output) -> Result<(), Failure> {
+    check_place(out)?;
+    let read = || feature_matrix(matrix, account, as_of).map_err(Failure::training);
+    let line = |(features, ..): &(FeatureMatrix, _, _)| report_line(features.len(), features.signals.len(), &[as_of]);
+    let (features, metadata, notes) = output.step("features", read, line)?;
+    for note in notes {
+        output.warn(format_args!("{}: {note}", matrix.display()));
+    }
+    stop::protect(|| features.write(out, &metadata)).map_err(Failure::matrix).map(drop)
 }
 
 fn observation_dates(arguments: &FeaturesArguments) -> Result<Vec<NaiveDate>, Failure> {

@@ -5,6 +5,7 @@ mod check;
 mod demo;
 mod features;
 mod init;
+mod matrix;
 mod models;
 mod partitions;
 mod report;

@@ -38,7 +38,7 @@ pub(crate) fn run(arguments: &ReportArguments, output: &Output) -> Result<(), Fa
 /// What the outcomes tell, put into the summary that the pages are made from.
 pub(super) fn add_insights(
     backtest: &mut Backtest,
-    business: &Business<'_>,
+    business: Option<&Business<'_>>,
     dataset: &Dataset,
     settings: &BacktestSettings,
     output: &Output,
@@ -46,7 +46,7 @@ pub(super) fn add_insights(
     let found = output.step(
         "drivers",
         || {
-            let adoption = business.product_adoption(dataset);
+            let adoption = business.and_then(|business| business.product_adoption(dataset));
             insights(dataset, settings, backtest, adoption.as_ref()).map_err(Failure::training)
         },
         |found| {
@@ -58,7 +58,9 @@ pub(super) fn add_insights(
         },
     )?;
     let mut found = found;
-    found.data = business.data_quality(dataset.data_end());
+    if let Some(business) = business {
+        found.data = business.data_quality(dataset.data_end());
+    }
     backtest.summary.insights = Some(found);
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! `bellwether train`: backtest, choose, refit on all mature rows, write the bundle into a registry.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -10,7 +11,7 @@ use bellwether_train::settings::BacktestSettings;
 use bellwether_train::train::train;
 
 use super::backtest::{Bar, checkpoint, dataset, judge, table};
-use super::{report, with_threads};
+use super::{matrix, report, with_threads};
 use crate::args::TrainArguments;
 use crate::business::Business;
 use crate::failure::Failure;
@@ -19,27 +20,60 @@ use crate::project::Project;
 use crate::stop;
 
 pub(crate) fn run(config: &Path, arguments: &TrainArguments, output: &Output) -> Result<(), Failure> {
+    let added = if arguments.matrix.matrix.is_some() {
+        run_matrix(arguments, output)?
+    } else {
+        run_project(config, arguments, output)?
+    };
+    output.result(format_args!("{}", added.path.display()));
+    Ok(())
+}
+
+fn run_project(config: &Path, arguments: &TrainArguments, output: &Output) -> Result<Added, Failure> {
     let project = Project::load(config)?;
     let settings = project.backtest_settings(arguments.judging.learners.given())?;
     let name = arguments.name.as_deref().unwrap_or(&project.contract.name);
     registry::check(&arguments.out, name).map_err(Failure::training)?;
-    let added = with_threads(arguments.judging.threads, || {
+    with_threads(arguments.judging.threads, || {
         let business = output.step("read", || Business::read(&project), Business::summary)?;
         let dataset = dataset(&business, &settings, arguments.judging.known_as_of, output)?;
-        let checkpoint = checkpoint(&arguments.out.join(name), arguments.judging.resume, output)?;
-        let mut backtest = judge(&dataset, &settings, &project, checkpoint.as_ref(), output)?;
-        report::add_insights(&mut backtest, &business, &dataset, &settings, output)?;
-        for line in table(&backtest.summary) {
-            output.note(line);
-        }
-        let added = write(&dataset, &backtest, &settings, &project, (&arguments.out, name), output)?;
-        if let Some(checkpoint) = checkpoint {
-            stop::protect(|| checkpoint.remove());
-        }
-        Ok(added)
-    })?;
-    output.result(format_args!("{}", added.path.display()));
-    Ok(())
+        judge_and_write(&dataset, &settings, Some((&project, &business)), (arguments, name), output)
+    })
+}
+
+fn run_matrix(arguments: &TrainArguments, output: &Output) -> Result<Added, Failure> {
+    let name = matrix::name(&arguments.matrix, arguments.name.as_deref());
+    registry::check(&arguments.out, &name).map_err(Failure::training)?;
+    with_threads(arguments.judging.threads, || {
+        let given = matrix::dataset(&arguments.matrix, &arguments.judging, output)?;
+        let Some((dataset, settings)) = given else {
+            return Err(Failure::configuration("--matrix: expected a file, found none", "add --matrix FILE"));
+        };
+        judge_and_write(&dataset, &settings, None, (arguments, &name), output)
+    })
+}
+
+/// Judges (going on where an earlier run was cut off, if asked to), shows the table, and writes the bundle.
+fn judge_and_write(
+    dataset: &Dataset,
+    settings: &BacktestSettings,
+    of: Option<(&Project, &Business<'_>)>,
+    (arguments, name): (&TrainArguments, &str),
+    output: &Output,
+) -> Result<Added, Failure> {
+    let checkpoint = checkpoint(&arguments.out.join(name), arguments.judging.resume, output)?;
+    let none = BTreeMap::new();
+    let glossary = of.map_or(&none, |(project, _)| &project.contract.glossary);
+    let mut backtest = judge(dataset, settings, glossary, checkpoint.as_ref(), output)?;
+    report::add_insights(&mut backtest, of.map(|(_, business)| business), dataset, settings, output)?;
+    for line in table(&backtest.summary) {
+        output.note(line);
+    }
+    let added = write(dataset, &backtest, settings, of.map(|(project, _)| project), (&arguments.out, name), output)?;
+    if let Some(checkpoint) = checkpoint {
+        stop::protect(|| checkpoint.remove());
+    }
+    Ok(added)
 }
 
 /// Fits the chosen learners on all mature rows and adds the bundle to the registry.
@@ -47,7 +81,7 @@ pub(super) fn write(
     dataset: &Dataset,
     backtest: &Backtest,
     settings: &BacktestSettings,
-    project: &Project,
+    project: Option<&Project>,
     place: (&Path, &str),
     output: &Output,
 ) -> Result<Added, Failure> {
@@ -57,7 +91,10 @@ pub(super) fn write(
         "train",
         || {
             let mut trained = train(dataset, settings, backtest, name, &bar).map_err(Failure::training)?;
-            trained.contents.data_digest = project.contract.data_digest().map_err(Failure::reading)?;
+            // Without tables of a project, the digest is that of the rows.
+            if let Some(project) = project {
+                trained.contents.data_digest = project.contract.data_digest().map_err(Failure::reading)?;
+            }
             for warning in &trained.warnings {
                 output.warn(format_args!("[{}] {}", warning.code, warning.text));
             }

@@ -127,6 +127,7 @@ fn in_words(target: &TargetDefinition) -> String {
         }
         Event::SubscriptionEnd => format!("MRR reaches 0 within {horizon} days"),
         Event::Inactivity => format!("No use within {horizon} days"),
+        Event::Given => "A column of the matrix says so".to_owned(),
         Event::MrrIncrease { ratio, min_absolute } => {
             format!("MRR rises by {} within {horizon} days", at_least(ratio, min_absolute))
         }

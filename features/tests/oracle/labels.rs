@@ -52,6 +52,7 @@ pub(crate) fn expected(
             let quantity = |rows: &[&UsageRow]| rows.iter().map(|row| row.quantity).sum();
             (case.busier(ratio, min_absolute, quantity), None)
         }
+        Event::Given => (None, None),
     }
 }
 

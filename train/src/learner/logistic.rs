@@ -26,7 +26,7 @@ use ndarray16::{Array1, Array2};
 use rayon::prelude::*;
 
 use self::design::{Column, columns};
-use super::rows::{check_rows, drawn_by_weight, later_slice, rows_of_some_accounts};
+use super::rows::{check_rows, drawn_by_weight, later_slice, rows_of_some};
 use super::{LearnError, Learner, TrainingRows};
 
 const NAME: &str = "logistic";
@@ -112,16 +112,8 @@ impl Learner for Logistic {
 
     fn fit(&self, rows: &TrainingRows<'_>) -> Result<MarginModel, LearnError> {
         check_rows(NAME, rows, 2)?;
-        let used = rows_of_some_accounts(rows, self.parameters.max_rows, rows.seed ^ 0x1091);
-        let columns = columns(rows, &used);
-        let (inverse_penalty, start) = match self.parameters.inverse_penalty {
-            Some(given) => (given, None),
-            None => self.choose(rows, &columns)?,
-        };
-        let drawn = drawn_by_weight(rows, &used, self.parameters.max_rows, rows.seed ^ 0x1093);
-        let penalty = drawn.copies / inverse_penalty;
-        let line = self.fit_line(rows, &columns, &drawn.rows, penalty, start.as_ref())?;
-        Ok(MarginModel::Linear(export(rows, &columns, &used, &drawn.rows, &line)))
+        let all: Vec<u32> = (0..rows.block.rows as u32).collect();
+        self.line(rows, &all).map(MarginModel::Linear)
     }
 }
 
@@ -132,9 +124,28 @@ struct Line {
 }
 
 impl Logistic {
+    /// The line fitted on some of the rows (ascending), which have been checked.
+    pub(crate) fn line(&self, rows: &TrainingRows<'_>, among: &[u32]) -> Result<LinearModel, LearnError> {
+        let used = rows_of_some(rows, among, self.parameters.max_rows, rows.seed ^ 0x1091);
+        let columns = columns(rows, &used);
+        let (inverse_penalty, start) = match self.parameters.inverse_penalty {
+            Some(given) => (given, None),
+            None => self.choose(rows, among, &columns)?,
+        };
+        let drawn = drawn_by_weight(rows, &used, self.parameters.max_rows, rows.seed ^ 0x1093);
+        let penalty = drawn.copies / inverse_penalty;
+        let line = self.fit_line(rows, &columns, &drawn.rows, penalty, start.as_ref())?;
+        Ok(export(rows, &columns, &used, &drawn.rows, &line))
+    }
+
     /// The C of [`C_CHOICES`] with the lowest log loss on later rows, and the line that had it.
-    fn choose(&self, rows: &TrainingRows<'_>, columns: &[Column<'_>]) -> Result<(f64, Option<Line>), LearnError> {
-        let some = rows_of_some_accounts(rows, ROWS_FOR_CHOICE, rows.seed ^ 0x1092);
+    fn choose(
+        &self,
+        rows: &TrainingRows<'_>,
+        among: &[u32],
+        columns: &[Column<'_>],
+    ) -> Result<(f64, Option<Line>), LearnError> {
+        let some = rows_of_some(rows, among, ROWS_FOR_CHOICE, rows.seed ^ 0x1092);
         let Some(slice) = later_slice(rows, &some, 0.25, self.parameters.gap_days, 20) else {
             return Ok((C_DEFAULT, None));
         };

@@ -149,14 +149,20 @@ pub(crate) fn account_lot(seed: u64, account: u32) -> f64 {
 /// All rows, or, where there are more than `most`, those of the accounts with the lowest lots, about `most` rows. Where that
 /// leaves a class out (few accounts with very many rows), all rows after all.
 pub(crate) fn rows_of_some_accounts(rows: &TrainingRows<'_>, most: usize, seed: u64) -> Vec<u32> {
-    let all = 0..rows.block.rows as u32;
-    if rows.block.rows <= most {
-        return all.collect();
+    let all: Vec<u32> = (0..rows.block.rows as u32).collect();
+    rows_of_some(rows, &all, most, seed)
+}
+
+/// As [`rows_of_some_accounts`], of the rows `among` (ascending).
+pub(crate) fn rows_of_some(rows: &TrainingRows<'_>, among: &[u32], most: usize, seed: u64) -> Vec<u32> {
+    if among.len() <= most {
+        return among.to_vec();
     }
-    let share = most as f64 / rows.block.rows as f64;
-    let some: Vec<u32> = all.clone().filter(|&row| account_lot(seed, rows.accounts[row as usize]) < share).collect();
+    let share = most as f64 / among.len() as f64;
+    let lot = |row: &&u32| account_lot(seed, rows.accounts[**row as usize]) < share;
+    let some: Vec<u32> = among.iter().filter(lot).copied().collect();
     let has = |class: bool| some.iter().any(|&row| rows.labels[row as usize] == class);
-    if has(true) && has(false) { some } else { all.collect() }
+    if has(true) && has(false) { some } else { among.to_vec() }
 }
 
 /// Rows with repetitions, for a learner that takes no weights.
@@ -215,24 +221,81 @@ pub(crate) fn later_slice(
     gap_days: i32,
     least: usize,
 ) -> Option<Slice> {
-    let mut dates: Vec<i32> = among.iter().map(|&row| rows.as_of_days[row as usize]).collect();
-    dates.sort_unstable();
-    let first_judged = *dates.get(((1.0 - share) * dates.len() as f64) as usize)?;
-    let by_time = |gap: i32| Slice {
-        fit: among.iter().copied().filter(|&row| rows.as_of_days[row as usize] < first_judged - gap).collect(),
-        judge: among.iter().copied().filter(|&row| rows.as_of_days[row as usize] >= first_judged).collect(),
+    let cut = Cutter { rows, among, share, least };
+    [cut.by_time(gap_days, 0), cut.by_time(0, 0), cut.by_account(0)].into_iter().flatten().find(|one| cut.enough(one))
+}
+
+/// As [`later_slice`], but several: earlier ones too, until their rows to judge on hold `wanted` of the rarer class
+/// together or there are `most`. Slices of one kind: all by time with the gap, or without, or all by account.
+pub(crate) fn later_slices(
+    rows: &TrainingRows<'_>,
+    among: &[u32],
+    share: f64,
+    gap_days: i32,
+    least: usize,
+    (wanted, most): (usize, usize),
+) -> Vec<Slice> {
+    let cut = Cutter { rows, among, share, least };
+    let gather = |slice: &dyn Fn(usize) -> Option<Slice>| {
+        let (mut slices, mut judged) = (Vec::new(), 0);
+        for place in 0..most {
+            let Some(slice) = slice(place).filter(|slice| cut.enough(slice)) else { break };
+            judged += cut.rarer(&slice.judge);
+            slices.push(slice);
+            if judged >= wanted {
+                break;
+            }
+        }
+        slices
     };
-    let lot = |row: u32| account_lot(rows.seed ^ 0x51CE, rows.accounts[row as usize]);
-    let by_account = || {
-        let (judge, fit) = among.iter().partition(|row| lot(**row) < share);
-        Slice { fit, judge }
-    };
-    let enough = |slice: &Slice| {
-        let of_each_class = |part: &[u32]| {
-            let positives = part.iter().filter(|row| rows.labels[**row as usize]).count();
-            positives.min(part.len() - positives)
-        };
-        of_each_class(&slice.fit) >= least && of_each_class(&slice.judge) >= least
-    };
-    [by_time(gap_days), by_time(0), by_account()].into_iter().find(enough)
+    let kinds: [&dyn Fn(usize) -> Option<Slice>; 3] =
+        [&|place| cut.by_time(gap_days, place), &|place| cut.by_time(0, place), &|place| cut.by_account(place)];
+    kinds.into_iter().map(gather).find(|slices| !slices.is_empty()).unwrap_or_default()
+}
+
+/// Cuts rows into those to fit on and those to judge on.
+struct Cutter<'a> {
+    rows: &'a TrainingRows<'a>,
+    among: &'a [u32],
+    share: f64,
+    least: usize,
+}
+
+impl Cutter<'_> {
+    /// The slice `place` slices before the last one.
+    fn by_time(&self, gap: i32, place: usize) -> Option<Slice> {
+        let date = |row: &u32| self.rows.as_of_days[*row as usize];
+        let mut dates: Vec<i32> = self.among.iter().map(date).collect();
+        dates.sort_unstable();
+        let at = |from_end: f64| dates.get(((1.0 - from_end).max(0.0) * dates.len() as f64) as usize).copied();
+        let first = at(self.share * (place + 1) as f64)?;
+        let until = if place == 0 { i32::MAX } else { at(self.share * place as f64)? };
+        if first >= until {
+            return None;
+        }
+        let fit = self.among.iter().copied().filter(|row| date(row) < first - gap).collect();
+        let judge = self.among.iter().copied().filter(|row| (first..until).contains(&date(row))).collect();
+        Some(Slice { fit, judge })
+    }
+
+    /// The accounts whose lots lie in one part of the range.
+    fn by_account(&self, place: usize) -> Option<Slice> {
+        let (from, to) = (self.share * place as f64, self.share * (place + 1) as f64);
+        if to > 1.0 + 1e-9 {
+            return None;
+        }
+        let lot = |row: &&u32| account_lot(self.rows.seed ^ 0x51CE, self.rows.accounts[**row as usize]);
+        let (judge, fit) = self.among.iter().partition(|row| (from..to).contains(&lot(row)));
+        Some(Slice { fit, judge })
+    }
+
+    /// Rows of the rarer class.
+    fn rarer(&self, part: &[u32]) -> usize {
+        let positives = part.iter().filter(|row| self.rows.labels[**row as usize]).count();
+        positives.min(part.len() - positives)
+    }
+
+    fn enough(&self, slice: &Slice) -> bool {
+        self.rarer(&slice.fit) >= self.least && self.rarer(&slice.judge) >= self.least
+    }
 }

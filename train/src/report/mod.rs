@@ -14,7 +14,7 @@ mod verdict;
 
 use std::fmt::Write;
 
-use crate::summary::{BacktestSummary, TargetSummary};
+use crate::summary::{ACCOUNT_FOLDS_NAME, BacktestSummary, TargetSummary};
 use crate::text::escape_html;
 
 use format::count;
@@ -183,6 +183,18 @@ fn push_data(body: &mut String, summary: &BacktestSummary) {
 }
 
 fn push_method(body: &mut String, summary: &BacktestSummary) {
+    if summary.refit_every == ACCOUNT_FOLDS_NAME {
+        push(
+            body,
+            format_args!(
+                "<h2>How this was judged</h2>\n<p>{} rows of {} accounts, {} signals, without observation dates: \
+                 <strong>time was not tested</strong>. Every learner was fitted five times on four fifths of the \
+                 accounts and predicted the others. Seed {}.</p>\n",
+                summary.rows, summary.accounts, summary.signals, summary.seed
+            ),
+        );
+        return;
+    }
     let how_often = match summary.refit_every.as_str() {
         "never" => "was fitted once on rows whose outcome was known by then, and predicted all later rows".to_owned(),
         every => format!(

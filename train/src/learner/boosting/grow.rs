@@ -6,7 +6,7 @@
 use rayon::prelude::*;
 
 use super::bins::{Feature, Source};
-use super::histogram::{Histogram, Sums, accumulate, subtract};
+use super::histogram::{Histogram, Sums, TOGETHER, accumulate, subtract};
 use super::split::{Bounds, Cut, Rules, Split, child_bounds};
 
 /// Below this many (row, feature) pairs a node is not worth waking another thread.
@@ -20,7 +20,7 @@ const PART_CHUNK: usize = 16_384;
 pub(super) struct LeftBins([u64; 4]);
 
 impl LeftBins {
-    fn new(cut: Cut, feature: &Feature) -> Self {
+    pub(super) fn new(cut: Cut, feature: &Feature) -> Self {
         let mut bits = [0; 4];
         for bin in 0..feature.bin_count {
             let left = match (cut, &feature.source) {
@@ -72,6 +72,16 @@ pub(super) struct GrownTree {
 }
 
 impl GrownTree {
+    /// The tree with its leaves multiplied.
+    pub(super) fn times(mut self, factor: f32) -> Self {
+        for node in &mut self.nodes {
+            if let GrownNode::Leaf(value) = node {
+                *value *= factor;
+            }
+        }
+        self
+    }
+
     /// The leaf that a row ends in.
     pub(super) fn leaf_of(&self, features: &[Feature], row: usize) -> usize {
         let mut node = 0;
@@ -143,13 +153,15 @@ impl<'a> Grower<'a> {
         histogram.resize(chosen.len(), Vec::new());
         self.gather(rows, derivatives);
         let (features, rules, gathered) = (self.features, &self.rules, &self.gathered);
-        let work = |(cells, &index): (&mut Vec<Sums>, &usize)| {
-            let feature = &features[index];
-            accumulate(&feature.bins, rows, gathered, feature.bin_count, cells);
-            rules.best(index, feature, cells, sums, Bounds::NONE)
+        let work = |(cells, group): (&mut [Vec<Sums>], &[usize])| -> Vec<Option<Split>> {
+            accumulate(&columns(features, group), rows, gathered, cells);
+            let best =
+                |(cells, &index): (&Vec<Sums>, &usize)| rules.best(index, &features[index], cells, sums, Bounds::NONE);
+            cells.iter().zip(group).map(best).collect()
         };
-        let found: Vec<Option<Split>> = histogram.par_iter_mut().zip(chosen).map(work).collect();
-        let split = best_of(found);
+        let groups = histogram.par_chunks_mut(TOGETHER).zip(chosen.par_chunks(TOGETHER));
+        let found: Vec<Vec<Option<Split>>> = groups.map(work).collect();
+        let split = best_of(found.into_iter().flatten());
         Open { node: 0, start: 0, end: rows.len(), sums, bounds: Bounds::NONE, split, histogram }
     }
 
@@ -215,21 +227,28 @@ impl<'a> Grower<'a> {
         self.gather(small_rows, derivatives);
         let (features, rules, gathered) = (self.features, &self.rules, &self.gathered);
         let (small_sums, small_bounds, large_sums, large_bounds) = (small.sums, small.bounds, large.sums, large.bounds);
-        let work = |((small_cells, large_cells), &index): ((&mut Vec<Sums>, &mut Vec<Sums>), &usize)| {
-            let feature = &features[index];
-            accumulate(&feature.bins, small_rows, gathered, feature.bin_count, small_cells);
-            subtract(large_cells, small_cells);
-            let of_small = rules.best(index, feature, small_cells, small_sums, small_bounds);
-            (of_small, rules.best(index, feature, large_cells, large_sums, large_bounds))
+        type Cells<'c> = ((&'c mut [Vec<Sums>], &'c mut [Vec<Sums>]), &'c [usize]);
+        let work = |((small_cells, large_cells), group): Cells<'_>| -> Vec<(Option<Split>, Option<Split>)> {
+            accumulate(&columns(features, group), small_rows, gathered, small_cells);
+            let best = |((small, large), &index): ((&Vec<Sums>, &mut Vec<Sums>), &usize)| {
+                subtract(large, small);
+                let feature = &features[index];
+                let of_small = rules.best(index, feature, small, small_sums, small_bounds);
+                (of_small, rules.best(index, feature, large, large_sums, large_bounds))
+            };
+            small_cells.iter().zip(large_cells).zip(group).map(best).collect()
         };
-        let found: Vec<(Option<Split>, Option<Split>)> = if small_rows.len() * chosen.len() < SEQUENTIAL_WORK {
-            small.histogram.iter_mut().zip(&mut large.histogram).zip(chosen).map(work).collect()
+        let (small_histogram, large_histogram) = (&mut small.histogram, &mut large.histogram);
+        let found: Vec<Vec<(Option<Split>, Option<Split>)>> = if small_rows.len() * chosen.len() < SEQUENTIAL_WORK {
+            let cells = small_histogram.chunks_mut(TOGETHER).zip(large_histogram.chunks_mut(TOGETHER));
+            cells.zip(chosen.chunks(TOGETHER)).map(work).collect()
         } else {
-            small.histogram.par_iter_mut().zip(&mut large.histogram).zip(chosen).map(work).collect()
+            let cells = small_histogram.par_chunks_mut(TOGETHER).zip(large_histogram.par_chunks_mut(TOGETHER));
+            cells.zip(chosen.par_chunks(TOGETHER)).map(work).collect()
         };
-        let (of_small, of_large): (Vec<_>, Vec<_>) = found.into_iter().unzip();
-        small.split = best_of(of_small);
-        large.split = best_of(of_large);
+        let (of_small, of_large): (Vec<_>, Vec<_>) = found.into_iter().flatten().unzip();
+        small.split = best_of(of_small.into_iter());
+        large.split = best_of(of_large.into_iter());
     }
 
     /// Brings the derivatives of a node's rows side by side.
@@ -239,10 +258,15 @@ impl<'a> Grower<'a> {
     }
 }
 
+/// Bins of some features, and how many there are.
+fn columns<'f>(features: &'f [Feature], group: &[usize]) -> Vec<(&'f [u8], usize)> {
+    group.iter().map(|&index| (features[index].bins.as_slice(), features[index].bin_count)).collect()
+}
+
 /// The split with the greatest gain; of equals, the first.
-fn best_of(found: Vec<Option<Split>>) -> Option<Split> {
+fn best_of(found: impl Iterator<Item = Option<Split>>) -> Option<Split> {
     let better = |best: Split, next: Split| if next.gain > best.gain { next } else { best };
-    found.into_iter().flatten().reduce(better)
+    found.flatten().reduce(better)
 }
 
 /// The leaf whose split gains most; of equals, the one with the lowest node.

@@ -88,28 +88,44 @@ impl Sums {
 /// Sums per bin, one vector per feature of the tree.
 pub(super) type Histogram = Vec<Vec<Sums>>;
 
-/// Sums per bin over some rows, whose own sums come in the same order.
+/// Features that one pass over the rows takes together.
+pub(super) const TOGETHER: usize = 4;
+
+/// Sums per bin of up to [`TOGETHER`] features (bins of every row, and their number) over some rows, whose own sums come in
+/// the same order.
 ///
-/// Neighbouring rows often fall into one bin, and an addition must wait for the one before it to reach the same cell; so
-/// four tables take turns and are added up at the end.
-pub(super) fn accumulate(bins: &[u8], rows: &[u32], of_rows: &[Sums], bin_count: usize, sums: &mut Vec<Sums>) {
-    let mut tables = [[Sums::default(); 256]; 4];
-    let (row_groups, last_rows) = rows.as_chunks::<4>();
-    let (value_groups, last_values) = of_rows.as_chunks::<4>();
-    for (group, values) in row_groups.iter().zip(value_groups) {
-        for turn in 0..4 {
-            let cell = &mut tables[turn][usize::from(bins[group[turn] as usize])];
-            *cell = cell.plus(values[turn]);
+/// Together, because neighbouring rows often fall into one bin, and an addition must wait for the one before it to
+/// reach the same cell: meanwhile the other features go on. And the rows' own sums are read once for all of them.
+pub(super) fn accumulate(columns: &[(&[u8], usize)], rows: &[u32], of_rows: &[Sums], sums: &mut [Vec<Sums>]) {
+    match columns {
+        [one, two, three, four] => fill(&pass([one.0, two.0, three.0, four.0], rows, of_rows), columns, sums),
+        [one, two, three] => fill(&pass([one.0, two.0, three.0], rows, of_rows), columns, sums),
+        [one, two] => fill(&pass([one.0, two.0], rows, of_rows), columns, sums),
+        several => {
+            for (column, sums) in several.iter().zip(sums) {
+                fill(&pass([column.0], rows, of_rows), &[*column], std::slice::from_mut(sums));
+            }
         }
     }
-    for (&row, &value) in last_rows.iter().zip(last_values) {
-        let cell = &mut tables[0][usize::from(bins[row as usize])];
-        *cell = cell.plus(value);
+}
+
+/// One pass over the rows.
+fn pass<const N: usize>(columns: [&[u8]; N], rows: &[u32], of_rows: &[Sums]) -> [[Sums; 256]; N] {
+    let mut tables = [[Sums::default(); 256]; N];
+    for (&row, &value) in rows.iter().zip(of_rows) {
+        for (table, bins) in tables.iter_mut().zip(columns) {
+            let cell = &mut table[usize::from(bins[row as usize])];
+            *cell = cell.plus(value);
+        }
     }
-    let [first, second, third, fourth] = &tables;
-    let total = |bin: usize| first[bin].plus(second[bin]).plus(third[bin].plus(fourth[bin]));
-    sums.clear();
-    sums.extend((0..bin_count).map(total));
+    tables
+}
+
+fn fill(tables: &[[Sums; 256]], columns: &[(&[u8], usize)], sums: &mut [Vec<Sums>]) {
+    for ((table, (_, bin_count)), sums) in tables.iter().zip(columns).zip(sums) {
+        sums.clear();
+        sums.extend_from_slice(&table[..*bin_count]);
+    }
 }
 
 /// Turns the sums of a parent into those of the child that `part` is not.
@@ -134,13 +150,36 @@ mod tests {
             .collect();
         let sums_of = |part: &[u32]| {
             let of_rows: Vec<Sums> = part.iter().map(|row| all[*row as usize]).collect();
-            let mut sums = Vec::new();
-            accumulate(&bins, part, &of_rows, 256, &mut sums);
-            sums
+            let mut sums = vec![Vec::new()];
+            accumulate(&[(&bins, 256)], part, &of_rows, &mut sums);
+            sums.remove(0)
         };
         let mut whole = sums_of(&rows);
         subtract(&mut whole, &sums_of(&rows[..400]));
         assert_eq!(whole, sums_of(&rows[400..]));
+    }
+
+    #[test]
+    fn features_taken_together_are_as_if_taken_alone() {
+        let rows: Vec<u32> = (0..500).filter(|row| row % 3 != 0).collect();
+        let columns: Vec<Vec<u8>> = (1..=TOGETHER as u32)
+            .map(|step| (0..500).map(|row: u32| (row * step % (60 + step)) as u8).collect())
+            .collect();
+        let scales = Scales::new(rows.iter().map(|_| 1.0));
+        let of_rows: Vec<Sums> = rows.iter().map(|row| scales.of_row(f64::from(*row) / 500.0, 0.2)).collect();
+        for count in 1..=TOGETHER {
+            let some: Vec<(&[u8], usize)> = columns[..count].iter().map(|bins| (bins.as_slice(), 70)).collect();
+            let mut together = vec![Vec::new(); count];
+            accumulate(&some, &rows, &of_rows, &mut together);
+            for (column, found) in columns.iter().zip(&together) {
+                let mut slow = vec![Sums::default(); 70];
+                for (row, value) in rows.iter().zip(&of_rows) {
+                    let bin = usize::from(column[*row as usize]);
+                    slow[bin] = slow[bin].plus(*value);
+                }
+                assert_eq!(found, &slow, "{count} together");
+            }
+        }
     }
 
     #[test]

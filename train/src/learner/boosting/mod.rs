@@ -5,9 +5,11 @@
 //! LightGBM (Ke et al. 2017) is the yardstick.
 //!
 //! 1. [`bins`]: columns become bins, once for both passes.
-//! 2. [`rounds`]: a first pass fits the earlier rows and watches the log loss of the latest ones, `stopping_gap_days` later;
-//!    where it was lowest is the number of rounds. A second pass fits that many rounds on **all** rows.
-//! 3. [`grow`]: a tree is grown by the leaf whose split gains most ([`split`]), over sums of derivatives ([`histogram`]).
+//! 2. [`choose`]: first passes fit earlier rows and watch the log loss of later ones, `stopping_gap_days` later; where it was
+//!    lowest is the number of rounds. One pass starts from the base rate, one from a straight line ([`start`]); the slices
+//!    say which share of the margin each has.
+//! 3. [`rounds`]: then both are fitted on **all** rows, several times with other draws of accounts and columns, and averaged.
+//! 4. [`grow`]: a tree is grown by the leaf whose split gains most ([`split`]), over sums of derivatives ([`histogram`]).
 //!
 //! The margin starts at the log-odds of the weighted base rate and every tree adds one leaf, multiplied by the rate. Missing
 //! numbers go where they lower the loss most; where a node saw none, with the greater part. A category is split one
@@ -15,27 +17,36 @@
 //! nothing else.
 
 mod bins;
+mod choose;
 mod grow;
 mod histogram;
 mod parameters;
 mod rounds;
 mod split;
+mod start;
 
 use bellwether_models::{MarginModel, Node, Tree, TreeEnsemble};
+
+use rayon::prelude::*;
 
 pub use self::parameters::BoostingParameters;
 
 use self::bins::{Feature, Source};
+use self::choose::Plan;
 use self::grow::{GrownNode, GrownTree};
 use self::rounds::Run;
 use self::split::Cut;
-use super::rows::{check_rows, later_slice, log_odds_of_base_rate, rows_of_some_accounts};
+use self::start::Start;
+use super::rows::{check_rows, later_slices, log_odds_of_base_rate, rows_of_some_accounts};
 use super::{LearnError, Learner, TrainingRows};
 
 const NAME: &str = "boosting";
 
 /// Rows of each class that the choice of the number of rounds needs on both sides.
 const LEAST_OF_EACH_CLASS: usize = 25;
+
+/// Slices are added until their rows to judge on hold so many outcomes of the rarer class.
+const OUTCOMES_TO_JUDGE: usize = 1_000;
 
 /// Gradient boosting with checked parameters; [`BoostingParameters::check`] makes it.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -58,29 +69,55 @@ impl Learner for Boosting {
         }
         let features = bins::features(rows, &used, parameters.max_bins);
         let base = log_odds_of_base_rate(rows.labels, rows.weights) as f32;
-        let run = Run { rows, features: &features, parameters, base };
-        let rounds = self.rounds(&run, &used);
-        let trees = if features.is_empty() { Vec::new() } else { run.trees(&used, rounds) };
+        let run = Run { rows, features: &features, parameters };
+        let ensemble = |trees, base| MarginModel::Trees(TreeEnsemble { trees, base, fill: None });
+        if features.is_empty() {
+            return Ok(ensemble(Vec::new(), base));
+        }
+        let plan = self.plan(run, &used, base);
+        let (trees, base) = fit_as_planned(Run { parameters: &plan.parameters, ..run }, &used, &plan, base);
         let trees = trees.iter().map(|tree| export(tree, &features)).collect();
-        Ok(MarginModel::Trees(TreeEnsemble { trees, base, fill: None }))
+        Ok(ensemble(trees, base))
     }
 }
 
 impl Boosting {
-    /// How many rounds: chosen on the latest rows where there are enough of them.
-    fn rounds(&self, run: &Run<'_>, used: &[u32]) -> usize {
+    /// Parameters, rounds and share of a line: chosen on the latest rows where there are enough of them.
+    fn plan(&self, run: Run<'_>, used: &[u32], base: f32) -> Plan {
         let parameters = &self.parameters;
-        let slice = (parameters.stopping_share > 0.0)
-            .then(|| {
-                let (share, gap) = (parameters.stopping_share, parameters.stopping_gap_days);
-                later_slice(run.rows, used, share, gap, LEAST_OF_EACH_CLASS)
-            })
-            .flatten();
-        match slice {
-            Some(slice) if !run.features.is_empty() => run.best_rounds(&slice.fit, &slice.judge),
-            _ => parameters.rounds_without_stopping,
-        }
+        let (share, gap) = (parameters.stopping_share, parameters.stopping_gap_days);
+        let slices = if share > 0.0 {
+            let most = (OUTCOMES_TO_JUDGE, parameters.stopping_slices);
+            later_slices(run.rows, used, share, gap, LEAST_OF_EACH_CLASS, most)
+        } else {
+            Vec::new()
+        };
+        let settings = if slices.is_empty() { Vec::new() } else { parameters.settings_to_try() };
+        choose::plan(run, &slices, &settings, base)
     }
+}
+
+/// All fits of the plan on all rows, as the trees and the base of one sum.
+fn fit_as_planned(run: Run<'_>, used: &[u32], plan: &Plan, base: f32) -> (Vec<GrownTree>, f32) {
+    let start = if plan.line_share > 0.0 { choose::line(run, used) } else { None };
+    let line_share = if start.is_some() { plan.line_share } else { 0.0 };
+    let bags = plan.parameters.bags_for(used.len());
+    let mut fits = Vec::new();
+    for bag in 0..bags as u64 {
+        // Fits of the two kinds draw differently too.
+        fits.push((None, plan.rounds, (1.0 - line_share) / bags as f32, 2 * bag));
+        fits.push((start.as_ref(), plan.rounds_from_line, line_share / bags as f32, 2 * bag + 1));
+    }
+    fits.retain(|(_, _, share, _)| *share > 0.0);
+    let grow = |(start, rounds, share, bag): &(Option<&Start>, usize, f32, u64)| {
+        let mut booster = run.booster(used, base, *start, *bag);
+        (0..*rounds).map(|_| booster.step().times(*share)).collect::<Vec<_>>()
+    };
+    let grown: Vec<Vec<GrownTree>> = fits.par_iter().map(grow).collect();
+    let mut trees = start.as_ref().map_or_else(Vec::new, |start| start.trees(run.features, used, line_share));
+    trees.extend(grown.into_iter().flatten());
+    let from_line = start.as_ref().map_or(base, |start| start.intercept);
+    (trees, base + line_share * (from_line - base))
 }
 
 /// The tree as the scorer runs it.

@@ -8,19 +8,23 @@ use super::{Boosting, NAME};
 ///
 /// | parameter | default | range |
 /// |---|---|---|
-/// | `max_rounds` | 400 | 1 to 5,000 |
+/// | `max_rounds` | 1000 | 1 to 5,000 |
 /// | `rate` | 0.05 | above 0, at most 1 |
-/// | `max_leaves` | 16 | 2 to 1,024 |
+/// | `max_leaves` | 8 | 2 to 1,024 |
 /// | `min_rows_per_leaf` | 20 | at least 1 |
 /// | `min_hessian_per_leaf` | 1 | 0 or more |
 /// | `l2` | 5 | 0 or more |
-/// | `column_share` | 0.5 | above 0, at most 1 |
-/// | `account_share` | 1 | above 0, at most 1 |
+/// | `column_share` | 0.8 | above 0, at most 1 |
+/// | `account_share` | 0.7 | above 0, at most 1 |
 /// | `max_bins` | 255 | 2 to 255 |
 /// | `monotone` | false | |
+/// | `line` | true | |
+/// | `bags` | 0: by the number of rows | 0 to 64 |
+/// | `settings` | 1 | 1 to 8 |
 /// | `stopping_share` | 0.2 | 0 (no early stopping) to 0.5 |
+/// | `stopping_slices` | 4 | 1 to 20 |
 /// | `stopping_gap_days` | 90 | 0 to 3,650 |
-/// | `patience` | 30 | 1 to 1,000 |
+/// | `patience` | 40 | 1 to 1,000 |
 /// | `rounds_without_stopping` | 60 | 1 to 5,000 |
 /// | `max_rows` | 4,000,000 | 100 to 16,000,000 |
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -46,8 +50,18 @@ pub struct BoostingParameters {
     pub max_bins: usize,
     /// Whether the margin may move only in the expected direction of a signal that has one.
     pub monotone: bool,
+    /// Whether a part of the margin may start from a straight line, where later rows say that it helps. Never where
+    /// `monotone` is asked for, since a line knows no expected directions.
+    pub line: bool,
+    /// Fits that are averaged, each with its own draws of accounts and columns. 0: 4 up to 10,000 rows, then as many as
+    /// make 40,000 rows, at least 1.
+    pub bags: usize,
+    /// Settings that are tried on the later rows, this one first: other numbers of leaves, other penalties, monotone.
+    pub settings: usize,
     /// Share of the rows, the latest, that the number of rounds is chosen on.
     pub stopping_share: f64,
+    /// Slices of that share at most, one before the other: fewer where they hold enough outcomes.
+    pub stopping_slices: usize,
     /// Days between the last row fitted and the first of those rows.
     pub stopping_gap_days: i32,
     /// Rounds without improvement after which the search for the number of rounds ends.
@@ -58,22 +72,32 @@ pub struct BoostingParameters {
     pub max_rows: usize,
 }
 
+/// Rows of all fits that are averaged, together.
+const BAGGED_ROWS: usize = 40_000;
+
+/// Fits that are averaged, at most.
+const MOST_BAGS: usize = 4;
+
 impl Default for BoostingParameters {
     fn default() -> Self {
         Self {
-            max_rounds: 400,
+            max_rounds: 1_000,
             rate: 0.05,
-            max_leaves: 16,
+            max_leaves: 8,
             min_rows_per_leaf: 20,
             min_hessian_per_leaf: 1.0,
             l2: 5.0,
-            column_share: 0.5,
-            account_share: 1.0,
+            column_share: 0.8,
+            account_share: 0.7,
             max_bins: 255,
             monotone: false,
+            line: true,
+            bags: 0,
+            settings: 1,
             stopping_share: 0.2,
+            stopping_slices: 4,
             stopping_gap_days: 90,
-            patience: 30,
+            patience: 40,
             rounds_without_stopping: 60,
             max_rows: 4_000_000,
         }
@@ -91,6 +115,36 @@ impl BoostingParameters {
         Ok(Boosting { parameters: self })
     }
 
+    /// Whether a part may start from a line.
+    pub(super) fn uses_line(&self) -> bool {
+        self.line && !self.monotone
+    }
+
+    /// How many fits are averaged.
+    pub(super) fn bags_for(&self, rows: usize) -> usize {
+        match self.bags {
+            0 if self.column_share >= 1.0 && self.account_share >= 1.0 => 1,
+            0 => (BAGGED_ROWS / rows.max(1)).clamp(1, MOST_BAGS),
+            given => given,
+        }
+    }
+
+    /// These parameters and others near them, as many as `settings` says, in a fixed order.
+    pub(super) fn settings_to_try(&self) -> Vec<Self> {
+        let leaves = |factor: f64| ((self.max_leaves as f64 * factor) as usize).max(2);
+        let all = [
+            *self,
+            Self { max_leaves: leaves(0.5), ..*self },
+            Self { max_leaves: leaves(2.0), ..*self },
+            Self { l2: 4.0 * self.l2 + 1.0, min_rows_per_leaf: 2 * self.min_rows_per_leaf, ..*self },
+            Self { max_leaves: leaves(0.25), column_share: (2.0 * self.column_share).min(1.0), ..*self },
+            Self { column_share: 0.5 * self.column_share, ..*self },
+            Self { max_leaves: leaves(2.0), l2: 0.2 * self.l2, ..*self },
+            Self { monotone: !self.monotone, ..*self },
+        ];
+        all[..self.settings.min(all.len())].to_vec()
+    }
+
     fn check_counts(&self) -> Result<(), LearnError> {
         let range = |parameter, found: usize, least: usize, most: usize, expected| {
             if (least..=most).contains(&found) { Ok(()) } else { outside(parameter, expected, &found) }
@@ -99,6 +153,9 @@ impl BoostingParameters {
         range("max_leaves", self.max_leaves, 2, 1_024, "from 2 to 1024")?;
         range("min_rows_per_leaf", self.min_rows_per_leaf, 1, usize::MAX, "at least 1")?;
         range("max_bins", self.max_bins, 2, 255, "from 2 to 255")?;
+        range("bags", self.bags, 0, 64, "from 0 to 64")?;
+        range("settings", self.settings, 1, 8, "from 1 to 8")?;
+        range("stopping_slices", self.stopping_slices, 1, 20, "from 1 to 20")?;
         range("patience", self.patience, 1, 1_000, "from 1 to 1000")?;
         range("rounds_without_stopping", self.rounds_without_stopping, 1, 5_000, "from 1 to 5000")?;
         range("max_rows", self.max_rows, 100, 16_000_000, "from 100 to 16000000")

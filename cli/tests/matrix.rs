@@ -1,0 +1,230 @@
+//! A feature matrix of one's own: judged, trained, scored; and what a mistake in it is told.
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
+mod common;
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use common::{bellwether, fail, floats, infer_binary, part, read_parquet, succeed, text, texts};
+
+/// A number in [0, 1) that looks random.
+fn lot(seed: u64) -> f64 {
+    let mut state = seed.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    state = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    state = (state ^ (state >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    ((state ^ (state >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+/// Accounts that churn where logins are few, more so on the plan `basic`; some logins are not known.
+fn matrix(months: u32, accounts: u64) -> String {
+    let mut csv = String::from("customer,day,logins,plan,churn_90d,weight\n");
+    for month in 1..=months {
+        for account in 0..accounts {
+            let seed = u64::from(month) * 100_000 + account;
+            let logins = (lot(seed) * 30.0).floor();
+            let basic = lot(account + 7_000_000) < 0.5;
+            let chance = 0.5 / (1.0 + ((logins - 6.0) / 2.0).exp()) + if basic { 0.12 } else { 0.02 };
+            let churned = if lot(seed + 500_000_000) < chance { "yes" } else { "no" };
+            let logins = if account % 17 == 3 { String::new() } else { logins.to_string() };
+            let (plan, weight) = (if basic { "basic" } else { "pro" }, 1 + account % 2);
+            writeln!(
+                csv,
+                "c{account},{:04}-{:02}-01,{logins},{plan},{churned},{weight}",
+                2023 + month / 13,
+                (month - 1) % 12 + 1
+            )
+            .unwrap();
+        }
+    }
+    csv
+}
+
+/// The log loss of a learner over all test rows.
+fn log_loss(run: &Path, learner: &str) -> f64 {
+    let rows: serde_json::Value = serde_json::from_slice(&fs::read(run.join("metrics.json")).unwrap()).unwrap();
+    let of = |row: &&serde_json::Value| row["learner"] == learner && row["scope"] == "all";
+    rows.as_array().unwrap().iter().find(of).unwrap()["metrics"]["log_loss"].as_f64().unwrap()
+}
+
+#[test]
+fn a_table_without_dates_is_judged_on_held_out_accounts_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("table.csv"), matrix(2, 700)).unwrap();
+    let arguments =
+        ["backtest", "--matrix", "table.csv", "--target", "churn_90d", "--account", "customer", "--out", "run"];
+    let output = bellwether(folder.path(), &arguments);
+    let said = text(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("[time_not_tested]") && said.contains("time was not tested"), "{said}");
+    assert!(said.contains("column `day` holds dates and is left out"), "{said}");
+    let run = folder.path().join("run");
+    let report = fs::read_to_string(run.join("report.html")).unwrap();
+    assert!(report.contains("time was not tested"), "the page says it too");
+    let summary: serde_json::Value = serde_json::from_slice(&fs::read(run.join("backtest.json")).unwrap()).unwrap();
+    assert_eq!(summary["refit_every"], "account-folds");
+    assert_eq!(summary["warnings"][0]["code"], "time_not_tested");
+    assert_eq!(summary["targets"][0]["refits"].as_array().unwrap().len(), 5);
+    let (boosting, base) = (log_loss(&run, "boosting"), log_loss(&run, "base_rate"));
+    assert!(boosting < base - 0.02, "boosting {boosting}, base rate {base}");
+
+    // Every row once per learner, in the order of the accounts.
+    let predictions = read_parquet(&run.join("predictions.parquet"));
+    let (learners, accounts) = (texts(&predictions, "learner"), texts(&predictions, "account_id"));
+    let of: Vec<_> = learners
+        .iter()
+        .zip(&accounts)
+        .filter(|(one, _)| one.as_deref() == Some("boosting"))
+        .map(|(_, id)| id)
+        .collect();
+    assert_eq!(of.len(), 1_400);
+    assert!(of.is_sorted());
+}
+
+#[test]
+fn a_matrix_in_time_trains_a_bundle_that_the_scorer_scores() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("Customer Base.csv"), matrix(12, 250)).unwrap();
+    let roles = ["--target", "churn_90d", "--account", "customer", "--as-of", "day", "--weight", "weight"];
+    let with = |first: &[&str]| {
+        let arguments: Vec<&str> =
+            first.iter().copied().chain(roles).chain(["--learners", "logistic,boosting"]).collect();
+        succeed(folder, &arguments)
+    };
+    with(&["backtest", "--matrix", "Customer Base.csv", "--out", "run", "--threads", "1"]);
+    let summary = fs::read_to_string(folder.join("run/backtest.json")).unwrap();
+    assert!(summary.contains("\"horizon_days\": 90") && !summary.contains("time_not_tested"), "{summary}");
+    with(&["backtest", "--matrix", "Customer Base.csv", "--out", "again", "--threads", "2"]);
+    let predictions = |run: &str| fs::read(folder.join(run).join("predictions.parquet")).unwrap();
+    assert!(predictions("run") == predictions("again"), "any number of threads, the same bytes");
+    let path = with(&["train", "--matrix", "Customer Base.csv", "--out", "registry"]);
+    assert!(path.trim().ends_with("registry/customer-base/versions/1"), "{path}");
+
+    // Tonight's accounts, under the same names.
+    fs::write(folder.join("tonight.csv"), "plan,customer,logins\nbasic,a,1\npro,b,29\nbasic,c,\nother,d,12\n").unwrap();
+    succeed(
+        folder,
+        &[
+            "features",
+            "--matrix",
+            "tonight.csv",
+            "--account",
+            "customer",
+            "--as-of",
+            "2026-01-31",
+            "--out",
+            "f.parquet",
+        ],
+    );
+    let bundle = "registry/customer-base@champion";
+    let arguments = ["score", "--bundle", bundle, "--input", "f.parquet", "--out", "out"];
+    let done = Command::new(infer_binary()).current_dir(folder).args(arguments).output().unwrap();
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    let scores = read_parquet(&part(&folder.join("out"), "2026-01-31"));
+    assert_eq!(texts(&scores, "account_id"), ["a", "b", "c", "d"].map(|id| Some(id.to_owned())));
+    let probability = floats(&scores, "churn_90d_probability");
+    assert!(probability[0] > Some(0.3) && probability[1] < Some(0.15), "{probability:?}");
+
+    // A column that has become text since is another definition.
+    fs::write(folder.join("wrong.csv"), "plan,customer,logins\nbasic,a,many\n").unwrap();
+    let features =
+        ["features", "--matrix", "wrong.csv", "--account", "customer", "--as-of", "2026-01-31", "--out", "w.parquet"];
+    succeed(folder, &features);
+    let arguments = ["score", "--bundle", bundle, "--input", "w.parquet", "--out", "out"];
+    let done = Command::new(infer_binary()).current_dir(folder).args(arguments).output().unwrap();
+    assert_eq!(done.status.code(), Some(4), "{}", text(&done.stderr));
+}
+
+#[test]
+fn parquet_and_csv_give_the_same_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    succeed(folder, &["simulate", "--accounts", "300", "--months", "30", "--seed", "5", "--out", "business"]);
+    let business = folder.join("business");
+    succeed(&business, &["features", "--from", "2025-01-31", "--to", "2025-06-30", "--out", "f.parquet"]);
+    // A matrix has no outcome by itself: `mrr` is none, and is refused as one without the value of any cell.
+    let said = fail(
+        &business,
+        &[
+            "backtest",
+            "--matrix",
+            "f.parquet",
+            "--target",
+            "mrr",
+            "--account",
+            "account_id",
+            "--as-of",
+            "as_of",
+            "--out",
+            "r",
+        ],
+        3,
+    );
+    assert!(said.contains("column `mrr`, row ") && said.contains("expected 0 or 1"), "{said}");
+    let said = fail(&business, &["backtest", "--matrix", "f.parquet", "--target", "mrr", "--out", "r"], 2);
+    assert!(said.contains("add --account account_id"), "{said}");
+}
+
+#[test]
+fn mistakes_say_where_what_was_expected_and_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let good = matrix(2, 60);
+    let cases: [(&str, String, &[&str], i32, &[&str]); 10] = [
+        ("misspelt.csv", good.clone(), &["--target", "chrun_90d"], 2, &["--target", "did you mean `churn_90d`?"]),
+        ("twice.csv", good.clone(), &["--target", "churn_90d", "--account", "churn_90d"], 2, &["--account", "again"]),
+        (
+            "text.csv",
+            good.replacen(",yes,", ",perhaps,", 1),
+            &["--target", "churn_90d"],
+            3,
+            &["column `churn_90d`, row ", "yes or no"],
+        ),
+        ("short.csv", good.replacen(",basic", "", 1), &["--target", "churn_90d"], 3, &["5 cells in row ", "quotes"]),
+        ("one.csv", good.replace(",yes,", ",no,"), &["--target", "churn_90d"], 3, &["0 with and 120 without"]),
+        (
+            "date.csv",
+            good.replacen("2023-01-01", "1.1.2023", 1),
+            &["--target", "churn_90d", "--as-of", "day"],
+            3,
+            &["column `day`, row 1", "a date such as"],
+        ),
+        (
+            "repeated.csv",
+            good.replace("c1,", "c0,"),
+            &["--target", "churn_90d", "--as-of", "day", "--account", "customer"],
+            3,
+            &["the account and date of row 1 again", "keep one row"],
+        ),
+        (
+            "weight.csv",
+            good.replacen(",1\n", ",-1\n", 1),
+            &["--target", "churn_90d", "--weight", "weight"],
+            3,
+            &["column `weight`, row ", "above 0"],
+        ),
+        ("matrix.txt", good.clone(), &["--target", "churn_90d"], 2, &["--matrix", ".parquet, .csv or .csv.gz"]),
+        ("empty.csv", "a,churn_90d\n".to_owned(), &["--target", "churn_90d"], 3, &["expected rows, found none"]),
+    ];
+    for (name, content, roles, code, parts) in cases {
+        fs::write(folder.join(name), content).unwrap();
+        let mut arguments = vec!["backtest", "--out", "run", "--learners", "base_rate", "--matrix", name];
+        arguments.extend(roles);
+        let said = fail(folder, &arguments, code);
+        assert!(said.contains(name) && said.contains("hint"), "{name}: {said}");
+        for part in parts {
+            assert!(said.contains(part), "{name}: {part}: {said}");
+        }
+        assert!(!said.contains("perhaps") && !said.contains("1.1.2023"), "no value of a cell: {said}");
+        assert!(!folder.join("run").exists(), "{name}: nothing is written");
+    }
+    assert!(fail(folder, &["backtest", "--out", "r", "--target", "x"], 2).contains("--matrix"));
+    let horizon =
+        ["backtest", "--out", "r", "--matrix", "empty.csv", "--target", "x", "--as-of", "d", "--horizon", "90"];
+    assert!(fail(folder, &horizon, 2).contains("such as 90d"));
+    let missing = ["backtest", "--out", "r", "--matrix", "none.csv", "--target", "x"];
+    assert!(fail(folder, &missing, 2).contains("none.csv"));
+}

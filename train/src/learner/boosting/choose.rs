@@ -1,0 +1,117 @@
+//! What is chosen before the model is fitted: which parameters, how many rounds, and how much of a line goes into it.
+//!
+//! Every choice is judged by log loss on slices that lie later than the rows fitted (on held-out accounts where dates are
+//! too few), and on nothing else. All slices go round by round together, so that the number of rounds is where their
+//! **summed** loss is lowest: one slice with few outcomes has a ragged curve, several have a smoother one.
+
+use rayon::prelude::*;
+
+use super::parameters::BoostingParameters;
+use super::rounds::{Booster, Run};
+use super::start::Start;
+use crate::learner::logistic::Logistic;
+use crate::learner::rows::{Slice, design_views};
+
+/// Shares of the fit that starts from a line; the rest starts from the base rate.
+const SHARES: [f32; 3] = [0.0, 0.5, 1.0];
+
+/// How the model is to be fitted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Plan {
+    /// Parameters of every fit.
+    pub(super) parameters: BoostingParameters,
+    /// Rounds of the fit that starts from the base rate.
+    pub(super) rounds: usize,
+    /// Rounds of the fit that starts from a line.
+    pub(super) rounds_from_line: usize,
+    /// Share of the latter in the margin.
+    pub(super) line_share: f32,
+}
+
+/// How one way of fitting did on the slices.
+struct Raced {
+    loss: f64,
+    rounds: usize,
+    /// Margins of each slice's judged rows after so many rounds.
+    margins: Vec<Vec<f32>>,
+}
+
+/// Chooses on the slices. `settings`: parameters to choose from, at least one.
+pub(super) fn plan(run: Run<'_>, slices: &[Slice], settings: &[BoostingParameters], base: f32) -> Plan {
+    let mut best: Option<(BoostingParameters, Raced)> = None;
+    for parameters in settings {
+        let raced = race(Run { parameters, ..run }, slices, base, None);
+        if best.as_ref().is_none_or(|(_, best)| raced.loss < best.loss) {
+            best = Some((*parameters, raced));
+        }
+    }
+    let Some((parameters, plain)) = best else {
+        let rounds = run.parameters.rounds_without_stopping;
+        return Plan { parameters: *run.parameters, rounds, rounds_from_line: rounds, line_share: 0.0 };
+    };
+    let without = Plan { parameters, rounds: plain.rounds, rounds_from_line: 0, line_share: 0.0 };
+    if !parameters.uses_line() {
+        return without;
+    }
+    let lines: Option<Vec<Start>> = slices.par_iter().map(|slice| line(run, &slice.fit)).collect();
+    let Some(lines) = lines else { return without };
+    let started = race(Run { parameters: &parameters, ..run }, slices, base, Some(&lines));
+    let mut best = (f64::INFINITY, 0.0);
+    for share in SHARES {
+        let of_slice = |((slice, plain), started): ((&Slice, &Vec<f32>), &Vec<f32>)| {
+            let mixed: Vec<f32> =
+                plain.iter().zip(started).map(|(plain, started)| plain + share * (started - plain)).collect();
+            run.loss(&mixed, &slice.judge)
+        };
+        let loss: f64 = slices.iter().zip(&plain.margins).zip(&started.margins).map(of_slice).sum();
+        if loss < best.0 {
+            best = (loss, share);
+        }
+    }
+    Plan { rounds_from_line: started.rounds, line_share: best.1, ..without }
+}
+
+/// The line fitted on `fit`; `None` where none can be.
+pub(super) fn line(run: Run<'_>, fit: &[u32]) -> Option<Start> {
+    let line = Logistic::default().line(run.rows, fit).ok()?;
+    Some(Start::of(&line, run.features, &design_views(run.rows), fit))
+}
+
+/// One slice on its way.
+struct Runner<'a> {
+    booster: Booster<'a>,
+    judge: &'a [u32],
+    margins: Vec<f32>,
+    loss: f64,
+}
+
+/// Boosts on all slices until their summed loss has not fallen for `patience` rounds.
+fn race<'a>(run: Run<'a>, slices: &'a [Slice], base: f32, lines: Option<&[Start]>) -> Raced {
+    let runner = |index: usize, slice: &'a Slice| {
+        let start = lines.map(|lines| &lines[index]);
+        let first = |row: &u32| start.map_or(base, |start| start.margin(run.features, *row));
+        let margins: Vec<f32> = slice.judge.iter().map(first).collect();
+        let loss = run.loss(&margins, &slice.judge);
+        Runner { booster: run.booster(&slice.fit, base, start, index as u64), judge: &slice.judge, margins, loss }
+    };
+    let mut runners: Vec<Runner<'a>> = slices.iter().enumerate().map(|(index, slice)| runner(index, slice)).collect();
+    let total = |runners: &[Runner<'_>]| runners.iter().map(|one| one.loss).sum::<f64>();
+    let margins = |runners: &[Runner<'_>]| runners.iter().map(|one| one.margins.clone()).collect();
+    let mut best = Raced { loss: total(&runners), rounds: 0, margins: margins(&runners) };
+    for round in 1..=run.parameters.max_rounds {
+        let step = |one: &mut Runner<'_>| {
+            let tree = one.booster.step();
+            run.add(&tree, one.judge, &mut one.margins);
+            one.loss = run.loss(&one.margins, one.judge);
+        };
+        runners.par_iter_mut().for_each(step);
+        let loss = total(&runners);
+        if loss < best.loss {
+            best = Raced { loss, rounds: round, margins: margins(&runners) };
+        } else if round >= best.rounds + run.parameters.patience {
+            break;
+        }
+    }
+    // From the base rate, one round at least: a model without a tree says nothing.
+    if lines.is_none() { Raced { rounds: best.rounds.max(1), ..best } } else { best }
+}
