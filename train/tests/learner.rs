@@ -161,7 +161,8 @@ fn logistic_moves_its_base_rate_to_the_weights() {
     world.weights = labels.iter().map(|label| if *label { 4.0 } else { 1.0 }).collect();
     let weighted = LearnerKind::Logistic.learner().fit(&world.rows()).unwrap();
     let moved = linear(&weighted).intercept - linear(&flat).intercept;
-    assert!((moved - 4_f64.ln()).abs() < 1e-6, "{moved}");
+    // Two fits, each converged to three digits.
+    assert!((moved - 4_f64.ln()).abs() < 1e-3, "{moved}");
 }
 
 #[test]
