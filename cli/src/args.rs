@@ -248,7 +248,8 @@ pub(crate) struct FeaturesArguments {
     #[arg(long, value_name = "K/N")]
     pub(crate) partition: Option<Partition>,
     /// Stay below about so much memory, such as 1GiB or 800MiB, by computing one partition after the other. The file has
-    /// the same bytes; every table is read once per partition.
+    /// the same bytes; every table is read once per partition. At least 128MiB, and more for tables that would otherwise
+    /// take more than 256 partitions.
     #[arg(long, value_name = "SIZE", conflicts_with = "partition")]
     pub(crate) memory_limit: Option<Bytes>,
     /// Make the feature file from a matrix of your own (.parquet, .csv, .csv.gz), for a model that was trained with

@@ -366,6 +366,58 @@ fn snapshots_taken_because_an_account_left_are_told() {
     }
 }
 
+/// A fact for each account that ended, so many days after its end, and known `delay` days after it happened; in a file of its
+/// own. `more`: the other columns of the table and their values.
+fn add_around_the_end(world: &Planted, table: &str, event: &str, days: i64, delay: i64, more: [&str; 2]) {
+    let mut ended: Vec<(&String, &i64)> = world.ends.iter().collect();
+    ended.sort_unstable();
+    assert!(ended.len() >= 30, "{} accounts ended", ended.len());
+    let moment = |at: i64| chrono::DateTime::from_timestamp_micros(at).unwrap().to_rfc3339();
+    let mut csv = format!("account_id,{event},known_at,{}\n", more[0]);
+    for (id, end) in ended {
+        let at = end + days * DAY;
+        csv.push_str(&format!("{id},{},{},{}\n", moment(at), moment(at + delay * DAY), more[1]));
+    }
+    fs::write(world.path("more.csv"), csv).unwrap();
+    let project = world.folder.path().join("bellwether.toml");
+    let toml = fs::read_to_string(&project).unwrap();
+    let path = format!("path = \"data/{table}.parquet\"");
+    assert_eq!(toml.matches(&path).count(), 1, "{table}");
+    fs::write(&project, toml.replace(&path, &format!("path = [\"data/{table}.parquet\", \"data/more.csv\"]"))).unwrap();
+}
+
+#[test]
+fn people_meetings_and_add_ons_after_the_end_are_told() {
+    let leak = |table: &str| vec![["LEAK_AFTER_END", "error", table, "-"].map(str::to_owned)];
+    let cases = [
+        ("contacts", "since", 0, ["contact_id,role", "new,sponsor"], true),
+        ("meetings", "at", 0, ["kind,contact_id,attended", "call,new,true"], true),
+        // Nobody came; planned before the end.
+        ("meetings", "at", 0, ["kind,contact_id,attended", "call,new,false"], false),
+        ("meetings", "at", -20, ["kind,contact_id,attended", "call,new,true"], false),
+        ("subscription_items", "effective_at", 0, ["item,mrr", "archive,10"], true),
+        // Given up with the rest.
+        ("subscription_items", "effective_at", 0, ["item,mrr", "archive,0"], false),
+    ];
+    for (table, event, delay, more, is_leak) in cases {
+        let world = Planted::new(32);
+        add_around_the_end(&world, table, event, 10, delay, more);
+        let expected = if is_leak { (leak(table), 3) } else { (Vec::new(), 0) };
+        assert_eq!(world.check(), expected, "{table} {more:?} known after {delay} days");
+    }
+}
+
+#[test]
+fn sizes_taken_because_an_account_left_are_told() {
+    for (days, code, level) in
+        [(-7, "LEAK_ANCHORED", "error"), (0, "LEAK_AT_END", "error"), (10, "LEAK_AFTER_END", "info")]
+    {
+        let world = Planted::new(43);
+        add_around_the_end(&world, "firmographics", "at", days, 0, ["employees", "100"]);
+        world.expect(code, level, "firmographics", "-");
+    }
+}
+
 /// `Disputed`, `DaysToSettle`, `DaysLate` and `PaperlessDate` of the IBM receivables: nothing reads them, and they are named.
 #[test]
 fn the_receivables_name_what_is_known_only_afterwards() {

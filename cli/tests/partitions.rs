@@ -13,7 +13,11 @@ use common::{bellwether, fail, succeed, text};
 const DATES: [&str; 4] = ["--from", "2025-08-31", "--to", "2026-01-31"];
 
 fn business(folder: &Path) -> PathBuf {
-    succeed(folder, &["simulate", "--accounts", "300", "--months", "18", "--seed", "5", "--out", "business"]);
+    business_of(folder, "300")
+}
+
+fn business_of(folder: &Path, accounts: &str) -> PathBuf {
+    succeed(folder, &["simulate", "--accounts", accounts, "--months", "18", "--seed", "5", "--out", "business"]);
     let business = folder.join("business");
     // A table by rows of text among those by columns, with rows that break the contract and a use of long ago that is
     // known late: all of that must not depend on the partition that reads it.
@@ -115,9 +119,14 @@ fn nothing_is_read_for_comparisons_that_are_not_wanted() {
 #[test]
 fn a_memory_limit_changes_no_byte() {
     let folder = tempfile::tempdir().unwrap();
-    let business = business(folder.path());
+    // Enough for several partitions under the least limit.
+    let business = business_of(folder.path(), "1500");
     features(&business, "whole.parquet", &[]);
-    features(&business, "limited.parquet", &["--memory-limit", "8MiB", "--threads", "2"]);
+    let limited =
+        [&["features", "--out", "limited.parquet"], &DATES[..], &["--memory-limit", "128MiB", "--threads", "2"]];
+    let output = bellwether(&business, &limited.concat());
+    let said = text(&output.stderr);
+    assert!(output.status.success() && said.contains("partition  2/"), "{said}");
     let bytes = |name: &str| fs::read(business.join(name)).unwrap();
     assert!(bytes("whole.parquet") == bytes("limited.parquet"));
     let hidden = fs::read_dir(&business)
@@ -126,4 +135,9 @@ fn a_memory_limit_changes_no_byte() {
     assert_eq!(hidden.count(), 0, "the parts are gone");
     let said = fail(&business, &["features", "--as-of", "2026-01-31", "--out", "x", "--memory-limit", "lots"], 2);
     assert!(said.contains("1GiB"), "{said}");
+    for (limit, found) in [("1KiB", "1024B"), ("127MiB", "127MiB")] {
+        let said = fail(&business, &["features", "--as-of", "2026-01-31", "--out", "x", "--memory-limit", limit], 2);
+        assert!(said.contains("expected at least 128MiB") && said.contains(&format!("found {found}")), "{said}");
+        assert!(said.contains("--partition K/N") && !said.contains("partition  1/"), "{said}");
+    }
 }

@@ -21,11 +21,40 @@ use crate::stop;
 /// Share of the limit that the facts of a partition may take; the rest is for decoding and for the rows.
 const SHARE_FOR_FACTS: f64 = 0.3;
 
-/// In how many partitions the project's tables are to be read to stay below `limit_bytes`.
+/// Below this no partitioning helps: the process itself, one decoded row group and the rows being written take about 80 MiB.
+const LEAST_BYTES: u64 = 128 << 20;
+
+/// More partitions than this are refused: each reads every table once, so they take days and not minutes.
+const MOST_PARTITIONS: u64 = 256;
+
+/// In how many partitions the project's tables are to be read to stay below `limit_bytes`. A limit that cannot be kept is
+/// refused before any table is read.
 pub(super) fn count(project: &Project, limit_bytes: u64) -> Result<u32, Failure> {
     let estimated = Tables::estimated_bytes(&project.contract).map_err(|error| project.reading(error))?;
-    let share = (limit_bytes as f64 * SHARE_FOR_FACTS).max(1.0);
-    Ok((estimated as f64 / share).ceil().clamp(1.0, 4096.0) as u32)
+    partitions(estimated, limit_bytes).map_err(|least_bytes| {
+        let mebibytes = least_bytes.div_ceil(1 << 20);
+        let found = if limit_bytes.is_multiple_of(1 << 20) {
+            format!("{}MiB", limit_bytes >> 20)
+        } else {
+            format!("{limit_bytes}B")
+        };
+        Failure::configuration(
+            format!("--memory-limit: expected at least {mebibytes}MiB for these tables, found {found}"),
+            format!(
+                "give --memory-limit {mebibytes}MiB or more, or compute shares of the accounts one by one or on several \
+                 machines with --partition K/N"
+            ),
+        )
+    })
+}
+
+/// The number of partitions for tables of `estimated_bytes`; `Err`: the least limit that can be kept.
+fn partitions(estimated_bytes: u64, limit_bytes: u64) -> Result<u32, u64> {
+    let needed = |limit: u64| (estimated_bytes as f64 / (limit as f64 * SHARE_FOR_FACTS)).ceil().max(1.0);
+    let enough = estimated_bytes as f64 / (MOST_PARTITIONS as f64 * SHARE_FOR_FACTS);
+    // A mebibyte more than enough, so that the limit named is one that is taken.
+    let least_bytes = LEAST_BYTES.max(((enough as u64 >> 20) + 1) << 20);
+    if limit_bytes < least_bytes { Err(least_bytes) } else { Ok(needed(limit_bytes) as u32) }
 }
 
 /// What the partitions so far have in common.
@@ -134,4 +163,25 @@ fn add(
     }
     features.matrix.write(part, &features.metadata).map_err(Failure::matrix)?;
     Ok(accounts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_that_cannot_be_kept_are_refused_and_the_least_one_is_taken() {
+        const MIB: u64 = 1 << 20;
+        assert_eq!(partitions(0, 128 * MIB), Ok(1));
+        assert_eq!(partitions(38 * MIB, 128 * MIB), Ok(1));
+        assert_eq!(partitions(39 * MIB, 128 * MIB), Ok(2));
+        for limit in [1, 1 << 10, 128 * MIB - 1] {
+            assert_eq!(partitions(0, limit), Err(128 * MIB));
+        }
+        for estimated in [MIB, 10 << 30, 1 << 40, 100 << 40] {
+            let Err(least) = partitions(estimated, 1) else { panic!("a byte is no limit") };
+            assert!(partitions(estimated, least).is_ok_and(|count| count <= 256));
+            assert_eq!(partitions(estimated, least - 1), Err(least));
+        }
+    }
 }

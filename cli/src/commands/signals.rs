@@ -22,6 +22,11 @@ became known before `as_of` enter. A value is null when it cannot be known, and 
 until the account's history reaches back to the end of the earlier window. `+` and `-` say where a higher value is expected
 to move a probability. A signal exists when its table is declared, and what it needs besides.
 
+Facts of one account with the same event time and the same `known_at` count in the order of the rows of their file, and
+files of a table in the order of their paths: the later row is the later fact. That decides the order of steps in a
+workflow, which of several facts is the latest (an answer, a version of a row), and nothing else. Where times are whole
+days, keep rows in the order in which things happened.
+
 [declaring-signals.md](declaring-signals.md) says how to add your own; `[signals]` in `bellwether.toml` chooses.
 ";
 

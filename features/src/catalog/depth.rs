@@ -133,7 +133,7 @@ fn unusual() -> Vec<Template> {
             .expect(Up, Down)
             .rule(
                 "days with use of the window with fewer uses than the 10th percentile (nearest rank) of the days with use of \
-                 the 90 days before; null with fewer than 5 of those",
+                 the 90 days before; null with fewer than 5 of those, or with less than 118 days of history",
             )
             .number(|view, w| Some(unusual_days(view, w)?.0)),
         usage("usage_busy_days_{w}d", "usage.busy_days")
@@ -142,7 +142,7 @@ fn unusual() -> Vec<Template> {
             .expect(Down, Up)
             .rule(
                 "days with use of the window with more uses than the 90th percentile (nearest rank) of the days with use of \
-                 the 90 days before; null with fewer than 5 of those",
+                 the 90 days before; null with fewer than 5 of those, or with less than 118 days of history",
             )
             .number(|view, w| Some(unusual_days(view, w)?.1)),
     ]

@@ -1,6 +1,8 @@
 //! Sponsorship: who there stands behind the product, and whether they are still seen.
 //!
-//! A contact is the version that holds; contacts with an `until` before `as_of` have left, the others are there. A meeting's
+//! Who is there is said by a contact's version that holds: with an `until` before `as_of` they have left. What was so in the
+//! past (who left, who was a sponsor at a meeting) is said by its stays: of the visible rows with one `since`, that known
+//! last. So who left and came back, with a later `since`, left once and is there. A meeting's
 //! rows are its invitations: one each for whoever was to come, attended or not. Invitations of one instant are one meeting.
 //! A letter (`email`) is no meeting. A review is a meeting of kind `qbr` or `review`, and held when anybody came.
 
@@ -55,19 +57,24 @@ fn contacts() -> Vec<Template> {
             .over(&[90])
             .text("contacts lost in the last {w} days: {value}")
             .expect(Up, Down)
-            .rule("number of contacts who left in the window")
-            .number(|view, w| Some(count(lost(view, w)))),
+            .rule(
+                "number of contacts who left in the window: by a row with an until of the window (of rows with one since \
+                 that known last) and without a row of theirs of a later since up to that until; who came back afterwards \
+                 left all the same",
+            )
+            .number(|view, w| Some(count(lost(view, w).map(|stay| stay.contact).collect::<BTreeSet<u32>>().iter()))),
         contact("sponsorship_champion_left_{w}d", "sponsorship.lost")
             .over(&[90])
             .unit(Unit::Flag)
             .text("a champion left in the last {w} days: {value}")
             .expect(Up, Down)
             .rule(
-                "1 when a contact in the role of champion left in the window, else 0; null without any visible contact",
+                "1 when a contact who was a champion then left in the window, as sponsorship_contacts_lost counts it, else 0; \
+                 null without any visible contact",
             )
             .number(|view, w| {
                 view.contacts.first()?;
-                Some(f64::from(lost(view, w).any(|contact| contact.role == Role::Champion)))
+                Some(f64::from(lost(view, w).any(|stay| stay.role == Role::Champion)))
             }),
     ]
 }
@@ -132,8 +139,9 @@ fn reviews() -> Vec<Template> {
             .expect(Up, Down)
             .needs(&[Need::Contacts])
             .rule(
-                "reviews held in the window that no contact attended who was a sponsor then (since not after it, until not \
-                 before it or at it); null when no visible contact is or was a sponsor",
+                "reviews held in the window that no contact attended who was a sponsor then (by the contact's row with the \
+                 last since not after it, of those with one since that known last: role sponsor, until not before it or at \
+                 it); null when no visible contact is or was a sponsor",
             )
             .number(reviews_without_sponsor),
         meeting("sponsorship_review_overdue_days", "sponsorship.review_overdue")
@@ -167,10 +175,17 @@ fn is_there(view: &View<'_>, role: Role) -> Option<f64> {
     Some(f64::from(view.active_contacts(role).next().is_some()))
 }
 
-/// Contacts who left in the last `days` days.
+/// Stays that ended in the last `days` days, and by then had not given way to a later one of the same contact.
 fn lost<'v>(view: &'v View<'_>, days: u32) -> impl Iterator<Item = &'v ContactFact> {
-    let left = move |contact: &&ContactFact| view.come(contact.until).is_some_and(|at| view.within(at, days));
-    view.contacts.iter().copied().filter(left)
+    let gave_way = |stay: &ContactFact, at: Instant| {
+        let mut others = view.stays.iter().filter(|other| other.contact == stay.contact);
+        others.any(|other| other.since > stay.since && other.since <= at)
+    };
+    let left = move |stay: &&ContactFact| {
+        let ended = view.come(stay.until).filter(|at| view.within(*at, days));
+        ended.is_some_and(|at| !gave_way(stay, at))
+    };
+    view.stays.iter().copied().filter(left)
 }
 
 /// Invitations to meetings.
@@ -190,12 +205,10 @@ fn days_since_seen(view: &View<'_>, role: Role) -> Option<f64> {
 }
 
 fn reviews_without_sponsor(view: &View<'_>, window: u32) -> Option<f64> {
-    let sponsors = || view.contacts.iter().filter(|contact| contact.role == Role::Sponsor);
-    sponsors().next()?;
+    view.stays.iter().find(|stay| stay.role == Role::Sponsor)?;
     let was_sponsor = |person: u32, at: Instant| {
-        let then =
-            |contact: &&&ContactFact| contact.since <= at && view.come(contact.until).is_none_or(|until| until > at);
-        sponsors().filter(then).any(|contact| contact.contact == person)
+        let then = view.stays.iter().rfind(|stay| stay.contact == person && stay.since <= at);
+        then.is_some_and(|stay| stay.role == Role::Sponsor && stay.until.is_none_or(|until| until > at))
     };
     let (mut held, mut with) = (BTreeSet::new(), BTreeSet::new());
     for row in held_reviews(view).filter(|row| view.within(row.at, window)) {

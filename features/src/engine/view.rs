@@ -4,6 +4,8 @@
 //! `resolved_at` and a contact's `until` are knowledge times of their own and are answered here, too: an invoice that is paid after `as_of` is
 //! unpaid in its view.
 
+use std::collections::BTreeMap;
+
 use super::account::AccountHistory;
 use super::declared::{self, DeclaredHistory};
 use super::uses::{FeatureKind, Steps, Uses};
@@ -97,10 +99,18 @@ impl<'a> Prepared<'a> {
             tickets: self.tickets.visible(as_of),
             declared_rows: &self.declared,
             contacts: self.contacts.visible(as_of),
+            stays: stays(self.history.contacts, as_of),
             meetings: self.history.meetings[..happened].iter().filter(|row| row.known_at < as_of).collect(),
             firmographics: self.firmographics.visible(as_of),
         }
     }
+}
+
+/// Of the visible rows of one contact and one `since`, that known last: a later `since` is another stay or another role, the
+/// same one a correction. `rows` are by `since` and knowledge.
+fn stays(rows: &[ContactFact], as_of: Instant) -> Vec<&ContactFact> {
+    let visible = rows.iter().filter(|row| row.since < as_of && row.known_at < as_of);
+    visible.map(|row| ((row.since, row.contact), row)).collect::<BTreeMap<_, _>>().into_values().collect()
 }
 
 /// One account as visible at one date.
@@ -129,6 +139,8 @@ pub(crate) struct View<'a> {
     pub(crate) declared_rows: &'a [DeclaredHistory<'a>],
     /// By time of coming.
     pub(crate) contacts: Vec<&'a ContactFact>,
+    /// What each contact was from each of its `since` on, by that time.
+    pub(crate) stays: Vec<&'a ContactFact>,
     /// By time.
     pub(crate) meetings: Vec<&'a MeetingFact>,
     /// By time.

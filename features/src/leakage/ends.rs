@@ -37,37 +37,74 @@ pub(crate) fn find(facts: &Facts, fates: &Fates) -> Vec<Finding> {
         return Vec::new();
     }
     let mut findings = Vec::new();
-    for (table, days) in tables(facts) {
-        findings.extend(after_end(table, &days, fates));
-        // Billing follows the contract: its last date is a fixed time before the end, and was known then.
-        if table != "invoices" {
-            findings.extend(anchored(table, &days, fates));
+    for table in tables(facts) {
+        findings.extend(after_end(table.name, &table.doings, fates));
+        // Billing follows the contract: its last date is a fixed time before the end, and was known then. So do add-ons.
+        if !matches!(table.name, "invoices" | "subscription_items") {
+            findings.extend(anchored(table.name, &table.days, fates));
         }
     }
     findings
 }
 
-fn tables(facts: &Facts) -> Vec<(&'static str, Days)> {
-    fn days<T>(table: Option<&Grouped<T>>, at: impl Fn(&T) -> Instant) -> Option<Days> {
+/// When things happened to the accounts, by one table.
+struct Happened {
+    name: &'static str,
+    /// Days of all facts.
+    days: Days,
+    /// Days of those that nobody expects after an end.
+    doings: Days,
+}
+
+impl Happened {
+    fn of<T>(
+        name: &'static str,
+        table: Option<&Grouped<T>>,
+        at: impl Fn(&T) -> Instant,
+        is_doing: impl Fn(&T) -> bool,
+    ) -> Option<Self> {
         let table = table?;
-        let of = |account: usize| {
-            let mut days: Vec<i64> = table.of(account).iter().map(|row| at(row).day()).collect();
+        let days_of = |account: usize, counts: &dyn Fn(&T) -> bool| {
+            let rows = table.of(account).iter().filter(|row| counts(*row));
+            let mut days: Vec<i64> = rows.map(|row| at(row).day()).collect();
             days.sort_unstable();
             days.dedup();
             days
         };
-        Some((0..table.offsets.len() - 1).map(of).collect())
+        let accounts = 0..table.offsets.len() - 1;
+        Some(Self {
+            name,
+            days: accounts.clone().map(|account| days_of(account, &|_| true)).collect(),
+            doings: accounts.map(|account| days_of(account, &is_doing)).collect(),
+        })
     }
+}
+
+/// Every table but that of the subscriptions, which says what the end is.
+///
+/// A contact's `until` is left out: whoever closes an account strikes off its people, and the engine respects that time as
+/// one of its own. After the end, an invitation that nobody followed or that was known before its time is a series that
+/// somebody forgot in a calendar; and an add-on that earns nothing is one that ended, too.
+fn tables(facts: &Facts) -> Vec<Happened> {
     // A snapshot without history is known at no time; there is nothing to compare.
     let dated = facts.account_rows.as_ref().filter(|rows| rows.rows.iter().all(|row| row.known_at != Instant::MIN));
     let tables = [
-        ("accounts", days(dated, |row| row.known_at)),
-        ("usage", days(facts.usage.as_ref(), |row| row.at)),
-        ("nps", days(facts.nps.as_ref(), |row| row.at)),
-        ("invoices", days(facts.invoices.as_ref(), |row| row.issued_at)),
-        ("tickets", days(facts.tickets.as_ref(), |row| row.opened_at)),
+        Happened::of("accounts", dated, |row| row.known_at, |_| true),
+        Happened::of("usage", facts.usage.as_ref(), |row| row.at, |_| true),
+        Happened::of(
+            "subscription_items",
+            facts.subscription_items.as_ref(),
+            |row| row.effective_at,
+            |row| row.mrr > 0.0,
+        ),
+        Happened::of("nps", facts.nps.as_ref(), |row| row.at, |_| true),
+        Happened::of("invoices", facts.invoices.as_ref(), |row| row.issued_at, |_| true),
+        Happened::of("tickets", facts.tickets.as_ref(), |row| row.opened_at, |_| true),
+        Happened::of("contacts", facts.contacts.as_ref(), |row| row.since, |_| true),
+        Happened::of("meetings", facts.meetings.as_ref(), |row| row.at, |row| row.attended && row.known_at >= row.at),
+        Happened::of("firmographics", facts.firmographics.as_ref(), |row| row.at, |_| true),
     ];
-    tables.into_iter().filter_map(|(name, days)| Some((name, days?))).collect()
+    tables.into_iter().flatten().collect()
 }
 
 fn after_end(table: &'static str, days: &Days, fates: &Fates) -> Option<Finding> {
@@ -86,8 +123,9 @@ fn after_end(table: &'static str, days: &Days, fates: &Fates) -> Option<Finding>
     }
     lags.sort_unstable();
     let median = lags.get(lags.len() / 2).copied().unwrap_or(0);
-    // A last invoice after the end is common; what an account does in the product after it is not.
-    let is_error = share >= MIN_AFTER_SHARE && !matches!(table, "invoices" | "accounts");
+    // A last invoice after the end is common, and so is a directory that goes on measuring a company that left; what an
+    // account does with us after it is not.
+    let is_error = share >= MIN_AFTER_SHARE && !matches!(table, "invoices" | "accounts" | "firmographics");
     let level = if is_error { Level::Error } else { Level::Info };
     let finding = Finding::new(Code::AfterEnd, level, table, None)
         .text(format!("{touched} of {ended} accounts that ended have facts more than a day after their end"))

@@ -5,6 +5,7 @@ use bellwether_features::matrix::{Column, FeatureMatrix, FeatureMetadata, Matrix
 use bellwether_features::{Facts, Spine};
 
 use crate::calendar::DAY;
+use crate::relations::{ContactRow, MeetingRow};
 use crate::world::{AccountRow, InvoiceRow, SubscriptionRow, UsageRow, World, as_of_days};
 use crate::{compute, date, everyone};
 
@@ -31,6 +32,58 @@ fn subscription(at: i64, mrr: f64) -> SubscriptionRow {
         list_price: None,
         auto_renew: None,
     }
+}
+
+/// Who was the sponsor at a review is what counts, whatever they became; who came back had left.
+#[test]
+fn what_contacts_were_then_counts() {
+    let day = as_of_days()[0];
+    let contact = |contact, role, since: i64, until: Option<i64>, known: i64| ContactRow {
+        account: 0,
+        contact,
+        role,
+        since: (day - since) * DAY,
+        until: until.map(|until| (day - until) * DAY),
+        known: (day - known) * DAY,
+    };
+    let review = |ago: i64| MeetingRow {
+        account: 0,
+        at: (day - ago) * DAY,
+        known: (day - ago) * DAY,
+        kind: "review",
+        contact: Some(0),
+        attended: true,
+    };
+    let mut world = World { meetings: vec![review(200), review(50)], ..World::default() };
+    world.subscriptions = vec![subscription((day - 400) * DAY, 100.0)];
+    let without = |world: &World| value(world, day, "sponsorship_reviews_without_sponsor_365d");
+    world.contacts = vec![contact(0, "sponsor", 300, None, 300)];
+    assert_eq!(without(&world), 0.0);
+    world.contacts.push(contact(0, "user", 100, None, 100));
+    assert_eq!(without(&world), 1.0, "no longer the sponsor at the second review");
+    assert_eq!(value(&world, day, "sponsorship_contacts_lost_90d"), 0.0);
+    // What becomes known of the first role later changes nothing of the second.
+    world.contacts.push(contact(0, "sponsor", 300, Some(100), 20));
+    assert_eq!(without(&world), 1.0);
+    world.contacts.push(contact(0, "user", 300, None, 10));
+    assert!(without(&world).is_nan(), "a correction: never the sponsor");
+
+    world.contacts = vec![contact(1, "champion", 300, Some(40), 39), contact(1, "champion", 10, None, 9)];
+    let left = |world: &World| {
+        ["sponsorship_contacts_lost_90d", "sponsorship_champion_left_90d"].map(|name| value(world, day, name))
+    };
+    assert_eq!(left(&world), [1.0, 1.0]);
+    assert_eq!(value(&world, day, "sponsorship_champion_present"), 1.0);
+    // Gone on the instant at which they go on as somebody else: a change of role.
+    world.contacts[1] = contact(1, "user", 40, None, 39);
+    assert_eq!(left(&world), [0.0, 0.0]);
+    // Came ten days later than was said at first, and left.
+    world.contacts = vec![contact(1, "champion", 300, None, 300), contact(1, "champion", 290, Some(40), 39)];
+    assert_eq!(left(&world), [1.0, 1.0]);
+    world.contacts = vec![contact(1, "champion", 300, Some(40), 39); 2];
+    // Never gone: the departure is taken back.
+    world.contacts[1] = contact(1, "champion", 300, None, 5);
+    assert_eq!(left(&world), [0.0, 0.0]);
 }
 
 /// Known answer 17: due 15 days before `as_of` and paid the day after it, an invoice is 15 days overdue at `as_of`.

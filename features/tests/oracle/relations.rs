@@ -94,7 +94,8 @@ impl World {
         if let Some(mut row) = pick(&self.contacts, place) {
             row.known += delay;
             row.until = if changed { Some(row.since + delay) } else { row.until };
-            self.contacts.push(row);
+            self.contacts.push(row.clone());
+            self.come_back(row, delay, changed);
         }
         if let Some(row) = pick(&self.meetings, place) {
             self.meetings.push(row);
@@ -104,6 +105,17 @@ impl World {
             row.employees += if changed { 1.0 } else { 0.0 };
             self.sizes.push(row);
         }
+    }
+
+    /// The contact leaves and comes back, or goes on in another role; a review is held before, with it, or just after.
+    fn come_back(&mut self, row: ContactRow, delay: i64, changed: bool) {
+        let back = row.until.unwrap_or(row.since + 20 * DAY) + if changed { delay } else { 0 };
+        let role = if changed { "sponsor" } else { "user" };
+        for at in [row.since, back - 1, back] {
+            let (account, contact, known) = (row.account, Some(row.contact), at + delay);
+            self.meetings.push(MeetingRow { account, at, known, kind: "review", contact, attended: true });
+        }
+        self.contacts.push(ContactRow { role, since: back, known: back.max(row.known), until: None, ..row });
     }
 
     /// An item that is given up on the day on which a row of the subscription takes effect.

@@ -18,6 +18,8 @@ pub(crate) struct Seen<'w> {
     pub(crate) tickets: Vec<&'w TicketRow>,
     pub(crate) items: Vec<&'w ItemRow>,
     pub(crate) contacts: Vec<&'w ContactRow>,
+    /// What was said of each contact from each of its times of coming on.
+    pub(crate) terms: Vec<&'w ContactRow>,
     pub(crate) meetings: Vec<&'w MeetingRow>,
     pub(crate) sizes: Vec<&'w SizeRow>,
 }
@@ -69,6 +71,13 @@ impl<'w> Seen<'w> {
         let tickets = holding(&world.tickets, |row| (row.at, row.known), |row| row.ticket, now, now);
         let items = holding(&world.items, |row| (row.at, row.known), |row| (row.account, row.item, row.at), now, now);
         let people = holding(&world.contacts, |row| (row.since, row.known), |row| (row.account, row.contact), now, now);
+        let terms = holding(
+            &world.contacts,
+            |row| (row.since, row.known),
+            |row| (row.account, row.contact, row.since),
+            now,
+            now,
+        );
         let meetings = holding(&world.meetings, |row| (row.at, row.known), std::ptr::from_ref, now, now);
         let sizes = holding(&world.sizes, |row| (row.at, row.known), |row| (row.account, row.at), now, now);
         Self {
@@ -83,6 +92,7 @@ impl<'w> Seen<'w> {
             tickets: tickets.into_iter().filter(|row| row.account == account).collect(),
             items: items.into_iter().filter(|row| row.account == account).collect(),
             contacts: people.into_iter().filter(|row| row.account == account).collect(),
+            terms: terms.into_iter().filter(|row| row.account == account).collect(),
             meetings: meetings.into_iter().filter(|row| row.account == account).collect(),
             sizes: sizes.into_iter().filter(|row| row.account == account).collect(),
         }

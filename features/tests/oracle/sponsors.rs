@@ -24,13 +24,26 @@ pub(crate) fn sponsors(seen: &Seen<'_>, out: &mut Values) {
     out.set("sponsorship_champion_present", any.then(|| flag(!there(seen, "champion").is_empty())));
     let roles = ["sponsor", "champion", "admin", "user"].iter().filter(|role| !there(seen, role).is_empty()).count();
     out.set("sponsorship_roles_covered", any.then_some(roles as f64));
-    let lost: Vec<_> =
-        seen.contacts.iter().filter(|row| left(seen, row).is_some_and(|at| seen.recent(at, 90))).collect();
-    out.set("sponsorship_contacts_lost_90d", Some(lost.len() as f64));
+    let lost: Vec<&ContactRow> = seen.terms.iter().copied().filter(|row| is_lost(seen, row)).collect();
+    let people: BTreeSet<u32> = lost.iter().map(|row| row.contact).collect();
+    out.set("sponsorship_contacts_lost_90d", Some(people.len() as f64));
     out.set("sponsorship_champion_left_90d", any.then(|| flag(lost.iter().any(|row| row.role == "champion"))));
     answers(seen, out);
     meetings(seen, out);
     reviews(seen, out);
+}
+
+/// Whether this row says that its contact left in the last 90 days, and was still the last word on them at that time.
+fn is_lost(seen: &Seen<'_>, row: &ContactRow) -> bool {
+    let Some(at) = left(seen, row).filter(|at| seen.recent(*at, 90)) else { return false };
+    seen.terms.iter().all(|other| other.contact != row.contact || other.since <= row.since || other.since > at)
+}
+
+/// The role that a contact had at a time, if they were there: the row that began last says so.
+fn role_at<'w>(seen: &Seen<'w>, contact: u32, at: i64) -> Option<&'w str> {
+    let begun = seen.terms.iter().filter(|row| row.contact == contact && row.since <= at);
+    let row = begun.max_by_key(|row| row.since)?;
+    if row.until.is_some_and(|until| until <= at) { None } else { Some(row.role) }
 }
 
 fn answers(seen: &Seen<'_>, out: &mut Values) {
@@ -75,20 +88,11 @@ fn reviews(seen: &Seen<'_>, out: &mut Values) {
     let since = held.last().map(|at| seen.days_ago(*at)).or(seen.start().map(|start| seen.days_ago(start)));
     let overdue = since.map(|days| (days - i64::from(REVIEW_INTERVAL)).max(0) as f64);
     out.set("sponsorship_review_overdue_days", overdue);
-    let had_sponsor = seen.contacts.iter().any(|row| row.role == "sponsor");
+    let had_sponsor = seen.terms.iter().any(|row| row.role == "sponsor");
     let delegated = year.iter().filter(|at| {
-        !seen.meetings.iter().any(|row| {
-            let is_one = |contact: &&ContactRow| {
-                contact.role == "sponsor"
-                    && row.contact == Some(contact.contact)
-                    && contact.since <= **at
-                    && left(seen, contact).is_none_or(|until| until > **at)
-            };
-            row.at == **at
-                && row.kind == "review"
-                && row.attended
-                && seen.contacts.iter().copied().any(|contact| is_one(&contact))
-        })
+        let came = seen.meetings.iter().filter(|row| row.at == **at && row.kind == "review" && row.attended);
+        let mut people = came.filter_map(|row| row.contact);
+        !people.any(|person| role_at(seen, person, **at) == Some("sponsor"))
     });
     out.set("sponsorship_reviews_without_sponsor_365d", had_sponsor.then_some(delegated.count() as f64));
 }
