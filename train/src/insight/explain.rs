@@ -25,10 +25,10 @@ use crate::learner::rows::account_lot;
 use crate::refit::Refit;
 use crate::settings::BacktestSettings;
 
-/// Judged refits whose rows are explained: a year of quarters, so that every season speaks.
-const MOST_REFITS: usize = 4;
+/// Judged refits whose rows are explained, the latest ones. Each is fitted once more, which takes most of the time.
+const MOST_REFITS: usize = 1;
 /// About so many rows are explained at most; beyond it, those of a share of the accounts.
-const MOST_ROWS: usize = 6_000;
+const MOST_ROWS: usize = 2_500;
 /// Ideas that are told.
 const MOST_DRIVERS: usize = 15;
 

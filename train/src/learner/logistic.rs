@@ -46,7 +46,7 @@ pub const ROWS_FOR_CHOICE: usize = 8_000;
 /// |---|---|---|
 /// | `inverse_penalty` (C) | `None`: chosen from [`C_CHOICES`] | above 0, finite |
 /// | `max_iterations` | 100 | 1 to 10,000 |
-/// | `max_rows` | 40,000 | at least 100 |
+/// | `max_rows` | 25,000 | at least 100 |
 /// | `gap_days` | 90 | 0 to 3,650 |
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -67,7 +67,7 @@ const GRADIENT_TOLERANCE: f64 = 1e-4;
 
 impl Default for LogisticParameters {
     fn default() -> Self {
-        Self { inverse_penalty: None, max_iterations: 100, max_rows: 40_000, gap_days: 90 }
+        Self { inverse_penalty: None, max_iterations: 100, max_rows: 25_000, gap_days: 90 }
     }
 }
 

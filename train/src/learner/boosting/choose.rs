@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::parameters::BoostingParameters;
 use super::rounds::{Booster, Run};
 use super::start::Start;
-use crate::learner::logistic::Logistic;
+use crate::learner::logistic::LogisticParameters;
 use crate::learner::rows::{Slice, design_views};
 
 /// Shares of the fit that starts from a line; the rest starts from the base rate.
@@ -71,9 +71,13 @@ pub(super) fn plan(run: Run<'_>, slices: &[Slice], settings: &[BoostingParameter
     Plan { rounds_from_line: started.rounds, line_share: best.1, ..without }
 }
 
+/// Rows that the line is fitted on, at most: it is a start and no more, and its library runs on one thread.
+const ROWS_FOR_LINE: usize = 12_000;
+
 /// The line fitted on `fit`; `None` where none can be.
 pub(super) fn line(run: Run<'_>, fit: &[u32]) -> Option<Start> {
-    let line = Logistic::default().line(run.rows, fit).ok()?;
+    let parameters = LogisticParameters { max_rows: ROWS_FOR_LINE, ..LogisticParameters::default() };
+    let line = parameters.check().and_then(|logistic| logistic.line(run.rows, fit)).ok()?;
     Some(Start::of(&line, run.features, &design_views(run.rows), fit))
 }
 

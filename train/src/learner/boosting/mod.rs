@@ -46,7 +46,7 @@ const NAME: &str = "boosting";
 const LEAST_OF_EACH_CLASS: usize = 25;
 
 /// Slices are added until their rows to judge on hold so many outcomes of the rarer class.
-const OUTCOMES_TO_JUDGE: usize = 1_000;
+const OUTCOMES_TO_JUDGE: usize = 500;
 
 /// Gradient boosting with checked parameters; [`BoostingParameters::check`] makes it.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
