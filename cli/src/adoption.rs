@@ -37,7 +37,7 @@ pub(crate) fn product_adoption(contract: &Contract, facts: &Facts, dataset: &Dat
         .map(|(id, rows)| {
             let Ok(account) = facts.accounts.binary_search_by(|one| one.as_str().cmp(id)) else { return Vec::new() };
             let mut adopted = Vec::new();
-            for row in rows.iter() {
+            for row in *rows {
                 let as_of = Instant::start_of(dataset.as_of()[*row]);
                 let begins = as_of.plus_days(-i64::from(WINDOW_DAYS));
                 let uses = usage.of(account);

@@ -244,7 +244,7 @@ pub(crate) struct FeaturesArguments {
     pub(crate) every: StepArgument,
     /// Only the accounts of one partition, such as 2/8: for running many machines side by side. All of them together are
     /// the whole. Signals that compare accounts (`*_plan_percentile_*`) need the others, too: accounts, usage and
-    /// subscriptions are then read once per partition; `exclude` in [signals] spares that.
+    /// subscriptions are then read once per partition; `exclude` in `[signals]` spares that.
     #[arg(long, value_name = "K/N")]
     pub(crate) partition: Option<Partition>,
     /// Stay below about so much memory, such as 1GiB or 800MiB, by computing one partition after the other. The file has

@@ -167,7 +167,12 @@ mod tests {
     use super::*;
 
     fn forecast(account: u64, as_of_days: i32) -> Forecast {
-        Forecast { account, as_of_days, label: account % 2 == 0, probability: 0.1 + 1.0 / (account + 3) as f64 }
+        Forecast {
+            account,
+            as_of_days,
+            label: account.is_multiple_of(2),
+            probability: 0.1 + 1.0 / (account + 3) as f64,
+        }
     }
 
     #[test]

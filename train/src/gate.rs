@@ -177,9 +177,9 @@ fn common_rows(
         let Some(new) = rest.first().filter(|new| new.key() == old.key()) else { continue };
         let label = if champion_has_the_labels { old.label } else { new.label };
         if label {
-            positives += 1
+            positives += 1;
         } else {
-            negatives += 1
+            negatives += 1;
         }
         if accounts.last().is_none_or(|last| last.account != old.account) {
             accounts.push(AccountLosses { account: old.account, rows: 0.0, champion: 0.0, challenger: 0.0 });

@@ -2,7 +2,7 @@
 //!
 //! Versions are whole numbers from 1 and never change once written. `champion` is what the nightly job runs, `challenger`
 //! the newest one that is not, `previous` the champion before. The first version becomes champion at once; every later one
-//! has to be promoted, and is only if the [gate](crate::gate) lets it pass or someone gives a reason to do it all the same.
+//! has to be promoted, and is only if the [gate](mod@crate::gate) lets it pass or someone gives a reason to do it all the same.
 //! One writer at a time: the kernel's lock on `.lock` guards every change and ends with its process, so the file itself
 //! means nothing. The library asks no clock and no user: the caller passes them in.
 

@@ -2,6 +2,11 @@
 //!
 //! The forecast is a fixed function of a signal, as a fitted model is; its truth is its measure on a very large draw of the
 //! same law. Rows of an account share a part that the model does not see, so they are not independent.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a helper of a test fails the test; tables run by hand are printed"
+)]
 
 use bellwether_train::evaluate::{Judged, MetricSet};
 use bellwether_train::measure::Metric;

@@ -283,7 +283,7 @@ fn known_score_parts() {
     close(log_loss(&outcome, &forecast).unwrap(), 0.6813494740767947);
     close(loss.miscalibration, 0.16081153698791772);
     close(loss.discrimination, 0.17260924347106832);
-    close(loss.uncertainty, 0.6931471805599453);
+    close(loss.uncertainty, std::f64::consts::LN_2);
     let squared = brier_parts(&outcome, &forecast).unwrap();
     close(squared.miscalibration, 0.05316666666666664);
     close(squared.discrimination, 0.06666666666666665);

@@ -85,7 +85,7 @@ pub(super) fn write(
     write_among(business, Population::default(), dates, path, output)
 }
 
-/// As [`write`], where the accounts of the business are not all: `others` are those that they are compared with.
+/// As [`write()`], where the accounts of the business are not all: `others` are those that they are compared with.
 fn write_among(
     business: &Business<'_>,
     others: Population,

@@ -81,7 +81,8 @@ fn rollback(registry: &Path, model: &str, decision: &Decision, output: &Output) 
     let back = stop::protect(|| registry::rollback(registry, name, decision)).map_err(Failure::training)?;
     match back.previous {
         Some(previous) => {
-            output.result(format_args!("{name} version {} is the champion again; version {previous} was", back.version))
+            output
+                .result(format_args!("{name} version {} is the champion again; version {previous} was", back.version));
         }
         None => output.result(format_args!("{name} version {} is the champion again", back.version)),
     }

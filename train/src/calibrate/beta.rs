@@ -152,10 +152,8 @@ impl Problem {
         }
         for (index, _) in held.into_iter().enumerate().filter(|(_, held)| *held) {
             gradient[index] = 0.0;
-            for other in 0..3 {
-                hessian[index][other] = 0.0;
-                hessian[other][index] = 0.0;
-            }
+            hessian[index] = [0.0; 3];
+            hessian.iter_mut().for_each(|row| row[index] = 0.0);
             hessian[index][index] = 1.0;
         }
         solve(hessian, gradient.map(|value| -value))
@@ -173,8 +171,9 @@ fn solve(mut matrix: [Vector; 3], mut right: Vector) -> Option<Vector> {
         }
         for row in column + 1..3 {
             let factor = matrix[row][column] / matrix[column][column];
-            for index in column..3 {
-                matrix[row][index] -= factor * matrix[column][index];
+            let pivot = matrix[column];
+            for (cell, above) in matrix[row].iter_mut().zip(pivot).skip(column) {
+                *cell -= factor * above;
             }
             right[row] -= factor * right[column];
         }

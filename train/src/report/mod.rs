@@ -40,10 +40,10 @@ pub fn html(summary: &BacktestSummary) -> String {
     for (index, target) in summary.targets.iter().enumerate() {
         push_target(&mut body, summary, index, target, &mut figures);
     }
-    if let Some(insights) = &summary.insights {
-        if let Some(found) = &insights.value_drivers {
-            body.push_str(&told::value_drivers(found, insights, &mut figures));
-        }
+    if let Some(insights) = &summary.insights
+        && let Some(found) = &insights.value_drivers
+    {
+        body.push_str(&told::value_drivers(found, insights, &mut figures));
     }
     push_data(&mut body, summary);
     push_method(&mut body, summary);

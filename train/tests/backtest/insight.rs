@@ -130,7 +130,7 @@ fn a_feature_of_those_who_stay_is_a_value_driver_and_one_that_all_have_is_not() 
         features: ["daily_board", "login", "coin", "rare"].map(str::to_owned).to_vec(),
         adopted: vec![
             days.iter().map(|days| *days >= 10.0).collect(),
-            (0..rows).map(|row| data.accounts()[row] % 10 != 0).collect(),
+            (0..rows).map(|row| !data.accounts()[row].is_multiple_of(10)).collect(),
             (0..rows).map(|row| data.accounts()[row].is_multiple_of(2)).collect(),
             (0..rows).map(|row| data.accounts()[row] < 5).collect(),
         ],

@@ -1,5 +1,6 @@
 //! The measurements behind the limits of docs/calibration.md. They print tables and are run by hand:
 //! `cargo test --release -p bellwether-train --test backtest -- --ignored --nocapture table_of`.
+#![allow(clippy::print_stdout, reason = "these print the tables that the documents show")]
 
 use bellwether_features::label::Labels;
 use bellwether_features::matrix::{Column, FeatureMatrix};
