@@ -5,9 +5,9 @@
 //! name that is exactly ours, whose process is gone, and on which nobody holds the kernel's lock is abandoned. The lock
 //! (`flock`) dies with its process and is seen across containers, where process ids mean nothing.
 
-use std::error::Error;
 pub mod digest;
 
+use std::error::Error;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
