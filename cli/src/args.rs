@@ -310,11 +310,20 @@ pub(crate) struct LearnerArguments {
     /// forest, which is slow]
     #[arg(long, value_delimiter = ',', env = "BELLWETHER_LEARNERS", value_name = "NAMES")]
     learners: Option<Vec<String>>,
+    /// Settings of boosting to try on the latest training rows of each refit, 1 to 8; a fit takes about as many times as
+    /// long [default: the project file's, else 1]
+    #[arg(long, value_name = "SETTINGS", env = "BELLWETHER_BUDGET", value_parser = clap::value_parser!(u8).range(1..=8))]
+    budget: Option<u8>,
     #[arg(skip)]
     origin: Origin,
 }
 
 impl LearnerArguments {
+    /// The number of settings to try, where it was given.
+    pub(crate) fn budget(&self) -> Option<usize> {
+        self.budget.map(usize::from)
+    }
+
     /// The names, where any were given, and the flag or variable that gave them.
     pub(crate) fn given(&self) -> Option<(&[String], &'static str)> {
         let name = match self.origin {

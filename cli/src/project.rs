@@ -15,6 +15,7 @@ use bellwether_infer::exit::ExitCode;
 use bellwether_train::settings::{BacktestOptions, BacktestSettings, CapacityOptions, SettingsError};
 use serde::Deserialize;
 
+use crate::args::LearnerArguments;
 use crate::failure::Failure;
 
 /// The version of the project file that this build reads.
@@ -102,11 +103,10 @@ impl Project {
     }
 
     /// How the learners are judged; `learners` given by flag or variable (with its name) win over the file's.
-    pub(crate) fn backtest_settings(
-        &self,
-        learners: Option<(&[String], &'static str)>,
-    ) -> Result<BacktestSettings, Failure> {
+    pub(crate) fn backtest_settings(&self, given: Option<&LearnerArguments>) -> Result<BacktestSettings, Failure> {
         let mut options = self.backtest.clone();
+        options.budget = given.and_then(LearnerArguments::budget).or(options.budget);
+        let learners = given.and_then(LearnerArguments::given);
         if let Some((names, _)) = learners {
             options.learners = Some(names.to_vec());
         }

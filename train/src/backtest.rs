@@ -184,6 +184,7 @@ fn summarise(
         history: (settings.history != History::Expanding).then(|| settings.history.to_string()),
         seed: settings.seed,
         row_weights: settings.row_weights,
+        budget: settings.budget,
         accounts_per_week: settings.accounts_per_week,
         rows: dataset.rows(),
         accounts: dataset.accounts().iter().collect::<BTreeSet<_>>().len(),

@@ -116,7 +116,7 @@ impl<'a> Refit<'a> {
 
     fn margin_of(&self, learner: LearnerKind, rows: &EncodedRows) -> Result<MarginModel, LearnError> {
         let signals = self.dataset.signals();
-        let fitted = learner.learner().fit(&rows.training_rows(
+        let fitted = learner.learner_within(self.settings.budget)?.fit(&rows.training_rows(
             &self.encoder,
             signals,
             &self.labels.target.name,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cadence::{Cadence, History};
 use crate::learner::LearnerKind;
+use crate::learner::boosting::MOST_SETTINGS;
 
 /// `[backtest]` as written.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -41,6 +42,8 @@ pub struct BacktestOptions {
     /// What a training row counts: `uniqueness` (the share of its outcome that no other row of its account tells) or
     /// `equal`. Default `uniqueness`.
     pub row_weights: Option<String>,
+    /// Settings of boosting that are tried on the latest training rows of each refit, 1 to 8. Default 1.
+    pub budget: Option<usize>,
 }
 
 /// `[capacity]` as written.
@@ -76,6 +79,8 @@ pub struct BacktestSettings {
     pub max_training_rows: Option<usize>,
     /// What a training row counts.
     pub row_weights: RowWeights,
+    /// Settings of boosting that are tried at each refit: [`crate::learner::LearnerKind::learner_within`].
+    pub budget: usize,
     /// Accounts that a team can call in a week, above 0.
     pub accounts_per_week: u32,
 }
@@ -161,6 +166,7 @@ impl BacktestOptions {
             seed: self.seed.unwrap_or(DEFAULT_SEED),
             max_training_rows: self.max_training_rows.map(training_rows).transpose()?,
             row_weights: row_weights(self.row_weights.as_deref())?,
+            budget: self.budget.map_or(Ok(1), budget)?,
             accounts_per_week: capacity.resolve()?,
         })
     }
@@ -203,6 +209,19 @@ fn training_rows(rows: usize) -> Result<usize, SettingsError> {
         expected: "1000 or more".into(),
         found: rows.to_string(),
         hint: "leave it out to learn from every row".into(),
+    })
+}
+
+fn budget(settings: usize) -> Result<usize, SettingsError> {
+    if (1..=MOST_SETTINGS).contains(&settings) {
+        return Ok(settings);
+    }
+    Err(SettingsError {
+        key: "backtest.budget",
+        expected: format!("from 1 to {MOST_SETTINGS}"),
+        found: settings.to_string(),
+        hint: "it is how many settings of boosting are tried at each refit; a fit takes about as many times as long"
+            .into(),
     })
 }
 
@@ -368,7 +387,9 @@ mod tests {
     #[test]
     fn each_mistake_names_its_key() {
         let capacity = CapacityOptions::default();
-        let cases: [(&str, BacktestOptions); 12] = [
+        let cases: [(&str, BacktestOptions); 14] = [
+            ("backtest.budget", BacktestOptions { budget: Some(0), ..options() }),
+            ("backtest.budget", BacktestOptions { budget: Some(9), ..options() }),
             ("backtest.first_test", BacktestOptions::default()),
             ("backtest.first_test", BacktestOptions { first_test: Some("1/2/24".into()), ..options() }),
             ("backtest.refit_every", BacktestOptions { refit_every: Some("weekly".into()), ..options() }),

@@ -328,6 +328,9 @@ pub struct BacktestSummary {
     /// What a training row counted.
     #[serde(default)]
     pub row_weights: RowWeights,
+    /// Settings of boosting that were tried at each refit; absent where it was one.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub budget: usize,
     /// Accounts that a team can call in a week: MRR captured is at this many per date.
     pub accounts_per_week: u32,
     /// Rows of the dataset.
@@ -356,4 +359,13 @@ impl BacktestSummary {
     pub fn target(&self, name: &str) -> Option<&TargetSummary> {
         self.targets.iter().find(|target| target.definition.name == name)
     }
+}
+
+fn one() -> usize {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_one(budget: &usize) -> bool {
+    *budget == 1
 }

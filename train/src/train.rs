@@ -224,6 +224,9 @@ fn check_same(dataset: &Dataset, settings: &BacktestSettings, backtest: &Backtes
     if settings.seed != summary.seed {
         return Err(mismatch("seed", &settings.seed, &summary.seed));
     }
+    if settings.budget != summary.budget {
+        return Err(mismatch("budget", &settings.budget, &summary.budget));
+    }
     if settings.row_weights != summary.row_weights {
         return Err(mismatch("row weights", &settings.row_weights.name(), &summary.row_weights.name()));
     }

@@ -35,7 +35,7 @@ pub(crate) fn run(config: &Path, arguments: &BacktestArguments, output: &Output)
 
 fn run_project(config: &Path, arguments: &BacktestArguments, output: &Output) -> Result<(), Failure> {
     let project = Project::load(config)?;
-    let settings = project.backtest_settings(arguments.judging.learners.given())?;
+    let settings = project.backtest_settings(Some(&arguments.judging.learners))?;
     let business = output.step("read", || Business::read(&project), Business::summary)?;
     let dataset = dataset(&business, &settings, arguments.judging.known_as_of, output)?;
     finish(&dataset, &settings, Some((&project, &business)), arguments, output)

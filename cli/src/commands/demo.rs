@@ -53,7 +53,7 @@ fn whole_path(arguments: &DemoArguments, output: &Output) -> Result<(), Failure>
     let places = Places::below(&arguments.dir);
     simulate::write(&arguments.business, true, &arguments.dir, output)?;
     let project = Project::load(&places.config)?;
-    let settings = project.backtest_settings(arguments.learners.given())?;
+    let settings = project.backtest_settings(Some(&arguments.learners))?;
     let business = output.step("read", || Business::read(&project), Business::summary)?;
     let as_of = business.known_until()?;
 

@@ -52,6 +52,7 @@ fn settings(
         first_test: Some(arguments.first_test.unwrap_or(matrix.first_test).to_string()),
         refit_every: arguments.refit_every.clone(),
         learners: given.map(|(names, _)| names.to_vec()),
+        budget: judging.learners.budget(),
         ..BacktestOptions::default()
     };
     options.resolve(&CapacityOptions::default()).map_err(|error| {

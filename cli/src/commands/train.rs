@@ -31,7 +31,7 @@ pub(crate) fn run(config: &Path, arguments: &TrainArguments, output: &Output) ->
 
 fn run_project(config: &Path, arguments: &TrainArguments, output: &Output) -> Result<Added, Failure> {
     let project = Project::load(config)?;
-    let settings = project.backtest_settings(arguments.judging.learners.given())?;
+    let settings = project.backtest_settings(Some(&arguments.judging.learners))?;
     let name = arguments.name.as_deref().unwrap_or(&project.contract.name);
     registry::check(&arguments.out, name).map_err(Failure::training)?;
     with_threads(arguments.judging.threads, || {

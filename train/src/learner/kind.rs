@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::{BaseRate, Boosting, Forest, HealthScore, Learner, Logistic};
+use super::{BaseRate, Boosting, BoostingParameters, Forest, HealthScore, LearnError, Learner, Logistic};
 
 /// Every learner there is, from the simplest to the most complex: of two that forecast equally well, the one that comes
 /// first here is chosen ([`Ord`] is complexity).
@@ -65,6 +65,18 @@ impl LearnerKind {
             Self::Logistic => "logistic",
             Self::Forest => "forest",
             Self::Boosting => "boosting",
+        }
+    }
+
+    /// The learner with its default parameters, trying `settings` of them (1 to [`super::boosting::MOST_SETTINGS`]) on the latest training rows
+    /// where it can choose: boosting does, and logistic regression has its path of penalties anyway.
+    ///
+    /// # Errors
+    /// [`LearnError::Parameter`] for another number of settings.
+    pub fn learner_within(self, settings: usize) -> Result<Box<dyn Learner>, LearnError> {
+        match self {
+            Self::Boosting => Ok(Box::new(BoostingParameters { settings, ..BoostingParameters::default() }.check()?)),
+            _ => Ok(self.learner()),
         }
     }
 

@@ -209,13 +209,17 @@ fn push_method(body: &mut String, summary: &BacktestSummary) {
         .history
         .as_deref()
         .map_or(String::new(), |history| format!(", and only from the last {} before the refit", escape_html(history)));
+    let budget = match summary.budget {
+        1 => String::new(),
+        tried => format!(" At each refit boosting tried {tried} settings on the latest training rows."),
+    };
     push(
         body,
         format_args!(
             "<h2 id=\"method\">How this was judged</h2>\n<p>From {} on, every learner {}. A row is learned from only when its \
              whole label interval (horizon, grace and landing delay) lies in the past{history}; what a row counts: {}. Probabilities are calibrated on what \
              earlier refits had predicted. Precision, recall and MRR captured are at {} calls per observation \
-             date.{resamples} Seed {}.</p>\n",
+             date.{budget}{resamples} Seed {}.</p>\n",
             escape_html(&summary.first_test),
             escape_html(&how_often),
             summary.row_weights.name(),

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::format::{count, number, percent, with_interval};
 use crate::insight::{FamilyComparison, Insights, Outcome};
+use crate::learner::LearnerKind;
 use crate::measure::Metric;
 use crate::summary::{BacktestSummary, TargetSummary};
 
@@ -39,10 +40,23 @@ pub fn verdict(target: &TargetSummary) -> String {
     }
     if metrics.log_loss >= metrics.null_log_loss {
         text.push_str(" That is no better than the base rate: do not act on these forecasts.");
-    } else if interval(Metric::LogLoss).is_some_and(|one| one.high >= metrics.null_log_loss) {
+    } else if !is_told_from_base_rate(target) {
         text.push_str(" With so few outcomes, it is not told apart from the base rate.");
     }
     text
+}
+
+/// Whether the chosen learner is better than the base rate beyond doubt: on the same rows, where both were judged; else by
+/// its own interval, which is wider.
+fn is_told_from_base_rate(target: &TargetSummary) -> bool {
+    let mut pairs = target.comparisons.iter();
+    if let Some(pair) = pairs.find(|pair| pair.learner == target.selected && pair.simpler == LearnerKind::BaseRate) {
+        return pair.is_better;
+    }
+    target.learner(target.selected).is_some_and(|chosen| {
+        let interval = chosen.intervals.as_ref().and_then(|all| all.get(Metric::LogLoss));
+        interval.is_none_or(|one| one.high < chosen.metrics.null_log_loss)
+    })
 }
 
 /// What a team that calls up to its capacity finds.

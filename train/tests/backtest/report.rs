@@ -2,7 +2,9 @@
 
 use bellwether_features::matrix::Column;
 use bellwether_train::insight::{DataQuality, ProductAdoption, TableQuality, insights};
-use bellwether_train::report::html;
+use bellwether_train::learner::LearnerKind;
+use bellwether_train::measure::Metric;
+use bellwether_train::report::{html, verdict};
 use bellwether_train::summary::BacktestSummary;
 use bellwether_train::{Backtest, Dataset, Silent, backtest, train};
 use serde_json::{Map, Value, json};
@@ -239,4 +241,27 @@ fn scalar(text: &str) -> Value {
     let is_plain = |one: char| one.is_ascii_alphanumeric() || "_-./ ".contains(one);
     assert!(!text.is_empty() && text.chars().all(is_plain), "{text}");
     Value::from(text)
+}
+
+#[test]
+fn the_verdict_follows_the_comparison_on_the_same_rows() {
+    let (_, judged) = evil();
+    let mut target = judged.summary.targets[0].clone();
+    target.selected = LearnerKind::Logistic;
+    let doubt = "not told apart from the base rate";
+    let base_rate = |pair: &&mut bellwether_train::summary::PairedComparison| {
+        pair.learner == LearnerKind::Logistic && pair.simpler == LearnerKind::BaseRate
+    };
+    // Its own interval says no, the difference on the same rows says yes: luck that both share is not doubt.
+    let chosen = target.learners.iter_mut().find(|one| one.learner == LearnerKind::Logistic).unwrap();
+    chosen.metrics.null_log_loss = chosen.metrics.log_loss + 1e-6;
+    let own = chosen.intervals.as_ref().and_then(|all| all.get(Metric::LogLoss)).unwrap().interval();
+    assert!(own.high > chosen.metrics.null_log_loss);
+    target.comparisons.iter_mut().find(base_rate).unwrap().is_better = true;
+    assert!(!verdict(&target).contains(doubt), "{}", verdict(&target));
+    target.comparisons.iter_mut().find(base_rate).unwrap().is_better = false;
+    assert!(verdict(&target).contains(doubt), "{}", verdict(&target));
+    // Where the base rate was not judged there is only its own interval.
+    target.comparisons.clear();
+    assert!(verdict(&target).contains(doubt), "{}", verdict(&target));
 }

@@ -332,3 +332,20 @@ fn the_truth_is_judged_on_the_same_rows() {
     let error = std::error::Error::source(&error).unwrap().to_string();
     assert!(error.contains("has no true probability") && !error.contains("account-"), "{error}");
 }
+
+#[test]
+fn a_budget_tries_more_settings_and_is_told() {
+    let (data, _) = dataset(Size { accounts: 200, months: 28 }, 31);
+    let run = |budget: usize| {
+        let settings = BacktestSettings { budget, ..settings("2023-07-01", "never", &["boosting"]) };
+        backtest(&data, &settings, &Silent).unwrap()
+    };
+    let (one, four) = (run(1), run(4));
+    assert_eq!(four, run(4));
+    assert_ne!(one.runs[0].predictions[0].margin, four.runs[0].predictions[0].margin, "another setting was no better?");
+    let told = |judged: &Backtest| serde_json::to_value(&judged.summary).unwrap().get("budget").cloned();
+    assert_eq!((told(&one), told(&four)), (None, Some(4.into())));
+    // A model is trained as it was judged.
+    let error = train(&data, &settings("2023-07-01", "never", &["boosting"]), &four, "world", &Silent).unwrap_err();
+    assert!(matches!(error, TrainError::Mismatch { field: "budget", .. }), "{error:?}");
+}

@@ -29,7 +29,7 @@ use bellwether_models::{MarginModel, Node, Tree, TreeEnsemble};
 
 use rayon::prelude::*;
 
-pub use self::parameters::BoostingParameters;
+pub use self::parameters::{BoostingParameters, MOST_SETTINGS};
 
 use self::bins::{Feature, Source};
 use self::choose::Plan;

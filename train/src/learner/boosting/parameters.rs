@@ -72,6 +72,9 @@ pub struct BoostingParameters {
     pub max_rows: usize,
 }
 
+/// Settings that can be tried, at most.
+pub const MOST_SETTINGS: usize = 8;
+
 /// Rows of all fits that are averaged, together.
 const BAGGED_ROWS: usize = 40_000;
 
@@ -132,7 +135,7 @@ impl BoostingParameters {
     /// These parameters and others near them, as many as `settings` says, in a fixed order.
     pub(super) fn settings_to_try(&self) -> Vec<Self> {
         let leaves = |factor: f64| ((self.max_leaves as f64 * factor) as usize).max(2);
-        let all = [
+        let all: [Self; MOST_SETTINGS] = [
             *self,
             Self { max_leaves: leaves(0.5), ..*self },
             Self { max_leaves: leaves(2.0), ..*self },
@@ -154,7 +157,7 @@ impl BoostingParameters {
         range("min_rows_per_leaf", self.min_rows_per_leaf, 1, usize::MAX, "at least 1")?;
         range("max_bins", self.max_bins, 2, 255, "from 2 to 255")?;
         range("bags", self.bags, 0, 64, "from 0 to 64")?;
-        range("settings", self.settings, 1, 8, "from 1 to 8")?;
+        range("settings", self.settings, 1, MOST_SETTINGS, "from 1 to 8")?;
         range("stopping_slices", self.stopping_slices, 1, 20, "from 1 to 20")?;
         range("patience", self.patience, 1, 1_000, "from 1 to 1000")?;
         range("rounds_without_stopping", self.rounds_without_stopping, 1, 5_000, "from 1 to 5000")?;
