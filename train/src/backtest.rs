@@ -233,11 +233,12 @@ impl<'a> TargetBacktest<'a> {
         }
     }
 
-    /// Lets go of learners for which the first judged refit has too few accounts of an outcome, each for a simpler one.
+    /// Lets go of learners for which a judged refit has too few accounts of an outcome, each for a simpler one. With an
+    /// expanding history the first refit has the fewest; with a sliding one any can.
     fn choose_learners(&mut self, cut: &RollingOrigin) -> Result<(), TrainError> {
-        let Some(fold) = cut.judged.first() else { return Ok(()) };
-        let (dataset, labels) = (self.dataset, self.labels);
-        let accounts = AccountsByOutcome::of(dataset, labels, fold.training());
+        let accounts_of = |fold| (AccountsByOutcome::of(self.dataset, self.labels, Fold::training(fold)), fold);
+        let fewest = cut.judged.iter().map(accounts_of).min_by_key(|(accounts, _)| accounts.rarer());
+        let Some((accounts, fold)) = fewest else { return Ok(()) };
         if accounts.rarer() < LEAST_ACCOUNTS {
             return Err(TrainError::TooFewAccounts {
                 target: self.run.target.clone(),
@@ -254,7 +255,8 @@ impl<'a> TargetBacktest<'a> {
                 learner = simpler;
             }
             if learner != asked {
-                self.warnings.push(Warning::too_few_accounts(&self.run.target, asked, accounts.rarer(), learner));
+                let (target, found) = (&self.run.target, accounts.rarer());
+                self.warnings.push(Warning::too_few_accounts(target, asked, found, fold.refit(), learner));
             }
             chosen.insert(learner);
         }

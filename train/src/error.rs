@@ -62,7 +62,7 @@ pub enum TrainError {
     TooFewAccounts {
         /// Target.
         target: String,
-        /// Date of the first judged refit.
+        /// Date of the judged refit that has the fewest.
         refit: NaiveDate,
         /// Least number of each.
         expected: usize,

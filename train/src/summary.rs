@@ -284,9 +284,15 @@ impl Warning {
         Self { code: "warm_up_too_few".into(), text }
     }
 
-    pub(crate) fn too_few_accounts(target: &str, learner: LearnerKind, found: usize, instead: LearnerKind) -> Self {
+    pub(crate) fn too_few_accounts(
+        target: &str,
+        learner: LearnerKind,
+        found: usize,
+        refit: NaiveDate,
+        instead: LearnerKind,
+    ) -> Self {
         let text = format!(
-            "{target}: {learner} needs {} accounts of either outcome, and {found} are known at the first judged refit; \
+            "{target}: {learner} needs {} accounts of either outcome, and {found} are known at the refit of {refit}; \
              {instead} takes its place. A longer history or a later first_test gives it more.",
             learner.least_accounts()
         );

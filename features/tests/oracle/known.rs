@@ -191,6 +191,25 @@ fn renewal_gaps_are_not_churn() {
     assert_eq!(label(&gap(14), day + 103), None, "immature is absent, never negative");
 }
 
+/// What was already over at `as_of` is not reached after it, even where it becomes known only then.
+#[test]
+fn an_mrr_that_ended_at_as_of_is_no_increase_of_the_window() {
+    let day = as_of_days()[0];
+    // A correction, known ten days later: the month that ends at `as_of` was billed twice as high.
+    let corrected = |until: i64| {
+        let correction = SubscriptionRow { known: (day + 10) * DAY, ..subscription((day - 30) * DAY, 200.0) };
+        World {
+            subscriptions: vec![subscription((day - 30) * DAY, 100.0), correction, subscription(until * DAY, 100.0)],
+            ..World::default()
+        }
+    };
+    let grew = TargetDefinition { event: Event::MrrIncrease { ratio: 1.05, min_absolute: 0.0 }, ..churn(0) };
+    let label =
+        |world: &World| Labels::compute(&world.facts(), &everyone(&[day]), &grew, date(day + 200)).unwrap().values[0];
+    assert_eq!(label(&corrected(day)), Some(false));
+    assert_eq!(label(&corrected(day + 1)), Some(true), "a day longer, and it reaches into the window");
+}
+
 #[test]
 fn a_target_without_its_table_is_refused() {
     let refused = Labels::compute(&Facts::default(), &Spine::default(), &churn(0), date(as_of_days()[0]));

@@ -1,8 +1,9 @@
 //! Businesses with hardly an outcome: what is fitted, what is said, and what is refused.
 
 use bellwether_features::label::Labels;
+use bellwether_train::cadence::History;
 use bellwether_train::learner::LearnerKind;
-use bellwether_train::{Backtest, Dataset, Silent, TrainError, backtest, train};
+use bellwether_train::{Backtest, BacktestSettings, Dataset, Silent, TrainError, backtest, train};
 
 use crate::world::{Size, date, matrix, settings, target};
 
@@ -10,6 +11,11 @@ const SIZE: Size = Size { accounts: 200, months: 30 };
 
 /// A business where this many accounts have the outcome, each of them every fourth month.
 fn with_positives(accounts: usize) -> Dataset {
+    with_positives_by_month(|_| accounts)
+}
+
+/// As [`with_positives`], another number in each month.
+fn with_positives_by_month(accounts: impl Fn(usize) -> usize) -> Dataset {
     let (matrix, _) = matrix(SIZE, 5);
     let data_end = date("2024-07-01");
     let target = target("churn_90d", 90, 14);
@@ -17,7 +23,7 @@ fn with_positives(accounts: usize) -> Dataset {
     let label = |row: usize| {
         let (month, account) = (row / SIZE.accounts, row % SIZE.accounts);
         let known = matrix.as_of[row] + interval <= data_end;
-        known.then_some(account < accounts && (month + account).is_multiple_of(4))
+        known.then_some(account < accounts(month) && (month + account).is_multiple_of(4))
     };
     let values: Vec<Option<bool>> = (0..matrix.as_of.len()).map(label).collect();
     let labels = Labels { target, known_before: data_end, uplift: vec![None; values.len()], values };
@@ -74,4 +80,19 @@ fn a_learner_without_enough_accounts_gives_way_to_a_simpler_one() {
         let trained = train(&data, &settings, &found, "small", &Silent).unwrap();
         assert!(expected.contains(&trained.targets[0].learner));
     }
+}
+
+#[test]
+fn a_sliding_history_that_runs_dry_is_seen_before_it_does() {
+    // Enough at the first judged refit, from 2024 on only the 25 of the last year.
+    let data = with_positives_by_month(|month| if month < 12 { 60 } else { 25 });
+    let asked = ["base_rate", "logistic", "boosting"];
+    let whole = run(&data, &asked).unwrap();
+    assert_eq!(kinds(&whole), [LearnerKind::BaseRate, LearnerKind::Logistic, LearnerKind::Boosting]);
+    let settings =
+        BacktestSettings { history: History::parse("12 months").unwrap(), ..settings("2023-07-01", "quarter", &asked) };
+    let sliding = backtest(&data, &settings, &Silent).unwrap();
+    assert_eq!(kinds(&sliding), [LearnerKind::BaseRate, LearnerKind::Logistic]);
+    let said = &sliding.summary.warnings.iter().find(|warning| warning.code == "too_few_accounts").unwrap().text;
+    assert!(said.contains("and 25 are known at the refit of 2024-01-01"), "{said}");
 }
