@@ -191,6 +191,41 @@ fn renewal_gaps_are_not_churn() {
     assert_eq!(label(&gap(14), day + 103), None, "immature is absent, never negative");
 }
 
+/// The last instant of the horizon belongs to it, its end does not.
+#[test]
+fn an_outcome_at_the_end_of_the_horizon_is_none() {
+    let day = as_of_days()[0];
+    let label = |ends_at: i64| {
+        let world = World {
+            subscriptions: vec![subscription((day - 30) * DAY, 100.0), subscription(ends_at, 0.0)],
+            ..World::default()
+        };
+        Labels::compute(&world.facts(), &everyone(&[day]), &churn(14), date(day + 200)).unwrap().values[0]
+    };
+    assert_eq!(label((day + 90) * DAY - 1), Some(true));
+    assert_eq!(label((day + 90) * DAY), Some(false));
+}
+
+/// A label as known before a midnight counts no use that was known at that midnight.
+#[test]
+fn a_use_known_at_the_midnight_of_a_label_is_not_known() {
+    let day = as_of_days()[0];
+    let known_before = day + 90;
+    let use_known =
+        |known: i64| UsageRow { account: 0, at: (day + 20) * DAY, known, user: Some(1), feature: 2, quantity: 1.0 };
+    let label = |event: Event, known: i64| {
+        let before = UsageRow { at: (day - 20) * DAY, ..use_known((day - 20) * DAY) };
+        let world = World { usage: vec![before, use_known(known)], ..World::default() };
+        let target = TargetDefinition { event, ..churn(0) };
+        Labels::compute(&world.facts(), &everyone(&[day]), &target, date(known_before)).unwrap().values[0]
+    };
+    let as_many = || Event::QuantityIncrease { ratio: 1.0, min_absolute: 0.0 };
+    assert_eq!(label(Event::Inactivity, known_before * DAY - 1), Some(false));
+    assert_eq!(label(Event::Inactivity, known_before * DAY), Some(true));
+    assert_eq!(label(as_many(), known_before * DAY - 1), Some(true));
+    assert_eq!(label(as_many(), known_before * DAY), Some(false));
+}
+
 /// What was already over at `as_of` is not reached after it, even where it becomes known only then.
 #[test]
 fn an_mrr_that_ended_at_as_of_is_no_increase_of_the_window() {
