@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use bellwether_features::read::Partition;
-use bellwether_infer::arguments::{Common, EngineArguments, date};
+use bellwether_infer::arguments::{Common, EngineArguments, GateArguments, date};
 use chrono::NaiveDate;
 use clap::builder::FalseyValueParser;
 use clap::parser::ValueSource;
@@ -520,6 +520,8 @@ pub(crate) struct ScoreArguments {
     pub(crate) engine: EngineArguments,
     #[command(flatten)]
     pub(crate) threads: ThreadArguments,
+    #[command(flatten)]
+    pub(crate) gates: GateArguments,
 }
 
 /// How many threads.

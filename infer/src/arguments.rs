@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 
 use crate::engine::EngineChoice;
 use crate::logging::{self, LogFormat};
-use crate::score::ReasonChoice;
+use crate::score::{Gates, ReasonChoice};
 
 /// A date as an option gives it, `YYYY-MM-DD`.
 ///
@@ -119,6 +119,48 @@ impl EngineArguments {
 enum EngineName {
     Native,
     Onnxruntime,
+}
+
+/// How unlike what is usual a run may be before it is refused (exit 3, nothing published)
+#[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "Gates (exit 3, nothing published)")]
+pub struct GateArguments {
+    /// Share of the accounts of the run before, by date, that may be missing; 1 lets all go
+    #[arg(long, value_name = "SHARE", value_parser = share, default_value_t = Gates::default().max_fewer_accounts)]
+    max_fewer_accounts: f64,
+    /// Share of the accounts that may get no probability; 1 lets all go
+    #[arg(long, value_name = "SHARE", value_parser = share, default_value_t = Gates::default().max_not_scored)]
+    max_not_scored: f64,
+    /// Share of the inputs that may be far from the training base; 1 lets all go
+    #[arg(long, value_name = "SHARE", value_parser = share, default_value_t = Gates::default().max_drifted_inputs)]
+    max_drifted_inputs: f64,
+    /// How far the probabilities of a target may be from the training base, as a population stability index above the usual
+    /// one; inf lets all go
+    #[arg(long, value_name = "INDEX", value_parser = index, default_value_t = Gates::default().max_score_shift)]
+    max_score_shift: f64,
+}
+
+impl GateArguments {
+    /// The gates.
+    #[must_use]
+    pub fn gates(&self) -> Gates {
+        Gates {
+            max_fewer_accounts: self.max_fewer_accounts,
+            max_not_scored: self.max_not_scored,
+            max_drifted_inputs: self.max_drifted_inputs,
+            max_score_shift: self.max_score_shift,
+        }
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "expected a share from 0 to 1, such as 0.5".to_owned())
+}
+
+fn index(text: &str) -> Result<f64, String> {
+    let index = text.parse::<f64>().ok().filter(|index| *index >= 0.0);
+    index.ok_or_else(|| "expected a number of at least 0, such as 1, or inf".to_owned())
 }
 
 /// `--reasons`.

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use bellwether_infer::arguments::{Common, EngineArguments, ReasonsName, date};
+use bellwether_infer::arguments::{Common, EngineArguments, GateArguments, ReasonsName, date};
 use chrono::NaiveDate;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
@@ -67,6 +67,11 @@ pub(crate) struct ScoreArguments {
     /// Rows that are scored at a time; changes memory and time, never a result
     #[arg(long, value_name = "N", default_value_t = bellwether_infer::score::DEFAULT_BATCH_ROWS)]
     pub(crate) batch_rows: NonZeroUsize,
+    /// Do everything but publish, and say what would be: the output folder stays as it is
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) gates: GateArguments,
 }
 
 /// Options of `verify`.

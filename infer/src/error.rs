@@ -194,6 +194,19 @@ pub enum InferError {
         /// Accounts without a probability.
         not_scored: u64,
     },
+    /// A run that is too unlike what was known before it.
+    #[error("gate {gate}: expected {expected}, found {found}; nothing was published")]
+    #[diagnostic(code(bellwether::infer::gate), help("{hint}"))]
+    Gate {
+        /// Name of the gate.
+        gate: &'static str,
+        /// What it lets through.
+        expected: String,
+        /// What it saw.
+        found: String,
+        /// The next step, and the option that opens it.
+        hint: String,
+    },
     /// The counts do not add up.
     #[error("expected {given} accounts, found {accounted} ({detail}); nothing was published")]
     #[diagnostic(
@@ -366,6 +379,7 @@ impl InferError {
             | Self::DateNotFound { .. }
             | Self::TooManyBadRows { .. }
             | Self::Identity { .. }
+            | Self::Gate { .. }
             | Self::NothingScored { .. } => ExitCode::DataContract,
             // A file that a bundle should have and has not is the bundle's fault, not the disk's.
             Self::Bundle(bellwether_models::BundleError::Io { source, .. })

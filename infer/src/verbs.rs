@@ -46,6 +46,8 @@ fn run_score(arguments: &Arguments, score: &ScoreArguments) -> Result<(), InferE
         batch_rows: score.batch_rows,
         reasons: score.reasons.into(),
         limits: bellwether_infer::limits::Limits::default(),
+        gates: score.gates.gates(),
+        dry_run: score.dry_run,
     };
     let stop =
         StopFlag::install().map_err(|error| InferError::Internal { reason: format!("no signal handler: {error}") })?;

@@ -83,6 +83,13 @@ pub enum Warning {
         /// Names of the inputs.
         inputs: Vec<String>,
     },
+    /// The run before cannot be read.
+    #[error("the manifest of the run before cannot be read, so the number of accounts was not compared with it")]
+    #[diagnostic(
+        code(bellwether::infer::no_run_before),
+        help("nothing to do, unless the files under runs/ were changed by hand")
+    )]
+    NoRunBefore,
     /// Parts of a killed run were found.
     #[error("{count} leftovers of stopped runs were removed")]
     #[diagnostic(code(bellwether::infer::leftovers), help("nothing to do: they were never published"))]

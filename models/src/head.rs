@@ -44,6 +44,15 @@ impl MarginModel {
         }
     }
 
+    /// Whether every row has the same margin, as that of a base rate.
+    #[must_use]
+    pub fn is_constant(&self) -> bool {
+        match self {
+            Self::Linear(model) => model.terms.iter().all(|term| term.weight == 0.0),
+            Self::Trees(model) => model.trees.iter().all(|tree| tree.depth() == 0),
+        }
+    }
+
     /// The margin of one row of the design: the slow, plain form.
     #[must_use]
     pub fn margin(&self, row: &[f32]) -> f64 {

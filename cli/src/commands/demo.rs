@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use bellwether_infer::engine::EngineChoice;
+use bellwether_infer::score::ScoreRequest;
 use bellwether_train::export::write_run;
 use bellwether_train::truth::{TruthMetrics, judge_truth};
 
@@ -66,7 +66,8 @@ fn whole_path(arguments: &DemoArguments, output: &Output) -> Result<(), Failure>
     train::write(&dataset, &judged, &settings, Some(&project), (&places.registry, name), output)?;
     features::write(&business, &[as_of], &places.features, output)?;
     let bundle = format!("{}/{name}@champion", places.registry.display());
-    let summary = score::publish(&bundle, &places.features, as_of, &places.out, EngineChoice::Native, output)?;
+    let request = ScoreRequest { as_of: Some(as_of), ..ScoreRequest::new(bundle, &places.features, &places.out) };
+    let summary = score::publish(request, output)?;
 
     output.result("");
     for line in backtest::table(&judged.summary) {

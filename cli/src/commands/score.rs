@@ -3,12 +3,9 @@
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use bellwether_infer::engine::EngineChoice;
-use bellwether_infer::limits::Limits;
 use bellwether_infer::observe::{Observer, Stage, Stop};
-use bellwether_infer::score::{self, DEFAULT_BATCH_ROWS, ReasonChoice, ScoreRequest, ScoreSummary};
+use bellwether_infer::score::{self, ScoreRequest, ScoreSummary};
 use bellwether_infer::warning::Warning;
-use chrono::NaiveDate;
 
 use super::with_threads;
 use crate::args::ScoreArguments;
@@ -27,8 +24,13 @@ pub(crate) fn run(config: &Path, arguments: &ScoreArguments, output: &Output) ->
     let summary = with_threads(arguments.threads, || {
         let business = output.step("read", || Business::read(&project), Business::summary)?;
         super::features::write(&business, &[arguments.as_of], &input, output)?;
-        let engine = arguments.engine.choice();
-        let summary = publish(&arguments.bundle, &input, arguments.as_of, &arguments.out, engine, output)?;
+        let request = ScoreRequest {
+            as_of: Some(arguments.as_of),
+            engine: arguments.engine.choice(),
+            gates: arguments.gates.gates(),
+            ..ScoreRequest::new(&arguments.bundle, &input, &arguments.out)
+        };
+        let summary = publish(request, output)?;
         let day = format!("as_of={}", arguments.as_of);
         let folder = arguments.out.join("quarantine").join(day).join(&summary.run_id);
         for path in business.quarantine(&folder, arguments.as_of)? {
@@ -41,26 +43,9 @@ pub(crate) fn run(config: &Path, arguments: &ScoreArguments, output: &Output) ->
 }
 
 /// Scores a feature file and publishes the scores.
-pub(super) fn publish(
-    bundle: &str,
-    input: &Path,
-    as_of: NaiveDate,
-    out: &Path,
-    engine: EngineChoice,
-    output: &Output,
-) -> Result<ScoreSummary, Failure> {
+pub(super) fn publish(request: ScoreRequest, output: &Output) -> Result<ScoreSummary, Failure> {
     let threads = NonZeroUsize::new(rayon::current_num_threads()).unwrap_or(NonZeroUsize::MIN);
-    let request = ScoreRequest {
-        bundle: bundle.to_owned(),
-        input: input.to_owned(),
-        out: out.to_owned(),
-        as_of: Some(as_of),
-        engine,
-        threads,
-        batch_rows: DEFAULT_BATCH_ROWS,
-        reasons: ReasonChoice::All,
-        limits: Limits::default(),
-    };
+    let request = ScoreRequest { threads, ..request };
     output.step(
         "score",
         || stop::protect(|| score::run(&request, &Bar(output))).map_err(Failure::scoring),

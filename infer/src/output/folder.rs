@@ -56,6 +56,43 @@ impl Drop for OutputFolder {
     }
 }
 
+/// A folder of this process alone, for what is not kept; removed when dropped.
+#[derive(Debug)]
+pub(crate) struct Scratch {
+    folder: PathBuf,
+}
+
+impl Scratch {
+    /// Creates a folder where the system keeps what is temporary.
+    ///
+    /// # Errors
+    /// [`InferError::Io`] where there is no room for one.
+    pub(crate) fn create() -> Result<Self, InferError> {
+        let place = std::env::temp_dir();
+        let mut attempt = 0;
+        loop {
+            let folder = place.join(format!("bellwether-dry-run-{}-{attempt}", std::process::id()));
+            match fs::create_dir(&folder) {
+                Ok(()) => return Ok(Self { folder }),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < 1_000 => attempt += 1,
+                Err(error) => return Err(InferError::io(&folder, "create", error)),
+            }
+        }
+    }
+
+    /// The folder.
+    pub(crate) fn path(&self) -> &Path {
+        &self.folder
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // It is in the system's own folder for such things, which is cleared in time.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
 fn lock(root: &Path) -> Result<File, InferError> {
     let path = root.join(LOCK);
     let file = OpenOptions::new()

@@ -16,7 +16,7 @@ mod quarantine;
 mod scores;
 
 pub(crate) use file::{Written, write_json, write_text};
-pub(crate) use folder::OutputFolder;
+pub(crate) use folder::{OutputFolder, Scratch};
 pub(crate) use publish::{Publication, Staged};
 pub(crate) use quarantine::QuarantineWriter;
 pub(crate) use scores::ScoresWriter;

@@ -117,7 +117,7 @@ pub(super) struct RunResults<'a> {
 }
 
 /// The checks of a run, in order.
-pub(super) const CHECKS: [&str; 8] = [
+pub(super) const CHECKS: [&str; 13] = [
     "bundle.digests",
     "bundle.golden_rows",
     "input.digest",
@@ -126,6 +126,11 @@ pub(super) const CHECKS: [&str; 8] = [
     "input.dates",
     "input.keys",
     "output.all_accounts_accounted_for",
+    "gate.accounts",
+    "gate.not_scored",
+    "gate.equal_scores",
+    "gate.inputs",
+    "gate.scores",
 ];
 
 /// `latest.json`: where the newest scores are.

@@ -2,6 +2,7 @@
 
 mod batch;
 mod describe;
+mod gate;
 mod manifest;
 mod overview;
 mod pipeline;
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 use chrono::NaiveDate;
 use serde::Serialize;
 
+pub use gate::Gates;
 pub use run::run;
 
 use crate::engine::EngineChoice;
@@ -41,7 +43,7 @@ pub enum ReasonChoice {
 }
 
 /// What to score, with what, and where to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ScoreRequest {
     /// The bundle: a folder, or `registry/name@alias`.
     pub bundle: String,
@@ -61,6 +63,10 @@ pub struct ScoreRequest {
     pub reasons: ReasonChoice,
     /// How much the run takes on.
     pub limits: Limits,
+    /// How much it may differ from what is usual.
+    pub gates: Gates,
+    /// Do everything but publish: the output folder stays as it is.
+    pub dry_run: bool,
 }
 
 impl ScoreRequest {
@@ -77,6 +83,8 @@ impl ScoreRequest {
             batch_rows: DEFAULT_BATCH_ROWS,
             reasons: ReasonChoice::default(),
             limits: Limits::default(),
+            gates: Gates::default(),
+            dry_run: false,
         }
     }
 }
@@ -153,6 +161,21 @@ pub struct ScoreSummary {
     pub quarantine: Option<PathBuf>,
     /// What should be known.
     pub warnings: Vec<WarningRecord>,
+    /// Whether nothing was published: the paths are those that a run would write.
+    pub dry_run: bool,
+    /// The inputs and scores that moved most from the training base, at most ten.
+    pub moved_most: Vec<Moved>,
+}
+
+/// An input or a score that has moved from the training base.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Moved {
+    /// Input, or target.
+    pub name: String,
+    /// Population stability index against the training base.
+    pub population_stability_index: f64,
+    /// The largest index of a single training date.
+    pub usual_shift: f64,
 }
 
 impl ScoreSummary {
@@ -170,10 +193,21 @@ impl ScoreSummary {
             self.run.join("manifest.json").display(),
             self.run.join("report.html").display(),
         );
+        if self.dry_run {
+            text.push_str("nothing was published: this was a dry run\n");
+            return text + &self.moved_text();
+        }
         if let Some(quarantine) = &self.quarantine {
             text.push_str(&format!("quarantine {}\n", quarantine.display()));
         }
         text
+    }
+
+    fn moved_text(&self) -> String {
+        let line = |one: &Moved| {
+            format!("drift      {} {:.4} (usual {:.4})\n", one.name, one.population_stability_index, one.usual_shift)
+        };
+        self.moved_most.iter().map(line).collect()
     }
 
     /// The summary as one line of JSON, with a line feed at the end.

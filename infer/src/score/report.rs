@@ -169,15 +169,17 @@ impl Page {
             by_index.then_with(|| one.name.cmp(&other.name))
         });
         self.begin_table(
-            "Population stability index against the training base, largest first, beside the largest of a single training date",
-            &["Input or target", "Index", "Usual", ""],
+            "Population stability index against the training base, largest first, beside the largest of a single training date; \
+             Jensen-Shannon divergence in bits",
+            &["Input or target", "Index", "Usual", "Divergence", ""],
         );
         for record in sorted {
             self.push(format_args!(
-                "<tr><td>{}</td><td>{:.4}</td><td>{:.4}</td><td>{}</td></tr>\n",
+                "<tr><td>{}</td><td>{:.4}</td><td>{:.4}</td><td>{:.4}</td><td>{}</td></tr>\n",
                 escaped(&record.name),
                 record.population_stability_index,
                 record.usual_shift,
+                record.jensen_shannon_divergence,
                 if record.is_large() { "moved" } else { "" }
             ));
         }
@@ -247,6 +249,7 @@ fn percent(count: u64, of: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tally::DriftKind;
     use super::*;
 
     #[test]
@@ -260,7 +263,13 @@ mod tests {
         page.paragraph("<i>");
         page.warnings(&[WarningRecord { code: "<u>".to_owned(), text: "<s>".to_owned() }]);
         page.counts("<q>", [("<p>", 1)], 0);
-        page.drift(&[DriftRecord { name: "<a>".to_owned(), population_stability_index: 0.5, usual_shift: 0.0 }]);
+        page.drift(&[DriftRecord {
+            name: "<a>".to_owned(),
+            kind: DriftKind::Input,
+            population_stability_index: 0.5,
+            usual_shift: 0.0,
+            jensen_shannon_divergence: 0.1,
+        }]);
         let html = page.finish("<title>");
         for bad in ["<b>", "<i>", "<u>", "<s>", "<q>", "<a>", "<title><"] {
             assert!(!html.contains(bad), "{bad} in {html}");

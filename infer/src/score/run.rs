@@ -8,17 +8,18 @@ use chrono::{DateTime, Utc};
 
 use super::batch::BatchScorer;
 use super::describe::Finished;
+use super::gate::{Before, Night};
 use super::overview::Overview;
 use super::recorder::Recorder;
 use super::stream::RowStream;
 use super::tally::{DriftRecord, Tally};
-use super::{Counts, ScoreRequest, ScoreSummary, pipeline};
+use super::{Counts, Moved, ScoreRequest, ScoreSummary, pipeline};
 use crate::bundle;
 use crate::engine;
 use crate::error::InferError;
 use crate::input::{Columns, FeatureFile, KeyPlan, Order, Rule};
 use crate::observe::{Observer, Stage};
-use crate::output::{OutputFolder, Publication, QuarantineWriter, ScoresWriter, Staged, Written};
+use crate::output::{OutputFolder, Publication, QuarantineWriter, ScoresWriter, Scratch, Staged, Written};
 use crate::warning::Warning;
 
 /// Scores a base and publishes the scores, or publishes nothing.
@@ -31,7 +32,10 @@ pub fn run(request: &ScoreRequest, observer: &dyn Observer) -> Result<ScoreSumma
     FeatureFile::look(&request.input)?;
     // A folder that is there is taken at once, so that two runs do not both do the work. One that is not is made when the
     // bundle and the input are known to be good.
-    let output = if request.out.exists() { Some(OutputFolder::open(&request.out)?) } else { None };
+    // A dry run writes where nobody looks, and what it wrote goes with it.
+    let scratch = if request.dry_run { Some(Scratch::create()?) } else { None };
+    let out = scratch.as_ref().map_or(request.out.as_path(), Scratch::path);
+    let output = if out.exists() { Some(OutputFolder::open(out)?) } else { None };
     observer.stage(Stage::LoadBundle);
     let bundle = bundle::load(&request.bundle)?;
     let engine = engine::start(&request.engine, &bundle, request.threads.get())?;
@@ -42,7 +46,7 @@ pub fn run(request: &ScoreRequest, observer: &dyn Observer) -> Result<ScoreSumma
     warn_of_keys(&plan, &observer);
     let output = match output {
         Some(output) => output,
-        None => OutputFolder::open(&request.out)?,
+        None => OutputFolder::open(out)?,
     };
     if output.leftovers > 0 {
         observer.warning(&Warning::Leftovers { count: output.leftovers });
@@ -84,6 +88,7 @@ impl Run<'_> {
         counts.check()?;
         let drift = scored.tally.drift(self.bundle);
         self.warn_of_values(&scored.tally, &drift);
+        self.check_gates(counts, &scored.tally, &drift)?;
         self.observer.stage(Stage::Publish);
         let (publication, engine) = (Publication::of(self.plan.as_of, &run_id), engine.name());
         let finished = Finished {
@@ -97,18 +102,33 @@ impl Run<'_> {
         };
         self.describe(&finished, &staged)?;
         self.observer.check_stop()?;
-        publication.publish(output, &staged)?;
+        if !self.request.dry_run {
+            publication.publish(output, &staged)?;
+        }
+        let root = &self.request.out;
         Ok(ScoreSummary {
             as_of: self.plan.as_of.to_string(),
             model: self.bundle.identity(),
             engine,
             counts,
-            scores: output.root.join(&publication.scores),
-            run: output.root.join(&publication.run),
-            quarantine: scored.quarantine.as_ref().map(|_| output.root.join(&publication.quarantine)),
+            scores: root.join(&publication.scores),
+            run: root.join(&publication.run),
+            quarantine: scored.quarantine.as_ref().map(|_| root.join(&publication.quarantine)),
             warnings: self.observer.records(),
+            dry_run: self.request.dry_run,
+            moved_most: moved_most(&drift),
             run_id,
         })
+    }
+
+    /// Compares the run with what was known before it.
+    fn check_gates(&self, counts: Counts, tally: &Tally, drift: &[DriftRecord]) -> Result<(), InferError> {
+        let (before, unreadable) = Before::find(&self.request.out, self.plan.as_of);
+        if unreadable {
+            self.observer.warning(&Warning::NoRunBefore);
+        }
+        let night = Night { bundle: self.bundle, counts, tally, drift, before: before.as_ref() };
+        self.request.gates.check(&night)
     }
 
     /// The second pass: every good row of the date is scored and written to staging.
@@ -168,6 +188,23 @@ impl Run<'_> {
             self.observer.warning(&Warning::Drift { inputs });
         }
     }
+}
+
+/// What is named of drift on the terminal, at most.
+const MOST_MOVED: usize = 10;
+
+/// Those that moved most, beyond their usual shift.
+fn moved_most(drift: &[DriftRecord]) -> Vec<Moved> {
+    let mut sorted: Vec<&DriftRecord> = drift.iter().collect();
+    sorted.sort_by(|one, other| {
+        other.beyond_usual().total_cmp(&one.beyond_usual()).then_with(|| one.name.cmp(&other.name))
+    });
+    let moved = |record: &&DriftRecord| Moved {
+        name: record.name.clone(),
+        population_stability_index: record.population_stability_index,
+        usual_shift: record.usual_shift,
+    };
+    sorted.iter().take(MOST_MOVED).map(moved).collect()
 }
 
 fn warn_of_keys(plan: &KeyPlan, observer: &dyn Observer) {

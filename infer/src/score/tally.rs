@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::input::Converted;
 
 /// Counts of some rows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Tally {
     pub(super) scored: u64,
     pub(super) partial: u64,
@@ -27,23 +27,44 @@ pub(super) struct Tally {
     categories: Vec<Vec<u64>>,
     outputs: Vec<Vec<u64>>,
     rows: u64,
+    /// Per target, the least and the greatest probability of any row; `None` before the first.
+    pub(super) probabilities: Vec<Option<(f64, f64)>>,
 }
 
-/// How far an input or an output is from the training base.
+/// What has drifted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum DriftKind {
+    /// An input of the model.
+    Input,
+    /// The probability of a target.
+    Score,
+}
+
+/// How far an input or a score is from the training base.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct DriftRecord {
     /// Input, or target.
     pub(super) name: String,
+    /// Which of the two.
+    pub(super) kind: DriftKind,
     /// Population stability index over the bins of the reference and "missing".
     pub(super) population_stability_index: f64,
     /// The largest index of a single training date (see [`drift::Reference::with_usual_shifts`]).
     pub(super) usual_shift: f64,
+    /// Jensen-Shannon divergence over the same bins, in bits: 0 for equal ones, 1 where no bin is shared.
+    pub(super) jensen_shannon_divergence: f64,
 }
 
 impl DriftRecord {
     /// Whether it is worth a warning.
     pub(super) fn is_large(&self) -> bool {
         drift::is_large_shift(self.population_stability_index, self.usual_shift)
+    }
+
+    /// How much the index is above the usual one; below 0 where it is less.
+    pub(super) fn beyond_usual(&self) -> f64 {
+        self.population_stability_index - self.usual_shift
     }
 }
 
@@ -63,6 +84,7 @@ impl Tally {
             categories: vec![Vec::new(); signature.category_inputs().count()],
             outputs: vec![Vec::new(); bundle.heads().len()],
             rows: 0,
+            probabilities: vec![None; bundle.heads().len()],
         }
     }
 
@@ -83,6 +105,11 @@ impl Tally {
         self.rows += block.rows as u64;
         add(&mut self.infinite, &converted.infinite);
         add(&mut self.unknown, &converted.unknown);
+        for (range, head) in self.probabilities.iter_mut().zip(heads) {
+            for probability in &head.probability {
+                *range = Some(wider(*range, (*probability, *probability)));
+            }
+        }
         let Some(reference) = bundle.reference() else { return };
         for ((counts, reference), column) in self.numeric.iter_mut().zip(&reference.numeric).zip(&block.numeric) {
             let (shares, missing) = reference.shares_of(column);
@@ -110,6 +137,9 @@ impl Tally {
         self.unusable_mrr += other.unusable_mrr;
         add(&mut self.infinite, &other.infinite);
         add(&mut self.unknown, &other.unknown);
+        for (mine, theirs) in self.probabilities.iter_mut().zip(&other.probabilities) {
+            *mine = theirs.map_or(*mine, |theirs| Some(wider(*mine, theirs)));
+        }
         for (mine, theirs) in [
             (&mut self.numeric, &other.numeric),
             (&mut self.categories, &other.categories),
@@ -126,26 +156,42 @@ impl Tally {
     pub(super) fn drift(&self, bundle: &Bundle) -> Vec<DriftRecord> {
         let Some(reference) = bundle.reference() else { return Vec::new() };
         let numbers = reference.numeric.iter();
-        let numeric = numbers.map(|one| (&one.name, &one.shares, one.missing_share, one.usual_shift));
+        let numeric = numbers.map(|one| (DriftKind::Input, &one.name, &one.shares, one.missing_share, one.usual_shift));
         let texts = reference.categories.iter();
-        let categories = texts.map(|one| (&one.name, &one.shares, one.missing_share, one.usual_shift));
-        let outputs = reference.outputs.iter().map(|one| (&one.target, &one.shares, 0.0, one.usual_shift));
+        let categories =
+            texts.map(|one| (DriftKind::Input, &one.name, &one.shares, one.missing_share, one.usual_shift));
+        let scores = reference.outputs.iter();
+        let outputs = scores.map(|one| (DriftKind::Score, &one.target, &one.shares, 0.0, one.usual_shift));
         let expected = numeric.chain(categories).chain(outputs);
         let counts = self.numeric.iter().chain(&self.categories).chain(&self.outputs);
         expected
             .zip(counts)
-            .filter_map(|((name, shares, missing, usual_shift), counts)| {
-                let population_stability_index = self.index(shares, missing, counts)?;
-                Some(DriftRecord { name: name.clone(), population_stability_index, usual_shift })
+            .filter_map(|((kind, name, shares, missing, usual_shift), counts)| {
+                let (population_stability_index, jensen_shannon_divergence) =
+                    self.distances(shares, missing, counts)?;
+                let name = name.clone();
+                Some(DriftRecord { name, kind, population_stability_index, usual_shift, jensen_shannon_divergence })
             })
             .collect()
     }
 
-    fn index(&self, shares: &[f64], missing: f64, counts: &[u64]) -> Option<f64> {
+    /// Rows counted.
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Population stability index and Jensen-Shannon divergence.
+    fn distances(&self, shares: &[f64], missing: f64, counts: &[u64]) -> Option<(f64, f64)> {
         let expected: Vec<f64> = shares.iter().copied().chain([missing]).collect();
         let actual: Vec<f64> = counts.iter().map(|count| *count as f64 / self.rows.max(1) as f64).collect();
-        drift::population_stability_index(&expected, &actual).ok()
+        let index = drift::population_stability_index(&expected, &actual).ok()?;
+        Some((index, drift::jensen_shannon_divergence(&expected, &actual).ok()?))
     }
+}
+
+/// A range that holds both.
+fn wider(range: Option<(f64, f64)>, other: (f64, f64)) -> (f64, f64) {
+    range.map_or(other, |(least, greatest)| (least.min(other.0), greatest.max(other.1)))
 }
 
 fn add(mine: &mut [u64], theirs: &[u64]) {

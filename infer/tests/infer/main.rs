@@ -6,6 +6,7 @@
 mod command;
 mod engines;
 mod fixture;
+mod gates;
 mod lean;
 mod refusals;
 mod scoring;
