@@ -5,6 +5,7 @@
 
 mod command;
 mod engines;
+mod faults;
 mod fixture;
 mod gates;
 mod lean;
