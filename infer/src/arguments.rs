@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 
 use crate::engine::EngineChoice;
 use crate::logging::{self, LogFormat};
-use crate::score::{Gates, ReasonChoice};
+use crate::score::{Gates, ReasonChoice, ScoreFormat};
 
 /// A date as an option gives it, `YYYY-MM-DD`.
 ///
@@ -180,6 +180,30 @@ impl From<ReasonsName> for ReasonChoice {
             ReasonsName::All => Self::All,
             ReasonsName::Top => Self::Top,
             ReasonsName::None => Self::None,
+        }
+    }
+}
+
+/// `--format`.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum FormatName {
+    /// Parquet, as the contract of the scores says
+    Parquet,
+    /// A line per account, after one of names
+    Csv,
+    /// A JSON object per account and line
+    Jsonl,
+    /// An Arrow IPC stream
+    Arrow,
+}
+
+impl From<FormatName> for ScoreFormat {
+    fn from(name: FormatName) -> Self {
+        match name {
+            FormatName::Parquet => Self::Parquet,
+            FormatName::Csv => Self::Csv,
+            FormatName::Jsonl => Self::Jsonl,
+            FormatName::Arrow => Self::Arrow,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use bellwether_infer::arguments::{Common, EngineArguments, GateArguments, ReasonsName, date};
+use bellwether_infer::arguments::{Common, EngineArguments, FormatName, GateArguments, ReasonsName, date};
 use chrono::NaiveDate;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
@@ -50,7 +50,8 @@ pub(crate) struct ScoreArguments {
     /// The feature file, as `bellwether features` writes it
     #[arg(long, value_name = "FILE")]
     pub(crate) input: PathBuf,
-    /// The folder that scores, runs and quarantine are written to
+    /// The folder that scores, runs and quarantine are written to; `-` writes the rows to standard output and publishes
+    /// nothing
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: PathBuf,
     /// The date to score; needed when the file holds several
@@ -67,6 +68,9 @@ pub(crate) struct ScoreArguments {
     /// Rows that are scored at a time; changes memory and time, never a result
     #[arg(long, value_name = "N", default_value_t = bellwether_infer::score::DEFAULT_BATCH_ROWS)]
     pub(crate) batch_rows: NonZeroUsize,
+    /// How the rows of the scores are written
+    #[arg(long, value_enum, default_value_t = FormatName::Parquet, value_name = "FORMAT")]
+    pub(crate) format: FormatName,
     /// Do everything but publish, and say what would be: the output folder stays as it is
     #[arg(long)]
     pub(crate) dry_run: bool,

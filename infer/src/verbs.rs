@@ -46,15 +46,29 @@ fn run_score(arguments: &Arguments, score: &ScoreArguments) -> Result<(), InferE
         batch_rows: score.batch_rows,
         reasons: score.reasons.into(),
         limits: bellwether_infer::limits::Limits::default(),
+        format: score.format.into(),
         gates: score.gates.gates(),
         dry_run: score.dry_run,
     };
     let stop =
         StopFlag::install().map_err(|error| InferError::Internal { reason: format!("no signal handler: {error}") })?;
     let terminal = Terminal::new(arguments.common.progress(), stop);
-    let result = score::run(&request, &terminal);
+    let to_stdout = request.out == Path::new("-");
+    let result = if to_stdout {
+        score::run_into(&request, &mut io::stdout().lock(), &terminal)
+    } else {
+        score::run(&request, &terminal)
+    };
     terminal.clear();
-    let summary = result?;
+    let summary = match result {
+        // A reader that went away has what it wanted.
+        Err(InferError::Io { source, .. }) if to_stdout && source.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+        result => result?,
+    };
+    if to_stdout && !request.dry_run {
+        tracing::info!("{}", summary.counts.text());
+        return Ok(());
+    }
     let text = match arguments.common.log_format() {
         LogFormat::Text => summary.text(),
         LogFormat::Json => summary.json()?,

@@ -1,7 +1,7 @@
 //! Where results go, and how they appear there all at once.
 //!
 //! ```text
-//! out/scores/v1/as_of=D/part-00000.parquet, _SUCCESS    replaced as one folder
+//! out/scores/v1/as_of=D/part-00000.parquet, _SUCCESS    replaced as one folder (.csv, .jsonl, .arrow with --format)
 //! out/quarantine/as_of=D/RUN/features.parquet           bad rows, readable by the owner only
 //! out/runs/as_of=D/RUN/manifest.json, run_results.json, report.html
 //! out/latest.json                                       replaced last
@@ -9,6 +9,7 @@
 //! out/.bellwether.lock                                  held by the one run that writes here
 //! ```
 
+mod encode;
 mod file;
 mod folder;
 mod publish;

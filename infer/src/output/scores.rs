@@ -1,4 +1,4 @@
-//! The scores as Parquet.
+//! The scores as a file.
 //!
 //! The same rows give the same bytes, whatever number of threads and size of batches made them: rows are cut into chunks
 //! of one size before they are written, since a Parquet writer looks at page sizes once per write. Nothing about the run
@@ -15,9 +15,11 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
+use super::encode::Encoder;
 use super::file::{OutputFile, Written};
 use crate::error::InferError;
 use crate::input::Order;
+use crate::score::ScoreFormat;
 
 /// Rows that are written at a time.
 const CHUNK_ROWS: usize = 8_192;
@@ -29,19 +31,24 @@ const ZSTD_LEVEL: i32 = 3;
 /// The one part of a partition while it is being written.
 pub(crate) struct ScoresWriter {
     path: PathBuf,
-    writer: ArrowWriter<OutputFile>,
+    encoder: Encoder,
     chunks: BatchCoalescer,
     order: Order,
     held: Vec<RecordBatch>,
 }
 
 impl ScoresWriter {
-    /// Creates `part-00000.parquet` in a folder.
-    pub(crate) fn create(folder: &Path, schema: &SchemaRef, order: Order) -> Result<Self, InferError> {
-        let path = folder.join("part-00000.parquet");
-        let writer = parquet_writer(&path, schema, 0o644)?;
+    /// Creates the part of a partition in a folder.
+    pub(crate) fn create(
+        folder: &Path,
+        schema: &SchemaRef,
+        order: Order,
+        format: ScoreFormat,
+    ) -> Result<Self, InferError> {
+        let path = folder.join(format.part_name());
+        let encoder = Encoder::create(&path, schema, format)?;
         let chunks = BatchCoalescer::new(schema.clone(), CHUNK_ROWS);
-        Ok(Self { path, writer, chunks, order, held: Vec::new() })
+        Ok(Self { path, encoder, chunks, order, held: Vec::new() })
     }
 
     /// Takes the next rows.
@@ -63,14 +70,12 @@ impl ScoresWriter {
         self.write_sorted()?;
         self.chunks.finish_buffered_batch().map_err(|error| inconsistent(&error))?;
         self.write_chunks()?;
-        let path = &self.path;
-        let file = self.writer.into_inner().map_err(|error| InferError::writing(path, error))?;
-        file.finish().map_err(|error| InferError::io(path, "write", error))
+        self.encoder.finish(&self.path)
     }
 
     fn write_chunks(&mut self) -> Result<(), InferError> {
         while let Some(chunk) = self.chunks.next_completed_batch() {
-            self.writer.write(&chunk).map_err(|error| InferError::writing(&self.path, error))?;
+            self.encoder.write(&self.path, &chunk)?;
         }
         Ok(())
     }
@@ -135,7 +140,7 @@ mod tests {
 
     fn write(order: Order, rows: &[usize], batch_rows: usize) -> Written {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = ScoresWriter::create(folder.path(), &schema(), order).unwrap();
+        let mut writer = ScoresWriter::create(folder.path(), &schema(), order, ScoreFormat::Parquet).unwrap();
         for rows in rows.chunks(batch_rows) {
             let ids: Vec<String> = rows.iter().map(|row| format!("{row:06}")).collect();
             let values: Vec<f64> = rows.iter().map(|row| (*row as f64 * 0.37).sin()).collect();

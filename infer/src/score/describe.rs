@@ -100,7 +100,7 @@ impl Run<'_> {
     fn output_records(&self, finished: &Finished<'_>) -> Vec<FileRecord> {
         let (counts, publication) = (finished.counts, finished.publication);
         let rows = counts.scored + counts.partial + counts.not_scored;
-        let part = publication.scores.join("part-00000.parquet");
+        let part = publication.scores.join(self.request.format.part_name());
         let mut records = vec![FileRecord::written(&part, &finished.scored.part, rows)];
         if let Some(written) = &finished.scored.quarantine {
             let path = publication.quarantine.join("features.parquet");

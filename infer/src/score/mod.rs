@@ -19,7 +19,7 @@ use chrono::NaiveDate;
 use serde::Serialize;
 
 pub use gate::Gates;
-pub use run::run;
+pub use run::{run, run_into};
 
 use crate::engine::EngineChoice;
 use crate::error::InferError;
@@ -40,6 +40,34 @@ pub enum ReasonChoice {
     Top,
     /// None: the columns are null.
     None,
+}
+
+/// How the rows of the scores are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScoreFormat {
+    /// Parquet, Zstandard: what the contract `scores/v1` says.
+    #[default]
+    Parquet,
+    /// One line per account after a line of names (RFC 4180); a null is an empty field.
+    Csv,
+    /// One JSON object per account and line.
+    Jsonl,
+    /// An Arrow IPC stream.
+    Arrow,
+}
+
+impl ScoreFormat {
+    /// Name of the one file of a partition.
+    #[must_use]
+    pub fn part_name(self) -> &'static str {
+        match self {
+            Self::Parquet => "part-00000.parquet",
+            Self::Csv => "part-00000.csv",
+            Self::Jsonl => "part-00000.jsonl",
+            Self::Arrow => "part-00000.arrow",
+        }
+    }
 }
 
 /// What to score, with what, and where to.
@@ -63,6 +91,8 @@ pub struct ScoreRequest {
     pub reasons: ReasonChoice,
     /// How much the run takes on.
     pub limits: Limits,
+    /// How the rows are written.
+    pub format: ScoreFormat,
     /// How much it may differ from what is usual.
     pub gates: Gates,
     /// Do everything but publish: the output folder stays as it is.
@@ -83,6 +113,7 @@ impl ScoreRequest {
             batch_rows: DEFAULT_BATCH_ROWS,
             reasons: ReasonChoice::default(),
             limits: Limits::default(),
+            format: ScoreFormat::default(),
             gates: Gates::default(),
             dry_run: false,
         }

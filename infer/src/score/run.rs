@@ -1,6 +1,9 @@
 //! The order of a run, from the first look at the input to the last rename.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
 
 use bellwether_models::drift::LEAST_ROWS_FOR_DRIFT;
 use bellwether_models::{Bundle, scores};
@@ -27,13 +30,34 @@ use crate::warning::Warning;
 /// # Errors
 /// Every [`InferError`]; [`InferError::exit_code`] is what the process should exit with.
 pub fn run(request: &ScoreRequest, observer: &dyn Observer) -> Result<ScoreSummary, InferError> {
+    run_or_stream(request, None, observer)
+}
+
+/// Scores a base and writes the rows of the scores to `sink`, or writes nothing: all checks and gates stand before the first
+/// byte. Nothing else is written or published; the run of `request.out` before, if there is one, is compared with.
+///
+/// # Errors
+/// As [`run`]; [`InferError::Io`] for a sink that fails.
+pub fn run_into(
+    request: &ScoreRequest,
+    sink: &mut dyn Write,
+    observer: &dyn Observer,
+) -> Result<ScoreSummary, InferError> {
+    run_or_stream(request, Some(sink), observer)
+}
+
+fn run_or_stream(
+    request: &ScoreRequest,
+    sink: Option<&mut dyn Write>,
+    observer: &dyn Observer,
+) -> Result<ScoreSummary, InferError> {
     let started_at = Utc::now();
     let observer = Recorder::new(observer);
     FeatureFile::look(&request.input)?;
     // A folder that is there is taken at once, so that two runs do not both do the work. One that is not is made when the
     // bundle and the input are known to be good.
-    // A dry run writes where nobody looks, and what it wrote goes with it.
-    let scratch = if request.dry_run { Some(Scratch::create()?) } else { None };
+    // What is not published is written where nobody looks, and goes with this run.
+    let scratch = if request.dry_run || sink.is_some() { Some(Scratch::create()?) } else { None };
     let out = scratch.as_ref().map_or(request.out.as_path(), Scratch::path);
     let output = if out.exists() { Some(OutputFolder::open(out)?) } else { None };
     observer.stage(Stage::LoadBundle);
@@ -52,7 +76,7 @@ pub fn run(request: &ScoreRequest, observer: &dyn Observer) -> Result<ScoreSumma
         observer.warning(&Warning::Leftovers { count: output.leftovers });
     }
     let run = Run { request, bundle: &bundle, file: &file, columns: &columns, plan: &plan, observer: &observer };
-    run.publish(engine.as_ref(), &output, started_at)
+    run.publish(engine.as_ref(), &output, sink, started_at)
 }
 
 /// What a run works on.
@@ -79,6 +103,7 @@ impl Run<'_> {
         &self,
         engine: &dyn engine::Engine,
         output: &OutputFolder,
+        sink: Option<&mut dyn Write>,
         started_at: DateTime<Utc>,
     ) -> Result<ScoreSummary, InferError> {
         let run_id = format!("{}-{}", started_at.format("%Y%m%dT%H%M%S%3fZ"), &self.file.sha256[..8]);
@@ -102,8 +127,10 @@ impl Run<'_> {
         };
         self.describe(&finished, &staged)?;
         self.observer.check_stop()?;
-        if !self.request.dry_run {
-            publication.publish(output, &staged)?;
+        match sink {
+            _ if self.request.dry_run => {}
+            Some(sink) => copy(&staged.scores().join(self.request.format.part_name()), sink)?,
+            None => publication.publish(output, &staged)?,
         }
         let root = &self.request.out;
         Ok(ScoreSummary {
@@ -136,7 +163,7 @@ impl Run<'_> {
         self.observer.stage(Stage::Score);
         let scorer = BatchScorer::new(self.bundle, self.columns, engine, self.request.reasons)?;
         let schema = scores::schema(&self.bundle.targets());
-        let mut writer = ScoresWriter::create(&staged.scores(), &schema, self.plan.order)?;
+        let mut writer = ScoresWriter::create(&staged.scores(), &schema, self.plan.order, self.request.format)?;
         let quarantine = QuarantineWriter::new(staged.quarantine(), &self.file.path);
         let batch_rows = self.request.batch_rows.get();
         let mut stream = RowStream::open(self.file, self.columns, self.plan, batch_rows, quarantine, self.observer)?;
@@ -188,6 +215,13 @@ impl Run<'_> {
             self.observer.warning(&Warning::Drift { inputs });
         }
     }
+}
+
+/// A file that is whole, to the sink.
+fn copy(path: &Path, sink: &mut dyn Write) -> Result<(), InferError> {
+    let mut file = File::open(path).map_err(|error| InferError::io(path, "read", error))?;
+    let copied = std::io::copy(&mut file, sink).and_then(|_| sink.flush());
+    copied.map_err(|error| InferError::io(Path::new("stdout"), "write", error))
 }
 
 /// What is named of drift on the terminal, at most.

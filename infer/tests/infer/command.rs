@@ -214,3 +214,58 @@ fn a_terminated_run_cleans_up_and_exits_with_143() {
     assert_eq!(child.wait().unwrap().code(), Some(143));
     world.assert_nothing_published();
 }
+
+/// The rows of a Parquet file as JSON objects.
+fn objects(world: &World) -> Vec<serde_json::Value> {
+    let batch = crate::fixture::read_parquet(&world.part());
+    let columns: Vec<String> = batch.schema().fields().iter().map(|field| field.name().clone()).collect();
+    let value = |name: &String, row: usize| match batch.column_by_name(name).unwrap().data_type() {
+        arrow_schema::DataType::Float64 => serde_json::to_value(crate::fixture::numbers(&batch, name)[row]).unwrap(),
+        _ => serde_json::to_value(&crate::fixture::texts(&batch, name)[row]).unwrap(),
+    };
+    let object = |row| columns.iter().map(|name| (name.clone(), value(name, row))).collect::<serde_json::Map<_, _>>();
+    (0..batch.num_rows()).map(|row| object(row).into()).collect()
+}
+
+#[test]
+fn rows_go_to_stdout_in_any_format_and_nothing_is_published() {
+    let world = World::new(&Base::random(50, 41));
+    let (code, ..) = run(&mut score(&world));
+    assert_eq!(code, 0);
+    let expected = objects(&world);
+    let to_stdout = |format: &str| {
+        let mut command = infer();
+        command.arg("score").arg("--bundle").arg(&world.bundle).arg("--input").arg(&world.input);
+        command.args(["--out", "-", "--format", format]).current_dir(world.folder.path());
+        command
+    };
+    let (code, lines, stderr) = run(&mut to_stdout("jsonl"));
+    assert_eq!(code, 0, "{stderr}");
+    let found: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(found == expected, "the rows differ");
+    let (_, csv, _) = run(&mut to_stdout("csv"));
+    assert!(csv.starts_with("account_id,churn_90d_probability,") && csv.lines().count() == 51, "{csv}");
+    let parquet = to_stdout("parquet").output().unwrap().stdout;
+    assert_eq!(parquet, std::fs::read(world.part()).unwrap());
+    let arrow = to_stdout("arrow").output().unwrap().stdout;
+    let reader = arrow_ipc::reader::StreamReader::try_new(arrow.as_slice(), None).unwrap();
+    assert_eq!(reader.map(|batch| batch.unwrap().num_rows()).sum::<usize>(), 50);
+    assert!(!world.folder.path().join("-").exists());
+    // Nothing half-written where the run is refused at the end.
+    let (code, stdout, stderr) = run(to_stdout("csv").args(["--max-not-scored", "0"]));
+    assert!(code == 3 && stdout.is_empty(), "{code} {stderr}");
+    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    assert_eq!(run(to_stdout("csv").stdout(full)).0, 5);
+}
+
+#[test]
+fn another_format_is_published_under_its_own_name() {
+    let world = World::new(&Base::random(50, 41));
+    let (code, _, stderr) = run(score(&world).args(["--format", "csv"]));
+    assert_eq!(code, 0, "{stderr}");
+    let part = world.part().with_extension("csv");
+    assert_eq!(std::fs::read_to_string(part).unwrap().lines().count(), 51);
+    assert!(!world.part().exists());
+    let (code, ..) = run(score(&world).args(["--format", "yaml"]));
+    assert_eq!(code, 2);
+}
