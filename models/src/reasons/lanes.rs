@@ -251,18 +251,14 @@ impl Stack {
                 self.passed[split.slot] = passed;
                 for (factor, constant) in factors.iter_mut().zip(constants) {
                     let known = select(&left, constant.passes, constant.fails);
-                    for lane in 0..LANES {
-                        factor[lane] = choose(passed[lane], known[lane], split.share);
-                    }
+                    *factor = choose_lanes(&passed, &known, split.share);
                 }
             }
         }
         if split.leaves[0].is_none() {
             let (above, below) = self.product.split_at_mut(start + points);
             for ((product, below), factor) in above[start..].iter().zip(below).zip(factors.iter()) {
-                for lane in 0..LANES {
-                    below[lane] = product[lane] * factor[lane];
-                }
+                *below = lanewise(product, factor, |product, factor| product * factor);
             }
         }
     }
@@ -273,9 +269,7 @@ impl Stack {
         let factors = &self.factor[start..start + points];
         let (above, below) = self.product.split_at_mut(start + points);
         for ((product, below), factor) in above[start..].iter().zip(below).zip(factors) {
-            for lane in 0..LANES {
-                below[lane] = product[lane] * (1.0 - factor[lane]);
-            }
+            *below = lanewise(product, factor, |product, factor| product * (1.0 - factor));
         }
     }
 
@@ -292,14 +286,12 @@ impl Stack {
         };
         let mut known = select(&self.left[split.slot], 1.0 - split.share, -split.share);
         if split.ancestor.is_some() {
-            for (known, passed) in known.iter_mut().zip(&self.passed[split.slot]) {
-                *known = choose(*passed, *known, 0.0);
-            }
+            known = choose_lanes(&self.passed[split.slot], &known, 0.0);
         }
         let at = split.column * BLOCK_ROWS + first;
-        for (lane, contribution) in contributions[at..at + LANES].iter_mut().enumerate() {
-            *contribution += known[lane] * integral[lane];
-        }
+        let Some(sums) = contributions[at..].first_chunk_mut::<LANES>() else { return };
+        let parts = lanewise(&known, &integral, |known, integral| known * integral);
+        *sums = lanewise(sums, &parts, |sum, part| sum + part);
     }
 
     /// Hands the sum of both sides up; returns the integral of the split's contribution.
@@ -326,12 +318,14 @@ impl Stack {
         let mut integral = [0.0; LANES];
         for ((((lefts, rights), up), (product, factor)), constant) in sides.zip(tables).zip(constants) {
             let (left, right) = (left([lefts, rights]), right([lefts, rights]));
-            for lane in 0..LANES {
-                let difference = left[lane] - right[lane];
-                up[lane] = right[lane] + factor[lane] * difference;
-                let part = product[lane] * difference;
-                integral[lane] += if weighted { part * constant.weight } else { part };
+            let difference = lanewise(&left, &right, |left, right| left - right);
+            let moved = lanewise(factor, &difference, |factor, difference| factor * difference);
+            *up = lanewise(&right, &moved, |right, moved| right + moved);
+            let mut part = lanewise(product, &difference, |product, difference| product * difference);
+            if weighted {
+                part = lanewise(&part, &[constant.weight; LANES], |part, weight| part * weight);
             }
+            integral = lanewise(&integral, &part, |integral, part| integral + part);
         }
         integral
     }
@@ -362,6 +356,28 @@ fn both(passed: &Mask, left: &Mask, side: Side) -> Mask {
 #[inline(always)]
 fn choose(mask: u64, yes: f64, no: f64) -> f64 {
     f64::from_bits((yes.to_bits() & mask) | (no.to_bits() & !mask))
+}
+
+/// One operation on each lane, from and to registers: with nothing stored before all is read, the compiler is free to do
+/// the lanes at once.
+#[inline(always)]
+fn lanewise(left: &Lanes, right: &Lanes, operation: impl Fn(f64, f64) -> f64) -> Lanes {
+    let (left, right) = (*left, *right);
+    let mut lanes = [0.0; LANES];
+    for ((lane, left), right) in lanes.iter_mut().zip(left).zip(right) {
+        *lane = operation(left, right);
+    }
+    lanes
+}
+
+#[inline(always)]
+fn choose_lanes(mask: &Mask, yes: &Lanes, no: f64) -> Lanes {
+    let (mask, yes) = (*mask, *yes);
+    let mut lanes = [0.0; LANES];
+    for ((lane, mask), yes) in lanes.iter_mut().zip(mask).zip(yes) {
+        *lane = choose(mask, yes, no);
+    }
+    lanes
 }
 
 #[inline(always)]

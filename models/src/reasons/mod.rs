@@ -11,11 +11,12 @@
 
 mod lanes;
 mod text;
+mod theme;
 mod treeshap;
 #[cfg(test)]
 mod twin;
 
-pub use text::{NOT_KNOWN, Reason, SignalBook, sentence, top_reasons, write_value};
+pub use text::{FIXED, NOT_KNOWN, Reason, SignalBook, sentence, top_reasons, write_value};
 
 use crate::{Calibration, DesignBlock, Head, LinearModel, MarginModel, ModelError, Signature};
 use lanes::{BLOCK_ROWS, Block};

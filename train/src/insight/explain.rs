@@ -29,6 +29,8 @@ use crate::settings::BacktestSettings;
 const MOST_REFITS: usize = 1;
 /// About so many rows are explained at most; beyond it, those of a share of the accounts.
 const MOST_ROWS: usize = 2_500;
+/// Rows that a thread explains at a time.
+const ROWS_AT_ONCE: usize = 64;
 /// Ideas that are told.
 const MOST_DRIVERS: usize = 15;
 
@@ -145,11 +147,13 @@ fn explain_fold(
     let fail = |cause: bellwether_models::ModelError| refit.model_error(learner, cause);
     let explainer = Explainer::new(signature, &model.head).map_err(fail)?;
     let design = DesignBlock::new(signature, &refit.encoder().block(dataset, &rows)).map_err(fail)?;
-    let explanations: Vec<_> = (0..rows.len())
-        .into_par_iter()
-        .map(|row| explainer.explain(&design, row))
+    let positions: Vec<usize> = (0..rows.len()).collect();
+    let parts: Vec<_> = positions
+        .par_chunks(ROWS_AT_ONCE)
+        .map(|rows| explainer.explain_rows(&design, rows))
         .collect::<Result<_, _>>()
         .map_err(fail)?;
+    let explanations = parts.into_iter().flatten();
     let judged: BTreeMap<u32, f64> = run.rows.iter().copied().zip(predictions.probability.iter().copied()).collect();
     for (row, explanation) in rows.iter().zip(explanations) {
         check_same(*row, judged.get(row).copied(), explanation.probability)?;
