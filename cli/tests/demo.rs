@@ -14,7 +14,8 @@ use parquet::arrow::ArrowWriter;
 
 use common::{bellwether, files, floats, infer_binary, part, read_parquet, succeed, text, texts};
 
-const SMALL: [&str; 7] = ["demo", "--accounts", "300", "--months", "24", "--dir", "demo"];
+/// Large enough for boosting to be chosen and to find the four stories of each half of the worked pair.
+const SMALL: [&str; 7] = ["demo", "--accounts", "800", "--months", "24", "--dir", "demo"];
 
 #[test]
 fn the_demo_goes_from_tables_to_a_call_list() {
@@ -168,19 +169,26 @@ fn the_worked_pair_is_told(demo: &Path) {
         (1..=5).filter_map(reason).collect()
     };
     let leaving = told("churn_90d", 1);
-    for (family, says) in [("usage.", "fell 30 %"), ("nps.", "6"), ("support.", "2"), ("payments.", "15 days")] {
-        assert_told(&leaving, family, says);
-    }
+    assert_told(&leaving, "usage.", &["fell 30 %", "is falling"]);
+    assert_told(&leaving, "nps.", &[" 6"]);
+    assert_told(&leaving, "support.", &["open tickets: 2", "tickets of the last 90 days: 100 %", "days: 2"]);
+    assert_told(&leaving, "payments.", &["15 days late"]);
     let growing = told("expansion_60d", 0);
-    for (family, says) in [("usage.", "rose 50 %"), ("nps.", "9"), ("adoption.", "advanced"), ("usage.limit", "92 %")] {
-        assert_told(&growing, family, says);
+    assert_told(&growing, "usage.", &["rose 50 %", "is rising"]);
+    assert_told(&growing, "nps.", &[" 9"]);
+    assert_told(&growing, "adoption.", &["advanced features used in the last 90 days: 4"]);
+    assert_told(&growing, "usage.limit", &["92 %"]);
+    for (_, text, _) in leaving.iter().chain(&growing) {
+        assert!(!text.contains("cause") && !text.contains("because"), "{text}");
     }
 }
 
-fn assert_told(reasons: &[(String, String, f64)], family: &str, says: &str) {
+/// One of the five reasons is of this family and says one of these things.
+fn assert_told(reasons: &[(String, String, f64)], family: &str, says: &[&str]) {
     assert_eq!(reasons.len(), 5, "{reasons:?}");
-    let found = reasons.iter().any(|(id, text, _)| id.starts_with(family) && text.contains(says));
-    assert!(found, "expected a reason of {family} that says {says:?}, found {reasons:#?}");
+    let said = |text: &str| says.iter().any(|words| text.contains(words));
+    let found = reasons.iter().any(|(id, text, _)| id.starts_with(family) && said(text));
+    assert!(found, "expected a reason of {family} that says one of {says:?}, found {reasons:#?}");
 }
 
 /// A column of the two rows: the first grows, the second leaves.

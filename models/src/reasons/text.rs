@@ -2,11 +2,12 @@
 //!
 //! Inputs that say the same thing are one reason: their effects are added by theme (see the `theme` module), and one member
 //! lends its text, its value and its sign: of those that pull in the direction of the sum, and are not as in the typical
-//! account, the one that weighs most. The value shown is the account's own, never a filled one.
+//! account, the strongest of the idea that weighs most. The value shown is the account's own, never a filled one.
 //!
 //! A reason is what sets an account apart. An effect is measured against the average of the training rows, so that a theme
-//! in which the account is exactly like the typical one can have an effect, too (half of the accounts pay monthly; that
-//! this one does explains nothing about it). Such themes are told only where no others are left.
+//! in which the account is exactly like the typical one, or is so in all that pulls that way, can have an effect, too: half
+//! of the accounts pay monthly, and that this one does explains nothing about it. Such themes are told only where no others
+//! are left.
 
 use super::theme::theme;
 use crate::reasons::Explanation;
@@ -32,6 +33,8 @@ struct Entry {
     card: SignalCard,
     /// Position in [`SignalBook::themes`].
     theme: usize,
+    /// Position in [`SignalBook::ideas`].
+    idea: usize,
     column: Source,
 }
 
@@ -50,6 +53,8 @@ pub struct SignalBook {
     entries: Vec<Entry>,
     /// Themes in ascending order.
     themes: Vec<String>,
+    /// Ideas, each with its theme, in ascending order.
+    ideas: Vec<(String, usize)>,
 }
 
 impl SignalBook {
@@ -72,7 +77,7 @@ impl SignalBook {
             };
             let card = cards.iter().find(|card| card.name == input.name).cloned();
             let card = card.unwrap_or_else(|| SignalCard::unknown(&input.name, &input.kind));
-            entries.push(Entry { card, theme: 0, column });
+            entries.push(Entry { card, theme: 0, idea: 0, column });
         }
         let theme_of = |entry: &Entry| theme(&entry.card.idea, entry.card.actionable).to_owned();
         let mut themes: Vec<String> = entries.iter().map(theme_of).collect();
@@ -81,7 +86,16 @@ impl SignalBook {
         for entry in &mut entries {
             entry.theme = themes.binary_search(&theme_of(entry)).unwrap_or(0);
         }
-        Self { entries, themes }
+        // An idea with both fixed and other members is two.
+        let mut ideas: Vec<(String, usize)> =
+            entries.iter().map(|entry| (entry.card.idea.clone(), entry.theme)).collect();
+        ideas.sort();
+        ideas.dedup();
+        for entry in &mut entries {
+            let own = |one: &(String, usize)| (one.0.as_str(), one.1).cmp(&(entry.card.idea.as_str(), entry.theme));
+            entry.idea = ideas.binary_search_by(own).unwrap_or(0);
+        }
+        Self { entries, themes, ideas }
     }
 
     /// What can be a reason, in ascending order.
@@ -100,14 +114,16 @@ impl SignalBook {
     /// Themes with an effect: those that set the account apart first, then by `|effect|` descending, ties by name.
     fn rank(&self, explanation: &Explanation, block: &FeatureBlock, row: usize, limit: usize) -> Vec<Ranked> {
         let mut ranked: Vec<Ranked> = (0..self.themes.len()).map(Ranked::new).collect();
+        let mut of_idea = vec![0.0; self.ideas.len()];
         for (entry, effect) in self.entries.iter().zip(&explanation.effects) {
             ranked[entry.theme].effect += effect;
+            of_idea[entry.idea] += effect;
         }
         for (input, (entry, effect)) in self.entries.iter().zip(&explanation.effects).enumerate() {
             let one = &mut ranked[entry.theme];
-            let apart = entry.sets_apart(block, row);
-            one.apart |= apart;
-            let rank = (effect * one.effect > 0.0, apart, effect.abs());
+            let direction = one.effect.signum();
+            let pulls = effect * direction;
+            let rank = (pulls > 0.0, entry.sets_apart(block, row), of_idea[entry.idea] * direction, pulls);
             if one.teller.is_none() || rank > one.told_by {
                 (one.teller, one.told_by) = (Some(input), rank);
             }
@@ -115,7 +131,7 @@ impl SignalBook {
         ranked.retain(|one| one.effect.abs() > 0.0);
         ranked.sort_by(|left, right| {
             let by_size = right.effect.abs().total_cmp(&left.effect.abs());
-            right.apart.cmp(&left.apart).then(by_size).then(left.theme.cmp(&right.theme))
+            right.apart().cmp(&left.apart()).then(by_size).then(left.theme.cmp(&right.theme))
         });
         ranked.truncate(limit);
         ranked
@@ -126,17 +142,21 @@ impl SignalBook {
 struct Ranked {
     theme: usize,
     effect: f64,
-    /// Whether any input sets the account apart.
-    apart: bool,
     /// The input that lends its text.
     teller: Option<usize>,
-    /// Whether that pulls in the direction of the sum, sets the account apart, and its weight.
-    told_by: (bool, bool, f64),
+    /// Whether that pulls in the direction of the sum, whether it sets the account apart, and how much its idea and itself
+    /// pull.
+    told_by: (bool, bool, f64, f64),
 }
 
 impl Ranked {
     fn new(theme: usize) -> Self {
-        Self { theme, effect: 0.0, apart: false, teller: None, told_by: (false, false, 0.0) }
+        Self { theme, effect: 0.0, teller: None, told_by: (false, false, 0.0, 0.0) }
+    }
+
+    /// Whether what pulls in the direction of the sum sets the account apart.
+    fn apart(&self) -> bool {
+        self.told_by.0 && self.told_by.1
     }
 }
 
