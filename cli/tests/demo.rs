@@ -41,6 +41,30 @@ fn the_demo_goes_from_tables_to_a_call_list() {
     assert!(stdout.contains(" points  "), "reasons in points of probability: {stdout}");
     assert!(!stderr.contains('\u{1b}'), "off a terminal there are plain lines only: {stderr:?}");
     the_worked_pair_is_told(&demo);
+    the_steadiness_of_reasons_is_on_record(&demo);
+}
+
+/// How far two refits in a row agree on the reasons is in the run, the report and the card.
+fn the_steadiness_of_reasons_is_on_record(demo: &Path) {
+    let read = |file: &str| std::fs::read_to_string(demo.join(file)).unwrap();
+    let run: serde_json::Value = serde_json::from_str(&read("runs/demo/backtest.json")).unwrap();
+    let targets = run["insights"]["targets"].as_array().unwrap();
+    assert_eq!(targets.len(), 2);
+    for target in targets {
+        let found = &target["reason_stability"];
+        assert!(found["earlier"].as_str().unwrap() < found["later"].as_str().unwrap(), "{found}");
+        let accounts = found["accounts"].as_u64().unwrap();
+        assert!((100..=2_000).contains(&accounts), "{found}");
+        let shares: Vec<f64> =
+            found["in_common"].as_array().unwrap().iter().map(|share| share.as_f64().unwrap()).collect();
+        assert_eq!(shares.len(), 4, "{found}");
+        assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{found}");
+        let jaccard = found["mean_jaccard"].as_f64().unwrap();
+        // Two refits a quarter apart learn from mostly the same rows: they are not strangers.
+        assert!(jaccard > 0.2 && jaccard <= 1.0, "{found}");
+    }
+    assert!(read("registry/simulated/versions/1/MODEL_CARD.md").contains("### Reasons from refit to refit"));
+    assert!(read("runs/demo/report.html").contains("<p>From refit to refit: of "));
 }
 
 /// Use fell by 30 %, the last NPS answer is a 6, two tickets are open, the last invoice was 15 days late.

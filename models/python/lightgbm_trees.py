@@ -16,7 +16,8 @@ def rounded_down(threshold: float) -> float:
     """
     threshold = min(threshold, float(numpy.finfo(numpy.float32).max))
     nearest = numpy.float32(threshold)
-    return float(nearest if nearest <= threshold else numpy.nextafter(nearest, numpy.float32(-numpy.inf)))
+    # As a Python float: NumPy would compare in the precision of its own.
+    return float(nearest if float(nearest) <= threshold else numpy.nextafter(nearest, numpy.float32(-numpy.inf)))
 
 
 def nodes_of(tree: dict) -> list:
