@@ -348,7 +348,8 @@ mod tests {
         for set in sets {
             assert_eq!(bits(explained(&trees, &rows, Some(set))), expected, "{set:?}");
         }
-        let alone: Vec<Vec<f64>> = rows.iter().flat_map(|row| explained(&trees, &[row.clone()], None)).collect();
+        let alone: Vec<Vec<f64>> =
+            rows.iter().flat_map(|row| explained(&trees, std::slice::from_ref(row), None)).collect();
         assert_eq!(bits(alone), expected);
     }
 
