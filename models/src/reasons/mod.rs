@@ -89,7 +89,7 @@ impl Explainer {
         })
     }
 
-    /// Explains one row of a design. [`Self::explain_rows`] takes about a seventh of the time per row, and gives the same
+    /// Explains one row of a design. [`Self::explain_rows`] takes less time per row, being made for several, and gives the same
     /// bits.
     ///
     /// # Errors
