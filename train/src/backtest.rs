@@ -82,6 +82,44 @@ pub struct TargetRun {
     pub null_probabilities: Vec<f64>,
     /// One per learner, from simple to rich.
     pub predictions: Vec<Predictions>,
+    /// Models of the latest judged refits, where this run has fitted them.
+    pub(crate) latest: LatestModels,
+}
+
+/// The margin models of the latest judged refits, so that who explains them need not fit them again.
+///
+/// It is no part of the result: a run that took refits over has fitted less and has found the same, so any two are equal.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LatestModels {
+    models: Vec<(LearnerKind, NaiveDate, MarginModel)>,
+}
+
+impl LatestModels {
+    /// Refits of each learner that are kept.
+    const KEPT: usize = 2;
+
+    fn keep(&mut self, learner: LearnerKind, refit: NaiveDate, margin: &MarginModel) {
+        let of_learner = self.models.iter().filter(|one| one.0 == learner).count();
+        if of_learner >= Self::KEPT
+            && let Some(oldest) = self.models.iter().position(|one| one.0 == learner)
+        {
+            self.models.remove(oldest);
+        }
+        self.models.push((learner, refit, margin.clone()));
+    }
+
+    /// The model of a refit, if it is here.
+    pub(crate) fn margin(&self, learner: LearnerKind, refit: NaiveDate) -> Option<&MarginModel> {
+        // Folds of accounts all have the same date.
+        let mut found = self.models.iter().filter(|one| one.0 == learner && one.1 == refit).map(|one| &one.2);
+        found.next().filter(|_| found.next().is_none())
+    }
+}
+
+impl PartialEq for LatestModels {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 impl TargetRun {
@@ -221,6 +259,7 @@ impl<'a> TargetBacktest<'a> {
             labels: Vec::new(),
             null_probabilities: Vec::new(),
             predictions: settings.learners.iter().copied().map(Predictions::of).collect(),
+            latest: LatestModels::default(),
         };
         Self { dataset, labels, settings, observer, run, refits: Vec::new(), warnings: Vec::new() }
     }
@@ -346,6 +385,9 @@ impl<'a> TargetBacktest<'a> {
                 predict_for_calibration(&refit, margin, &test, fold, predictions)?;
                 None
             } else {
+                if fold.is_in_time() {
+                    self.run.latest.keep(learner, fold.refit(), &margin);
+                }
                 Some(predict(&refit, margin, &test, fold, predictions)?)
             };
             let judged = judged_before..self.run.rows.len();

@@ -298,7 +298,38 @@ fn add_drivers(card: &mut String, summary: &BacktestSummary) {
         }
     }
     card.push('\n');
+    add_stability(card, insights);
     add_value_drivers(card, insights);
+}
+
+/// How far the reasons of the same accounts stay the same from refit to refit.
+fn add_stability(card: &mut String, insights: &Insights) {
+    let told: Vec<_> =
+        insights.targets.iter().filter_map(|one| one.reason_stability.as_ref().map(|found| (one, found))).collect();
+    if told.is_empty() {
+        return;
+    }
+    card.push_str(
+        "### Reasons from refit to refit\n\nThe three strongest reasons of the same accounts on the same day, as the last two \
+         refits of the backtest give them: how many they have in common, as a share of the accounts, and the mean of what \
+         both name over what either names (Jaccard).\n\n| target | refits | accounts | all three | two | one | none | Jaccard \
+         |\n|---|---|---|---|---|---|---|---|\n",
+    );
+    for (one, found) in told {
+        let [none, first, second, all] = found.in_common.map(|share| 100.0 * share);
+        add(
+            card,
+            format_args!(
+                "| {} | {} and {} | {} | {all:.0} % | {second:.0} % | {first:.0} % | {none:.0} % | {:.2} |\n",
+                escape_markdown(&one.target),
+                found.earlier,
+                found.later,
+                found.accounts,
+                found.mean_jaccard
+            ),
+        );
+    }
+    card.push('\n');
 }
 
 fn add_value_drivers(card: &mut String, insights: &Insights) {

@@ -93,6 +93,10 @@ fn every_definition_says_what_it_must() {
         let name = &definition.name;
         assert_eq!(definition.text.matches("{value}").count(), 1, "{name}: {}", definition.text);
         assert!(!definition.text.contains("{w}"), "{name}: {}", definition.text);
+        // Signals go with outcomes; no reason says that one brings the other about.
+        for word in ["cause", "because", "due to", "leads to", "result"] {
+            assert!(!definition.text.contains(word), "{name}: {}", definition.text);
+        }
         assert!(!definition.parameters.is_empty(), "{name} has no rule");
         assert!(definition.idea.contains('.'), "{name}: {}", definition.idea);
         let is_category = matches!(signal.formula, Formula::Category(..));

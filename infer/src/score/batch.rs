@@ -78,9 +78,11 @@ impl<'a> BatchScorer<'a> {
         let mut builder = ScoreBatchBuilder::new(&self.targets);
         let mut tally = Tally::new(self.bundle);
         let mut overview = BatchOverview::new(self.targets.len());
-        for row in 0..block.rows {
-            let reason = self.policy.status_reason(self.bundle.reference(), block, row);
-            let scores = self.target_scores(&heads, block, &design, row, reason)?;
+        let statuses: Vec<StatusReason> =
+            (0..block.rows).map(|row| self.policy.status_reason(self.bundle.reference(), block, row)).collect();
+        let mut told = self.reasons(&heads, block, &design, &statuses)?;
+        for (row, reason) in statuses.iter().copied().enumerate() {
+            let scores = self.target_scores(&heads, row, reason, &mut told);
             let probabilities: Vec<(&str, Option<f64>)> =
                 self.targets.iter().copied().zip(scores.iter().map(|score| score.probability)).collect();
             let scored = scores.iter().filter(|score| score.probability.is_some()).count();
@@ -102,48 +104,55 @@ impl<'a> BatchScorer<'a> {
         Ok(ScoredBatch { rows: builder.finish()?, tally, overview })
     }
 
-    /// The columns of each target for one row; all null when the row is not to be scored.
+    /// The columns of each target for one row; all null when the row is not to be scored. Takes the row's reasons.
     fn target_scores(
         &self,
         heads: &[HeadScores],
-        block: &FeatureBlock,
-        design: &DesignBlock,
         row: usize,
         reason: StatusReason,
-    ) -> Result<Vec<TargetScore>, InferError> {
+        told: &mut [Vec<Vec<Reason>>],
+    ) -> Vec<TargetScore> {
         if reason != StatusReason::Ok {
-            return Ok(vec![TargetScore::default(); self.targets.len()]);
+            return vec![TargetScore::default(); self.targets.len()];
         }
         let score = |(index, (target, head)): (usize, (&&str, &HeadScores))| {
             let probability = head.probability[row];
             let band = self.policy.policy().band(target, probability);
-            let reasons = self.reasons_of(index, band, block, design, row)?;
+            let reasons = told.get_mut(index).and_then(|rows| rows.get_mut(row)).map(std::mem::take);
             let (low, high) = (Some(head.low[row]), Some(head.high[row]));
-            Ok(TargetScore { probability: Some(probability), low, high, band, reasons })
+            TargetScore { probability: Some(probability), low, high, band, reasons: reasons.unwrap_or_default() }
         };
         self.targets.iter().zip(heads).enumerate().map(score).collect()
     }
 
-    fn reasons_of(
+    /// The reasons of every row that is to have some, by target, then row.
+    fn reasons(
         &self,
-        target: usize,
-        band: Option<Band>,
+        heads: &[HeadScores],
         block: &FeatureBlock,
         design: &DesignBlock,
-        row: usize,
-    ) -> Result<Vec<Reason>, InferError> {
-        let wanted = match self.reasons {
-            ReasonChoice::All => true,
-            ReasonChoice::Top => band == Some(Band::High),
-            ReasonChoice::None => false,
-        };
-        match self.explainers.get(target) {
-            Some(explainer) if wanted => {
-                let explanation = explainer.explain(design, row)?;
-                Ok(top_reasons(&self.book, &explanation, block, row, REASONS))
-            }
-            _ => Ok(Vec::new()),
+        statuses: &[StatusReason],
+    ) -> Result<Vec<Vec<Vec<Reason>>>, InferError> {
+        let mut told = vec![vec![Vec::new(); block.rows]; self.explainers.len()];
+        for ((explainer, told), (target, head)) in
+            self.explainers.iter().zip(&mut told).zip(self.targets.iter().zip(heads))
+        {
+            let wanted = |row: &usize| {
+                statuses[*row] == StatusReason::Ok
+                    && match self.reasons {
+                        ReasonChoice::All => true,
+                        ReasonChoice::Top => {
+                            self.policy.policy().band(target, head.probability[*row]) == Some(Band::High)
+                        }
+                        ReasonChoice::None => false,
+                    }
+            };
+            let rows: Vec<usize> = (0..block.rows).filter(wanted).collect();
+            explainer.explain_each(design, &rows, |row, explanation| {
+                told[row] = top_reasons(&self.book, &explanation, block, row, REASONS);
+            })?;
         }
+        Ok(told)
     }
 }
 

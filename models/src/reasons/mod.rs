@@ -9,12 +9,17 @@
 //!
 //! Effects add up to `p - p0`, and contributions to `m - m0`.
 
+mod lanes;
 mod text;
+mod theme;
 mod treeshap;
+#[cfg(test)]
+mod twin;
 
-pub use text::{NOT_KNOWN, Reason, SignalBook, sentence, top_reasons, write_value};
+pub use text::{FIXED, NOT_KNOWN, Reason, SignalBook, sentence, top_reasons, write_value};
 
 use crate::{Calibration, DesignBlock, Head, LinearModel, MarginModel, ModelError, Signature};
+use lanes::{BLOCK_ROWS, Block};
 use treeshap::ShapleyTrees;
 
 /// Below this distance of margins the calibrator's slope stands for the quotient: the quotient would be noise.
@@ -84,37 +89,84 @@ impl Explainer {
         })
     }
 
-    /// Explains one row of a design.
+    /// Explains one row of a design. [`Self::explain_rows`] takes less time per row, being made for several, and gives the same
+    /// bits.
     ///
     /// # Errors
     /// [`ModelError::Block`] when the row does not exist or the design is of another signature.
     pub fn explain(&self, design: &DesignBlock, row: usize) -> Result<Explanation, ModelError> {
-        let values = design.row(row);
-        if values.len() != self.input_of_column.len() {
-            return Err(ModelError::Block {
-                column: format!("design, row {row} of {}", design.rows()),
-                expected: format!("{} columns", self.input_of_column.len()),
-                found: values.len().to_string(),
-            });
+        let mut explained = None;
+        self.explain_each(design, &[row], |_, explanation| explained = Some(explanation))?;
+        explained.ok_or_else(|| self.misfit(design, row))
+    }
+
+    /// Explains some rows of a design, in the order given. A row's explanation is the same bits whatever rows are
+    /// explained with it.
+    ///
+    /// # Errors
+    /// [`ModelError::Block`] when a row does not exist or the design is of another signature.
+    pub fn explain_rows(&self, design: &DesignBlock, rows: &[usize]) -> Result<Vec<Explanation>, ModelError> {
+        let mut explanations = Vec::with_capacity(rows.len());
+        self.explain_each(design, rows, |_, explanation| explanations.push(explanation))?;
+        Ok(explanations)
+    }
+
+    /// Explains some rows of a design and hands each to `take` with its row number, in the order given, so that not all
+    /// explanations are held at once.
+    ///
+    /// # Errors
+    /// [`ModelError::Block`] when a row does not exist or the design is of another signature; rows before it may have
+    /// been handed over.
+    pub fn explain_each(
+        &self,
+        design: &DesignBlock,
+        rows: &[usize],
+        mut take: impl FnMut(usize, Explanation),
+    ) -> Result<(), ModelError> {
+        let width = self.input_of_column.len();
+        if let Some(row) = rows.iter().find(|row| **row >= design.rows() || design.width() != width) {
+            return Err(self.misfit(design, *row));
         }
-        let mut by_column = vec![0.0; values.len()];
         match &self.margin {
-            ExplainedMargin::Trees(trees) => trees.explain(values, &mut by_column),
+            ExplainedMargin::Trees(trees) => {
+                let mut block = Block::new(width);
+                for rows in rows.chunks(BLOCK_ROWS) {
+                    block.load(rows.iter().map(|row| design.row(*row)));
+                    trees.explain(&mut block);
+                    for (at, row) in rows.iter().enumerate() {
+                        take(*row, self.explanation((0..width).map(|column| block.contribution(column, at))));
+                    }
+                }
+            }
             ExplainedMargin::Linear(model) => {
-                for term in &model.terms {
-                    by_column[term.column] += term.weight * (term.standardise(values[term.column]) - term.mean);
+                let mut by_column = vec![0.0; width];
+                for row in rows {
+                    let values = design.row(*row);
+                    by_column.fill(0.0);
+                    for term in &model.terms {
+                        by_column[term.column] += term.weight * (term.standardise(values[term.column]) - term.mean);
+                    }
+                    take(*row, self.explanation(by_column.iter().copied()));
                 }
             }
         }
-        let mut contributions = vec![0.0; self.inputs];
-        for (input, contribution) in self.input_of_column.iter().zip(&by_column) {
-            contributions[*input] += contribution;
+        Ok(())
+    }
+
+    fn misfit(&self, design: &DesignBlock, row: usize) -> ModelError {
+        ModelError::Block {
+            column: format!("design, row {row} of {}", design.rows()),
+            expected: format!("{} columns", self.input_of_column.len()),
+            found: if row < design.rows() { design.width().to_string() } else { "no such row".to_owned() },
         }
-        Ok(self.explanation(contributions))
     }
 
     /// Shares out the way from the base probability to the row's.
-    fn explanation(&self, contributions: Vec<f64>) -> Explanation {
+    fn explanation(&self, by_column: impl Iterator<Item = f64>) -> Explanation {
+        let mut contributions = vec![0.0; self.inputs];
+        for (input, contribution) in self.input_of_column.iter().zip(by_column) {
+            contributions[*input] += contribution;
+        }
         let margin = self.base_margin + contributions.iter().sum::<f64>();
         let probability = self.calibration.point.evaluate(margin);
         let distance = margin - self.base_margin;
@@ -157,6 +209,11 @@ mod tests {
                     let way = scores.probability[row] - explained.base_probability;
                     assert!((effects - way).abs() < 1e-9, "{} row {row}: {effects} against {way}", head.target);
                     assert_eq!(explained.contributions.len(), signature.inputs.len());
+                }
+                let rows: Vec<usize> = (0..block.rows).rev().collect();
+                let together = explainer.explain_rows(&design, &rows).expect("explains");
+                for (row, explained) in rows.iter().zip(together) {
+                    assert_eq!(explained, explainer.explain(&design, *row).expect("explains"));
                 }
             }
         }

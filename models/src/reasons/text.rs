@@ -1,20 +1,27 @@
 //! From contributions to sentences.
 //!
-//! Inputs that say the same thing (one idea) are one reason: their effects are added, and the member that weighs most
-//! lends its text, its value and its sign. The value shown is the account's own, never a filled one.
+//! Inputs that say the same thing are one reason: their effects are added by theme (see the `theme` module), and one member
+//! lends its text, its value and its sign: of those that pull in the direction of the sum, and are not as in the typical
+//! account, the strongest of the idea that weighs most. The value shown is the account's own, never a filled one.
+//!
+//! A reason is what sets an account apart. An effect is measured against the average of the training rows, so that a theme
+//! in which the account is exactly like the typical one, or is so in all that pulls that way, can have an effect, too: half
+//! of the accounts pay monthly, and that this one does explains nothing about it. Such themes are told only where no others
+//! are left.
 
+use super::theme::theme;
 use crate::reasons::Explanation;
 use crate::{FeatureBlock, InputKind, SignalCard, Signature, Unit};
 
 /// One reason of one probability.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reason {
-    /// Idea and sign, e.g. `usage.events.change:-`; `+` above what is typical in training, `-` below, `=` equal or a
+    /// Idea and sign of the input that tells it, e.g. `usage.events.change:-`; `+` above what is typical in training, `-` below, `=` equal or a
     /// category, `?` missing.
     pub id: String,
-    /// In words, with the account's own value.
+    /// In words, with the account's own value; a fixed fact ends in [`FIXED`].
     pub text: String,
-    /// Points of probability, as a fraction, that the idea adds or takes away.
+    /// Points of probability, as a fraction, that all inputs of the theme add or take away together.
     pub effect: f64,
     /// Whether anyone can act on it.
     pub actionable: bool,
@@ -24,6 +31,9 @@ pub struct Reason {
 #[derive(Debug, Clone)]
 struct Entry {
     card: SignalCard,
+    /// Position in [`SignalBook::themes`].
+    theme: usize,
+    /// Position in [`SignalBook::ideas`].
     idea: usize,
     column: Source,
 }
@@ -34,16 +44,21 @@ enum Source {
     Category(usize, Vec<String>),
 }
 
+/// Ends the text of a reason on which nobody can act: segment, tenure, the day of the renewal.
+pub const FIXED: &str = " (fixed)";
+
 /// The cards of a signature's inputs, looked up once.
 #[derive(Debug, Clone)]
 pub struct SignalBook {
     entries: Vec<Entry>,
-    /// Ideas in ascending order.
-    ideas: Vec<String>,
+    /// Themes in ascending order.
+    themes: Vec<String>,
+    /// Ideas, each with its theme, in ascending order.
+    ideas: Vec<(String, usize)>,
 }
 
 impl SignalBook {
-    /// Matches cards to inputs by name. An input without a card (an imported model) is its own idea, told as
+    /// Matches cards to inputs by name. An input without a card (an imported model) is its own theme, told as
     /// "name: value".
     #[must_use]
     pub fn new(signature: &Signature, cards: &[SignalCard]) -> Self {
@@ -62,28 +77,95 @@ impl SignalBook {
             };
             let card = cards.iter().find(|card| card.name == input.name).cloned();
             let card = card.unwrap_or_else(|| SignalCard::unknown(&input.name, &input.kind));
-            entries.push(Entry { card, idea: 0, column });
+            entries.push(Entry { card, theme: 0, idea: 0, column });
         }
-        let mut ideas: Vec<String> = entries.iter().map(|entry| entry.card.idea.clone()).collect();
+        let theme_of = |entry: &Entry| theme(&entry.card.idea, entry.card.actionable).to_owned();
+        let mut themes: Vec<String> = entries.iter().map(theme_of).collect();
+        themes.sort();
+        themes.dedup();
+        for entry in &mut entries {
+            entry.theme = themes.binary_search(&theme_of(entry)).unwrap_or(0);
+        }
+        // An idea with both fixed and other members is two.
+        let mut ideas: Vec<(String, usize)> =
+            entries.iter().map(|entry| (entry.card.idea.clone(), entry.theme)).collect();
         ideas.sort();
         ideas.dedup();
         for entry in &mut entries {
-            entry.idea = ideas.binary_search(&entry.card.idea).unwrap_or(0);
+            let own = |one: &(String, usize)| (one.0.as_str(), one.1).cmp(&(entry.card.idea.as_str(), entry.theme));
+            entry.idea = ideas.binary_search_by(own).unwrap_or(0);
         }
-        Self { entries, ideas }
+        Self { entries, themes, ideas }
     }
 
-    /// Number of ideas.
+    /// What can be a reason, in ascending order.
     #[must_use]
-    pub fn ideas(&self) -> usize {
-        self.ideas.len()
+    pub fn themes(&self) -> &[String] {
+        &self.themes
+    }
+
+    /// The themes that [`top_reasons`] tells, as positions in [`Self::themes`], the largest effect first.
+    #[must_use]
+    pub fn top_themes(&self, explanation: &Explanation, block: &FeatureBlock, row: usize, limit: usize) -> Vec<usize> {
+        let ranked = self.rank(explanation, block, row, limit);
+        ranked.into_iter().map(|one| one.theme).collect()
+    }
+
+    /// Themes with an effect: those that set the account apart first, then by `|effect|` descending, ties by name.
+    fn rank(&self, explanation: &Explanation, block: &FeatureBlock, row: usize, limit: usize) -> Vec<Ranked> {
+        let mut ranked: Vec<Ranked> = (0..self.themes.len()).map(Ranked::new).collect();
+        let mut of_idea = vec![0.0; self.ideas.len()];
+        for (entry, effect) in self.entries.iter().zip(&explanation.effects) {
+            ranked[entry.theme].effect += effect;
+            of_idea[entry.idea] += effect;
+        }
+        for (input, (entry, effect)) in self.entries.iter().zip(&explanation.effects).enumerate() {
+            let one = &mut ranked[entry.theme];
+            let direction = one.effect.signum();
+            let pulls = effect * direction;
+            let rank = (pulls > 0.0, entry.sets_apart(block, row), of_idea[entry.idea] * direction, pulls);
+            if one.teller.is_none() || rank > one.told_by {
+                (one.teller, one.told_by) = (Some(input), rank);
+            }
+        }
+        ranked.retain(|one| one.effect.abs() > 0.0);
+        ranked.sort_by(|left, right| {
+            let by_size = right.effect.abs().total_cmp(&left.effect.abs());
+            right.apart().cmp(&left.apart()).then(by_size).then(left.theme.cmp(&right.theme))
+        });
+        ranked.truncate(limit);
+        ranked
     }
 }
 
-/// The reasons that move a row's probability most, by `|effect|` descending, ties by idea; at most `limit`.
+/// A theme of one row.
+struct Ranked {
+    theme: usize,
+    effect: f64,
+    /// The input that lends its text.
+    teller: Option<usize>,
+    /// Whether that pulls in the direction of the sum, whether it sets the account apart, and how much its idea and itself
+    /// pull.
+    told_by: (bool, bool, f64, f64),
+}
+
+impl Ranked {
+    fn new(theme: usize) -> Self {
+        Self { theme, effect: 0.0, teller: None, told_by: (false, false, 0.0, 0.0) }
+    }
+
+    /// Whether what pulls in the direction of the sum sets the account apart.
+    fn apart(&self) -> bool {
+        self.told_by.0 && self.told_by.1
+    }
+}
+
+/// The reasons of a row's probability, at most `limit`.
 ///
-/// Ideas without effect are not reasons. `explanation` and `block` must be of the signature that the book was made of;
-/// a row or column that is not there reads as missing.
+/// Chosen are the themes that set the account apart, by `|effect|` descending, ties by name, and then the others. Of the
+/// chosen, those on which someone can act come first, then fixed facts, which are marked as such in the text. The same
+/// explanation and row give the same reasons. Themes without effect are not reasons. `explanation` and `block` must be of
+/// the signature that the book was made of; a row or column that is not there reads as missing.
 #[must_use]
 pub fn top_reasons(
     book: &SignalBook,
@@ -92,32 +174,38 @@ pub fn top_reasons(
     row: usize,
     limit: usize,
 ) -> Vec<Reason> {
-    let mut effects = vec![0.0_f64; book.ideas.len()];
-    let mut strongest: Vec<Option<usize>> = vec![None; book.ideas.len()];
-    let weight = |input: usize| explanation.contributions.get(input).map_or(0.0, |value| value.abs());
-    for (input, (entry, effect)) in book.entries.iter().zip(&explanation.effects).enumerate() {
-        effects[entry.idea] += effect;
-        if strongest[entry.idea].is_none_or(|other| weight(input) > weight(other)) {
-            strongest[entry.idea] = Some(input);
-        }
-    }
-    let mut order: Vec<usize> = (0..effects.len()).filter(|idea| effects[*idea].abs() > 0.0).collect();
-    order.sort_by(|left, right| effects[*right].abs().total_cmp(&effects[*left].abs()).then(left.cmp(right)));
-    order.truncate(limit);
-    let reason = |idea: usize| {
-        let entry = book.entries.get(strongest[idea]?)?;
+    let reason = |ranked: Ranked| {
+        let entry = book.entries.get(ranked.teller?)?;
         let (sign, value) = entry.describe(block, row);
+        let fixed = if entry.card.actionable { "" } else { FIXED };
         Some(Reason {
-            id: format!("{}:{sign}", book.ideas[idea]),
-            text: sentence(&entry.card, value.as_deref()),
-            effect: effects[idea],
+            id: format!("{}:{sign}", entry.card.idea),
+            text: format!("{}{fixed}", sentence(&entry.card, value.as_deref())),
+            effect: ranked.effect,
             actionable: entry.card.actionable,
         })
     };
-    order.into_iter().filter_map(reason).collect()
+    let ranked = book.rank(explanation, block, row, limit);
+    let mut reasons: Vec<Reason> = ranked.into_iter().filter_map(reason).collect();
+    // Stable: within either kind the order stays that of the effects.
+    reasons.sort_by_key(|reason| !reason.actionable);
+    reasons
 }
 
 impl Entry {
+    /// Whether the account's value is there and not the typical one; a category, and a number of which nothing is known
+    /// to be typical, does.
+    fn sets_apart(&self, block: &FeatureBlock, row: usize) -> bool {
+        match (&self.column, self.card.typical) {
+            (Source::Numeric(position), Some(typical)) => {
+                let value = block.numeric.get(*position).and_then(|column| column.get(row));
+                // The typical value was a float before it was written down.
+                value.is_some_and(|value| !value.is_nan() && *value != typical as f32)
+            }
+            _ => true,
+        }
+    }
+
     /// Sign against the typical value, and the value in words where there is one.
     fn describe(&self, block: &FeatureBlock, row: usize) -> (char, Option<String>) {
         match &self.column {
@@ -295,7 +383,7 @@ mod tests {
 
     fn card(name: &str, idea: &str, unit: Unit, text: &str, typical: Option<f64>) -> SignalCard {
         let unknown = SignalCard::unknown(name, &InputKind::Numeric);
-        SignalCard { idea: idea.to_owned(), unit, text: text.to_owned(), typical, ..unknown }
+        SignalCard { idea: idea.to_owned(), unit, text: text.to_owned(), typical, actionable: true, ..unknown }
     }
 
     #[test]
@@ -330,8 +418,8 @@ mod tests {
         let signature = Signature { inputs };
         let change = "events in the last 28 days {value} against the 28 days before";
         let cards = [
-            card("events_change", "usage.change", Unit::RelativeChange, change, Some(0.0)),
-            card("active_change", "usage.change", Unit::RelativeChange, "active days {value}", Some(0.0)),
+            card("events_change", "usage.events.change", Unit::RelativeChange, change, Some(0.0)),
+            card("active_change", "usage.active_days.change", Unit::RelativeChange, "active days {value}", Some(0.0)),
             card("late", "payments.late", Unit::Days, "invoices are {value} late", Some(2.0)),
             card("idle", "usage.idle", Unit::Days, "last use: {value} ago", Some(1.0)),
         ];
@@ -339,15 +427,47 @@ mod tests {
             FeatureBlock::new(&signature, 1, vec![vec![-0.3], vec![0.1], vec![f32::NAN], vec![1.0]], vec![vec![1]])
                 .expect("fits");
         let book = SignalBook::new(&signature, &cards);
-        let reasons = top_reasons(&book, &explained(&[0.5, -0.11, 0.4, 0.0, -0.4]), &block, 0, 5);
+        let contributions = [0.5, -0.11, 0.4, 0.0, -0.4];
+        let reasons = top_reasons(&book, &explained(&contributions), &block, 0, 5);
         let found: Vec<(&str, &str)> =
             reasons.iter().map(|reason| (reason.id.as_str(), reason.text.as_str())).collect();
         let events = "events in the last 28 days fell 30 % against the 28 days before";
+        let late = "invoices are late: not known";
+        // What is not known does not set apart; what is fixed comes last and says so.
         assert_eq!(
             found,
-            [("payments.late:?", "invoices are late: not known"), ("plan:=", "plan: pro"), ("usage.change:-", events),]
+            [("usage.events.change:-", events), ("payments.late:?", late), ("plan:=", "plan: pro (fixed)")]
         );
-        assert!((reasons[2].effect - 0.039).abs() < 1e-12);
-        assert_eq!(top_reasons(&book, &explained(&[0.5, -0.11, 0.4, 0.0, -0.4]), &block, 0, 1).len(), 1);
+        assert!((reasons[0].effect - 0.039).abs() < 1e-12);
+        let largest = top_reasons(&book, &explained(&contributions), &block, 0, 1);
+        assert_eq!(largest.len(), 1);
+        assert_eq!(largest[0].id, "plan:=", "chosen by the size of the effect");
+        assert_eq!(book.top_themes(&explained(&contributions), &block, 0, 2).len(), 2);
+    }
+
+    #[test]
+    fn the_teller_pulls_in_the_direction_of_the_whole() {
+        let names = ["score", "change", "open", "closed"];
+        let signature = Signature { inputs: names.map(numeric).into() };
+        let cards = [
+            card("score", "nps.score", Unit::Score, "latest NPS score: {value}", Some(8.0)),
+            card("change", "nps.change", Unit::Difference, "change of NPS: {value}", Some(0.0)),
+            card("open", "support.open", Unit::Count, "open tickets: {value}", Some(0.0)),
+            card("closed", "support.tickets", Unit::Count, "tickets: {value}", Some(1.0)),
+        ];
+        let book = SignalBook::new(&signature, &cards);
+        assert_eq!(book.themes(), ["nps", "support"]);
+        let columns = vec![vec![6.0, 8.0], vec![-2.0, 0.0], vec![2.0, 0.0], vec![1.0, 1.0]];
+        let block = FeatureBlock::new(&signature, 2, columns, vec![]).expect("fits");
+        let told = |row: usize, contributions: &[f64]| -> Vec<String> {
+            let reasons = top_reasons(&book, &explained(contributions), &block, row, 5);
+            reasons.into_iter().map(|reason| reason.text).collect()
+        };
+        // The change weighs more than the score, against the sum; the closed tickets are as many as is typical.
+        assert_eq!(told(0, &[0.5, -0.3, 0.1, 0.2]), ["open tickets: 2", "latest NPS score: 6"]);
+        // Where all is typical, all that is left is the size of the effect.
+        assert_eq!(told(1, &[0.5, -0.3, 0.1, 0.2]), ["tickets: 1", "latest NPS score: 8"]);
+        // Ties go by name, so that unchanged input gives unchanged reasons.
+        assert_eq!(told(0, &[0.3, 0.0, 0.3, 0.0]), ["latest NPS score: 6", "open tickets: 2"]);
     }
 }

@@ -7,205 +7,219 @@
 //! if not, and an unknown one `z_j`, the product of its cover shares. The Shapley value of a product game is an
 //! integral over how much is known,
 //!
-//! `phi_j = v (o_j - z_j) integral_0^1 prod_{i != j} (t o_i + (1 - t) z_i) dt`,
+//! `phi_j = v (o_j - z_j) integral_0^1 prod_{i != j} f_i(t) dt`, with `f_i(t) = t o_i + (1 - t) z_i`,
 //!
 //! because `integral t^s (1-t)^(d-1-s) dt = s! (d-1-s)! / d!` is the Shapley weight of a coalition of size `s`. The
 //! integrand is a polynomial of degree `d - 1`, so Gauss-Legendre quadrature with `ceil(d / 2)` points gives it
-//! exactly, in sums of non-negative products: nothing is divided and nothing cancels.
+//! exactly.
+//!
+//! All leaves of a tree are summed at each point `t` before anything is multiplied out (as Yu et al. 2022, "Linear
+//! TreeSHAP", do with polynomials), which makes the work linear in the splits. At a split of column `j` let `D(t)` be
+//! the product of the factors of the path down to it, `a` its last ancestor on the same column (none: `o_a = z_a =
+//! f_a = 1`), `o` and `z` the row's side and the cover share of its left side, and `L(t)`, `R(t)` the sums over the
+//! leaves of its left and right side of value times factors below it. Then
+//!
+//! - the left side's factor is `F = (t o + (1-t) z_a z) / f_a` where the row passes `a`, and `z` where it does not;
+//!   the right side's is `1 - F`, so that the sum at the split is `R + F (L - R)`, and
+//! - what the split adds to `phi_j` is `(o - z) sum_t w_t D (L - R) z_a / f_a^2` where the row passes `a`, else nothing.
+//!
+//! The second follows from `phi_j` of a leaf being `(o - z) / f` times its product, with the merged `o`, `z`, `f` of the
+//! last split of `j` on its path: each split adds its own such term and takes its ancestor's away, and what is left of
+//! the difference is the above. Factors and `z_a / f_a^2` depend on the split, the point and three cases only, so they
+//! are tables; nothing is divided while rows are explained.
 //!
 //! Players are design **columns**: two indicators of one category are two players, and the value of an input is the sum
 //! of those of its columns.
 
+use super::lanes::{Block, Constants, Side, Split, Step, TreeProgram};
 use crate::ensemble::Node;
 use crate::{Tree, TreeEnsemble};
 
-/// Both children of a split, in proportion to their covers; halves where no training row came.
-fn cover_shares(nodes: &[Node], left: u32, right: u32) -> [f64; 2] {
-    let covers = [left, right].map(|child| nodes.get(child as usize).map_or(0.0, |node| f64::from(node.cover())));
-    let total = covers[0] + covers[1];
-    if total > 0.0 { covers.map(|cover| cover / total) } else { [0.5, 0.5] }
-}
-
-/// What the path to a leaf asks of one column, all its splits taken together.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Condition {
-    column: u32,
-    /// The value is above this...
-    above: f32,
-    /// ...and at most this; both hold for a value that is not missing.
-    at_most: f32,
-    /// Whether a missing value passes every split.
-    missing_passes: bool,
-    /// Product of the cover shares of the sides taken.
-    share: f64,
-}
-
-impl Condition {
-    fn passes(&self, value: f32) -> bool {
-        // A lower bound of -infinity stands for none: it must let -infinity through.
-        let within = (value > self.above || self.above == f32::NEG_INFINITY) && value <= self.at_most;
-        if value.is_nan() { self.missing_passes } else { within }
-    }
-}
-
-/// A leaf that not every row reaches, ready to be explained.
-#[derive(Debug, Clone)]
-struct Path {
-    /// Range of [`ShapleyTrees::conditions`].
-    start: usize,
-    /// Number of conditions.
-    count: usize,
-    value: f64,
-}
-
-/// Points and weights of a quadrature rule on [0, 1].
-#[derive(Debug, Clone, Default)]
-struct Rule {
-    points: Vec<(f64, f64)>,
+/// The left side's part of the covers of both sides; a half where no training row came.
+fn left_share(nodes: &[Node], left: u32, right: u32) -> f64 {
+    let [left, right] =
+        [left, right].map(|child| nodes.get(child as usize).map_or(0.0, |node| f64::from(node.cover())));
+    if left + right > 0.0 { left / (left + right) } else { 0.5 }
 }
 
 /// An ensemble made ready to be explained.
 #[derive(Debug, Clone)]
 pub(crate) struct ShapleyTrees {
-    conditions: Vec<Condition>,
-    paths: Vec<Path>,
-    /// Rule for `d` distinct columns at index `d`.
-    rules: Vec<Rule>,
+    programs: Vec<TreeProgram>,
     /// Expected margin under the covers.
     pub(crate) base_margin: f64,
     fill: Option<Vec<f32>>,
 }
 
 impl ShapleyTrees {
-    /// Lays out every leaf's conditions. The ensemble must be valid.
+    /// Lays out every tree. The ensemble must be valid.
     pub(crate) fn new(model: &TreeEnsemble) -> Self {
-        let mut trees = Self {
-            conditions: Vec::new(),
-            paths: Vec::new(),
-            rules: Vec::new(),
-            base_margin: f64::from(model.base),
-            fill: model.fill.clone(),
-        };
+        let mut base_margin = f64::from(model.base);
+        let mut rules: Vec<Vec<(f64, f64)>> = Vec::new();
+        let mut programs = Vec::with_capacity(model.trees.len());
         for tree in &model.trees {
-            trees.base_margin += trees.add_tree(tree);
-        }
-        let longest = trees.paths.iter().map(|path| path.count).max().unwrap_or(0);
-        trees.rules = (0..=longest).map(|columns| Rule { points: gauss_legendre(columns.div_ceil(2)) }).collect();
-        trees
-    }
-
-    /// Adds the leaves of a tree; returns its expected value.
-    fn add_tree(&mut self, tree: &Tree) -> f64 {
-        let mut expected = 0.0;
-        let mut open: Vec<(usize, Vec<Condition>)> = vec![(0, Vec::new())];
-        while let Some((at, conditions)) = open.pop() {
-            match tree.nodes.get(at) {
-                Some(Node::Leaf { value, .. }) => {
-                    let value = f64::from(*value);
-                    expected += value * conditions.iter().map(|condition| condition.share).product::<f64>();
-                    if value != 0.0 && !conditions.is_empty() {
-                        self.paths.push(Path { start: self.conditions.len(), count: conditions.len(), value });
-                        self.conditions.extend(conditions);
-                    }
-                }
-                Some(Node::Split { column, threshold, missing_left, left, right, .. }) => {
-                    let shares = cover_shares(&tree.nodes, *left, *right);
-                    let sides = [
-                        (*left, f32::NEG_INFINITY, *threshold, *missing_left, shares[0]),
-                        (*right, *threshold, f32::INFINITY, !*missing_left, shares[1]),
-                    ];
-                    for (child, above, at_most, missing_passes, share) in sides {
-                        let step = Condition { column: *column, above, at_most, missing_passes, share };
-                        open.push((child as usize, narrowed(&conditions, step)));
-                    }
-                }
-                None => {}
+            let points = most_columns(tree).div_ceil(2);
+            while rules.len() <= points {
+                rules.push(gauss_legendre(rules.len()));
+            }
+            let (program, expected) = Layout::new(tree, &rules[points]).finish();
+            base_margin += expected;
+            if !program.splits.is_empty() {
+                programs.push(program);
             }
         }
-        expected
+        Self { programs, base_margin, fill: model.fill.clone() }
     }
 
-    /// Adds the Shapley value of each design column of a row to `contributions`.
-    pub(crate) fn explain(&self, row: &[f32], contributions: &mut [f64]) {
-        let filled: Vec<f32>;
-        let row = match &self.fill {
-            None => row,
-            Some(fill) => {
-                filled =
-                    row.iter().zip(fill).map(|(value, fill)| if value.is_nan() { *fill } else { *value }).collect();
-                &filled
-            }
+    /// Explains a block: the Shapley value of each design column of each of its rows.
+    pub(crate) fn explain(&self, block: &mut Block) {
+        if let Some(fill) = &self.fill {
+            block.fill(fill);
+        }
+        block.run(&self.programs);
+    }
+}
+
+/// Most distinct columns on the way to a leaf.
+fn most_columns(tree: &Tree) -> usize {
+    let mut most = 0;
+    let mut open: Vec<(usize, Vec<u32>)> = vec![(0, Vec::new())];
+    while let Some((at, columns)) = open.pop() {
+        let Some(Node::Split { column, left, right, .. }) = tree.nodes.get(at) else {
+            most = most.max(columns.len());
+            continue;
         };
-        let mut workspace = Workspace::default();
-        for path in &self.paths {
-            let conditions = &self.conditions[path.start..path.start + path.count];
-            workspace.load(conditions, row);
-            for (condition, shapley) in conditions.iter().zip(workspace.shapley(&self.rules[path.count])) {
-                contributions[condition.column as usize] += path.value * shapley;
-            }
+        let mut below = columns;
+        if !below.contains(column) {
+            below.push(*column);
+        }
+        open.push((*left as usize, below.clone()));
+        open.push((*right as usize, below));
+    }
+    most
+}
+
+/// A split on the way down to the one that is being laid out.
+struct Above {
+    column: u32,
+    /// Product of the cover shares of the column's sides taken above this split.
+    share_above: f64,
+    /// Cover share of its left side.
+    share: f64,
+    /// The side that is being laid out.
+    side: Side,
+}
+
+impl Above {
+    /// Product of the cover shares of the column's sides taken down to here, this one included.
+    fn share_taken(&self) -> f64 {
+        match self.side {
+            Side::Left => self.share_above * self.share,
+            Side::Right => self.share_above * (1.0 - self.share),
         }
     }
 }
 
-/// The conditions with one more split.
-fn narrowed(conditions: &[Condition], step: Condition) -> Vec<Condition> {
-    let mut narrowed = conditions.to_vec();
-    match narrowed.iter_mut().find(|condition| condition.column == step.column) {
-        None => narrowed.push(step),
-        Some(condition) => {
-            condition.above = condition.above.max(step.above);
-            condition.at_most = condition.at_most.min(step.at_most);
-            condition.missing_passes &= step.missing_passes;
-            condition.share *= step.share;
-        }
-    }
-    narrowed
+/// A tree while it is laid out.
+struct Layout<'a> {
+    tree: &'a Tree,
+    rule: &'a [(f64, f64)],
+    program: TreeProgram,
+    expected: f64,
 }
 
-/// One path and one row: per condition, whether it is passed and its share; then its Shapley value.
-#[derive(Debug, Default)]
-struct Workspace {
-    passed: Vec<f64>,
-    share: Vec<f64>,
-    factor: Vec<f64>,
-    shapley: Vec<f64>,
+/// What is still to be laid out.
+enum Task {
+    /// A child of the split that was entered last, reached with this probability under the covers.
+    Child(u32, Side, f64),
+    Cross(u32),
+    Leave(u32),
 }
 
-impl Workspace {
-    fn load(&mut self, conditions: &[Condition], row: &[f32]) {
-        self.passed.clear();
-        self.share.clear();
-        for condition in conditions {
-            self.passed.push(if condition.passes(row[condition.column as usize]) { 1.0 } else { 0.0 });
-            self.share.push(condition.share);
-        }
+impl<'a> Layout<'a> {
+    fn new(tree: &'a Tree, rule: &'a [(f64, f64)]) -> Self {
+        let weights = rule.iter().map(|(_, weight)| *weight).collect();
+        Self { tree, rule, program: TreeProgram { weights, ..TreeProgram::default() }, expected: 0.0 }
     }
 
-    /// `(o_j - z_j) * integral` for every condition, by products from the left and from the right.
-    fn shapley(&mut self, rule: &Rule) -> &[f64] {
-        let count = self.passed.len();
-        self.shapley.clear();
-        self.shapley.resize(count, 0.0);
-        self.factor.resize(count, 0.0);
-        for (point, weight) in &rule.points {
-            let mut before = *weight;
-            for index in 0..count {
-                let factor = point * self.passed[index] + (1.0 - point) * self.share[index];
-                self.factor[index] = before;
-                before *= factor;
-            }
-            let mut after = 1.0;
-            for index in (0..count).rev() {
-                let factor = point * self.passed[index] + (1.0 - point) * self.share[index];
-                self.shapley[index] += self.factor[index] * after;
-                after *= factor;
+    /// The program, and the tree's expected value.
+    fn finish(mut self) -> (TreeProgram, f64) {
+        let mut above: Vec<Above> = Vec::new();
+        let mut tasks = vec![Task::Child(0, Side::Left, 1.0)];
+        while let Some(task) = tasks.pop() {
+            match task {
+                Task::Child(node, side, reached) => {
+                    if let Some(parent) = above.last_mut() {
+                        parent.side = side;
+                    }
+                    self.child(node, reached, &mut above, &mut tasks);
+                }
+                Task::Cross(split) => self.program.steps.push(Step::Cross(split)),
+                Task::Leave(split) => {
+                    self.program.steps.push(Step::Leave(split));
+                    above.pop();
+                }
             }
         }
-        for (index, value) in self.shapley.iter_mut().enumerate() {
-            *value *= self.passed[index] - self.share[index];
-        }
-        &self.shapley
+        (self.program, self.expected)
     }
+
+    /// Enters a child that is a split; a leaf is part of its parent.
+    fn child(&mut self, node: u32, reached: f64, above: &mut Vec<Above>, tasks: &mut Vec<Task>) {
+        let (column, threshold, missing_left, left, right) = match self.tree.nodes.get(node as usize) {
+            Some(Node::Split { column, threshold, missing_left, left, right, .. }) => {
+                (*column, *threshold, *missing_left, *left, *right)
+            }
+            Some(Node::Leaf { value, .. }) => {
+                self.expected += reached * f64::from(*value);
+                return;
+            }
+            None => return,
+        };
+        let share = left_share(&self.tree.nodes, left, right);
+        let ancestor = above.iter().rposition(|one| one.column == column);
+        let share_above = ancestor.map_or(1.0, |slot| above[slot].share_taken());
+        let index = self.program.splits.len() as u32;
+        let split = Split {
+            column: column as usize,
+            threshold,
+            missing_left,
+            share,
+            slot: above.len(),
+            ancestor: ancestor.map(|slot| (slot, above[slot].side)),
+            leaves: [self.leaf(left), self.leaf(right)],
+            parent_side: above.last().map(|parent| parent.side),
+        };
+        self.program.constants.extend(constants(self.rule, share, ancestor.map(|_| share_above)));
+        self.program.slots = self.program.slots.max(above.len() + 1);
+        self.program.splits.push(split);
+        self.program.steps.push(Step::Enter(index));
+        above.push(Above { column, share_above, share, side: Side::Left });
+        tasks.push(Task::Leave(index));
+        tasks.push(Task::Child(right, Side::Right, reached * (1.0 - share)));
+        if self.leaf(right).is_none() {
+            tasks.push(Task::Cross(index));
+        }
+        tasks.push(Task::Child(left, Side::Left, reached * share));
+    }
+
+    fn leaf(&self, node: u32) -> Option<f64> {
+        match self.tree.nodes.get(node as usize) {
+            Some(Node::Leaf { value, .. }) => Some(f64::from(*value)),
+            _ => None,
+        }
+    }
+}
+
+/// The tables of a split: per point, for rows that pass the ancestor on the same column (whose merged share is `above`;
+/// `None` without one).
+fn constants(rule: &[(f64, f64)], share: f64, above: Option<f64>) -> impl Iterator<Item = Constants> {
+    let merged = above.unwrap_or(1.0);
+    rule.iter().map(move |(point, _)| {
+        let before = if above.is_some() { point + (1.0 - point) * merged } else { 1.0 };
+        let fails = (1.0 - point) * merged * share;
+        Constants { passes: (point + fails) / before, fails: fails / before, weight: merged / (before * before) }
+    })
 }
 
 /// Points and weights of Gauss-Legendre quadrature on [0, 1], exact for polynomials of degree `2 count - 1`.
@@ -240,74 +254,108 @@ fn gauss_legendre(count: usize) -> Vec<(f64, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reasons::lanes::InstructionSet;
+    use crate::reasons::twin::{brute_force, over_paths};
     use crate::testing::{Generator, random_ensemble};
 
-    /// Expected margin when only the columns of `known` are known: a plain recursion, nothing shared with the above.
-    fn expectation(nodes: &[Node], at: usize, row: &[f32], known: u32) -> f64 {
-        match nodes[at] {
-            Node::Leaf { value, .. } => f64::from(value),
-            Node::Split { column, threshold, missing_left, left, right, .. } => {
-                let (left, right) = (left as usize, right as usize);
-                if known & (1 << column) != 0 {
-                    let value = row[column as usize];
-                    let goes_left = if value.is_nan() { missing_left } else { value <= threshold };
-                    return expectation(nodes, if goes_left { left } else { right }, row, known);
-                }
-                let (a, b) = (f64::from(nodes[left].cover()), f64::from(nodes[right].cover()));
-                let (a, b) = if a + b > 0.0 { (a, b) } else { (1.0, 1.0) };
-                (a * expectation(nodes, left, row, known) + b * expectation(nodes, right, row, known)) / (a + b)
-            }
-        }
+    fn random_rows(generator: &mut Generator, rows: usize, width: usize) -> Vec<Vec<f32>> {
+        let value = |generator: &mut Generator| match generator.below(6) {
+            0 => f32::NAN,
+            1 => [f32::INFINITY, f32::NEG_INFINITY][generator.below(2)],
+            _ => (generator.spread(6.0) * 2.0).round() as f32 / 2.0,
+        };
+        (0..rows).map(|_| (0..width).map(|_| value(generator)).collect()).collect()
     }
 
-    fn brute_force(model: &TreeEnsemble, row: &[f32]) -> Vec<f64> {
-        let players = row.len();
-        let factorial = |n: usize| (1..=n).map(|k| k as f64).product::<f64>();
-        let game: Vec<f64> = (0..1_u32 << players)
-            .map(|known| model.trees.iter().map(|tree| expectation(&tree.nodes, 0, row, known)).sum())
-            .collect();
-        (0..players)
-            .map(|player| {
-                let without = (0..1_usize << players).filter(|known| known & (1 << player) == 0);
-                without
-                    .map(|known| {
-                        let size = known.count_ones() as usize;
-                        let weight = factorial(size) * factorial(players - 1 - size) / factorial(players);
-                        weight * (game[known | (1 << player)] - game[known])
-                    })
-                    .sum()
-            })
-            .collect()
+    /// Contributions by row, then column.
+    fn explained(trees: &ShapleyTrees, rows: &[Vec<f32>], set: Option<InstructionSet>) -> Vec<Vec<f64>> {
+        let width = rows[0].len();
+        let mut block = Block::new(width);
+        if let Some(set) = set {
+            block.instruction_set = set;
+        }
+        block.load(rows.iter().map(Vec::as_slice));
+        trees.explain(&mut block);
+        (0..rows.len()).map(|row| (0..width).map(|column| block.contribution(column, row)).collect()).collect()
     }
 
     #[test]
     fn shapley_values_are_those_of_the_definition() {
-        for seed in 0..30_u64 {
+        for seed in 0..40_u64 {
             let mut generator = Generator(seed);
-            let width = 1 + generator.below(8);
-            let model = random_ensemble(&mut generator, width, 3, 24, false);
+            // Twelve players once in ten: their game has 4,096 coalitions.
+            let width = if seed % 10 == 9 { 12 } else { 1 + generator.below(8) };
+            let model = random_ensemble(&mut generator, width, 3, 24, seed % 3 == 0);
             let trees = ShapleyTrees::new(&model);
-            for _ in 0..5 {
-                let value = |generator: &mut Generator| match generator.below(6) {
-                    0 => f32::NAN,
-                    1 => [f32::INFINITY, f32::NEG_INFINITY][generator.below(2)],
-                    _ => (generator.spread(6.0) * 2.0).round() as f32 / 2.0,
-                };
-                let row: Vec<f32> = (0..width).map(|_| value(&mut generator)).collect();
-                let mut found = vec![0.0; width];
-                trees.explain(&row, &mut found);
-                for (found, expected) in found.iter().zip(brute_force(&model, &row)) {
+            let rows = random_rows(&mut generator, 5, width);
+            for (row, found) in rows.iter().zip(explained(&trees, &rows, None)) {
+                for (found, expected) in found.iter().zip(brute_force(&model, row)) {
                     assert!((found - expected).abs() < 1e-12, "seed {seed}: found {found}, expected {expected}");
                 }
                 let total = trees.base_margin + found.iter().sum::<f64>();
-                assert!((total - model.margin(&row)).abs() < 1e-12);
+                assert!((total - model.margin(row)).abs() < 1e-12);
             }
         }
     }
 
     #[test]
+    fn wide_and_deep_trees_agree_with_the_sum_over_paths() {
+        for (seed, width, leaves) in [(1, 100, 31), (2, 40, 200), (3, 3, 300), (4, 25, 2), (5, 300, 600)] {
+            let mut generator = Generator(seed);
+            let model = random_ensemble(&mut generator, width, 4, leaves, seed == 2);
+            let trees = ShapleyTrees::new(&model);
+            let rows = random_rows(&mut generator, 9, width);
+            for (row, found) in rows.iter().zip(explained(&trees, &rows, None)) {
+                for (found, expected) in found.iter().zip(over_paths(&model, row)) {
+                    assert!((found - expected).abs() < 1e-12, "seed {seed}: found {found}, expected {expected}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_chain_of_as_many_splits_as_a_tree_may_have_is_explained() {
+        let depth = crate::ensemble::MAX_DEPTH as u32;
+        let mut nodes = Vec::new();
+        for level in 0..depth {
+            let (left, right, cover) = (2 * level + 1, 2 * level + 2, (depth + 1 - level) as f32);
+            nodes.push(Node::Split { column: level, threshold: 0.0, missing_left: true, left, right, cover });
+            nodes.push(Node::Leaf { value: level as f32 / 16.0, cover: 1.0 });
+        }
+        nodes.push(Node::Leaf { value: 3.0, cover: 1.0 });
+        let model = TreeEnsemble { trees: vec![Tree { nodes }], base: 0.5, fill: None };
+        assert!(model.validate(depth as usize).is_ok());
+        let rows = random_rows(&mut Generator(8), 3, depth as usize);
+        for (row, found) in rows.iter().zip(explained(&ShapleyTrees::new(&model), &rows, None)) {
+            for (found, expected) in found.iter().zip(over_paths(&model, row)) {
+                assert!((found - expected).abs() < 1e-10, "found {found}, expected {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn any_instruction_set_and_any_block_gives_the_same_bits() {
+        let mut generator = Generator(11);
+        let model = random_ensemble(&mut generator, 30, 20, 31, false);
+        let trees = ShapleyTrees::new(&model);
+        let rows = random_rows(&mut generator, super::super::lanes::BLOCK_ROWS, 30);
+        let bits = |rows: Vec<Vec<f64>>| -> Vec<Vec<u64>> {
+            rows.into_iter().map(|row| row.into_iter().map(f64::to_bits).collect()).collect()
+        };
+        let expected = bits(explained(&trees, &rows, Some(InstructionSet::Portable)));
+        let sets = InstructionSet::available();
+        assert_eq!(sets.first(), Some(&InstructionSet::Portable));
+        for set in sets {
+            assert_eq!(bits(explained(&trees, &rows, Some(set))), expected, "{set:?}");
+        }
+        let alone: Vec<Vec<f64>> =
+            rows.iter().flat_map(|row| explained(&trees, std::slice::from_ref(row), None)).collect();
+        assert_eq!(bits(alone), expected);
+    }
+
+    #[test]
     fn quadrature_integrates_powers_exactly() {
-        for count in 1..=64 {
+        for count in 1..=128 {
             let rule = gauss_legendre(count);
             for power in 0..2 * count {
                 let sum: f64 = rule.iter().map(|(point, weight)| weight * point.powi(power as i32)).sum();

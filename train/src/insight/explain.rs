@@ -1,7 +1,7 @@
 //! What the selected learner's forecasts are made of, on rows that it had not seen.
 //!
-//! The models of the last judged refits are made again (the same bytes: fitting is deterministic) and each judged row is
-//! explained exactly: Shapley values of the margin, turned into points of probability. The importance of an idea is the
+//! The models of the last judged refits, as the backtest left them or made again (the same bytes: fitting is
+//! deterministic), explain each judged row exactly: Shapley values of the margin, turned into points of probability. The importance of an idea is the
 //! mean over rows of the size of its effect.
 
 use std::collections::BTreeMap;
@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use bellwether_features::label::Labels;
 use bellwether_features::matrix::Column;
 use bellwether_features::signal::Family;
-use bellwether_models::DesignBlock;
+use bellwether_models::drift::typical_values;
 use bellwether_models::reasons::Explainer;
+use bellwether_models::{DesignBlock, Explanation, FeatureBlock, SignalBook, Signature};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -19,16 +20,21 @@ use crate::dataset::Dataset;
 use crate::error::TrainError;
 use crate::fold::{Fold, RollingOrigin};
 use crate::insight::resample::{Estimate, Resamples, mean};
+use crate::insight::stability::{ReasonStability, Told, compare, last_rows};
 use crate::insight::{distinct, subject};
 use crate::learner::LearnerKind;
 use crate::learner::rows::account_lot;
+use crate::policy::signal_cards;
 use crate::refit::Refit;
 use crate::settings::BacktestSettings;
 
-/// Judged refits whose rows are explained, the latest ones. Each is fitted once more, which takes most of the time.
+/// Judged refits whose rows are explained, the latest ones. After a backtest that took them over from an earlier run, each
+/// is fitted once more.
 const MOST_REFITS: usize = 1;
 /// About so many rows are explained at most; beyond it, those of a share of the accounts.
 const MOST_ROWS: usize = 2_500;
+/// Rows that a thread explains at a time.
+const ROWS_AT_ONCE: usize = 64;
 /// Ideas that are told.
 const MOST_DRIVERS: usize = 15;
 
@@ -44,6 +50,8 @@ pub(super) struct Explained {
     pub(super) labels: Vec<bool>,
     /// By signal, then row.
     pub(super) effects: Vec<Vec<f64>>,
+    /// Against the refit before.
+    pub(super) stability: Option<ReasonStability>,
 }
 
 /// In which direction the outcome's probability goes as the signal rises.
@@ -116,51 +124,103 @@ pub(super) fn explain(
         accounts: Vec::new(),
         labels: Vec::new(),
         effects: vec![Vec::new(); dataset.signals().len()],
+        stability: None,
     };
+    let context = Context { dataset, labels, settings, learner, run };
     for fold in folds {
         let rows: Vec<u32> = fold.test().iter().copied().filter(|row| share >= 1.0 || lot(row) < share).collect();
         if !rows.is_empty() {
-            explain_fold(dataset, labels, settings, (learner, run), fold, rows, &mut explained)?;
+            context.explain_fold(fold, rows, &mut explained)?;
         }
+    }
+    if let [.., earlier, later] = cut.judged.as_slice()
+        && later.is_in_time()
+        && !explained.rows.is_empty()
+    {
+        explained.stability = context.stability([earlier, later], &explained)?;
     }
     Ok(explained)
 }
 
-fn explain_fold(
-    dataset: &Dataset,
-    labels: &Labels,
-    settings: &BacktestSettings,
-    (learner, run): (LearnerKind, &TargetRun),
-    fold: &Fold,
-    rows: Vec<u32>,
-    explained: &mut Explained,
-) -> Result<(), TrainError> {
-    let Some(predictions) = run.predictions.iter().find(|one| one.learner == learner) else { return Ok(()) };
-    let refit = Refit::new(dataset, labels, fold, settings);
-    let margin = refit.margin(learner).map_err(|source| refit.learn_error(source))?;
-    // Of all that was predicted out of time, a refit reads what was known at its date: what it read in the backtest.
-    let (calibration, _) = refit.calibration(learner, &predictions.out_of_time)?;
-    let model = refit.model(learner, margin, calibration)?;
-    let signature = refit.encoder().signature();
-    let fail = |cause: bellwether_models::ModelError| refit.model_error(learner, cause);
-    let explainer = Explainer::new(signature, &model.head).map_err(fail)?;
-    let design = DesignBlock::new(signature, &refit.encoder().block(dataset, &rows)).map_err(fail)?;
-    let explanations: Vec<_> = (0..rows.len())
-        .into_par_iter()
-        .map(|row| explainer.explain(&design, row))
-        .collect::<Result<_, _>>()
-        .map_err(fail)?;
-    let judged: BTreeMap<u32, f64> = run.rows.iter().copied().zip(predictions.probability.iter().copied()).collect();
-    for (row, explanation) in rows.iter().zip(explanations) {
-        check_same(*row, judged.get(row).copied(), explanation.probability)?;
-        for (column, effect) in explained.effects.iter_mut().zip(explanation.effects) {
-            column.push(effect);
-        }
+/// What is explained.
+struct Context<'a> {
+    dataset: &'a Dataset,
+    labels: &'a Labels,
+    settings: &'a BacktestSettings,
+    learner: LearnerKind,
+    run: &'a TargetRun,
+}
+
+impl Context<'_> {
+    /// Explains rows with the model of a fold, made again; the block is theirs under that model's encoder.
+    fn with_refit(
+        &self,
+        fold: &Fold,
+        rows: &[u32],
+    ) -> Result<Option<(Signature, FeatureBlock, Vec<Explanation>)>, TrainError> {
+        let learner = self.learner;
+        let Some(predictions) = self.run.predictions.iter().find(|one| one.learner == learner) else { return Ok(None) };
+        let refit = Refit::new(self.dataset, self.labels, fold, self.settings);
+        let margin = match self.run.latest.margin(learner, fold.refit()) {
+            Some(margin) => margin.clone(),
+            None => refit.margin(learner).map_err(|source| refit.learn_error(source))?,
+        };
+        // Of all that was predicted out of time, a refit reads what was known at its date: what it read in the backtest.
+        let (calibration, _) = refit.calibration(learner, &predictions.out_of_time)?;
+        let model = refit.model(learner, margin, calibration)?;
+        let signature = refit.encoder().signature();
+        let fail = |cause: bellwether_models::ModelError| refit.model_error(learner, cause);
+        let explainer = Explainer::new(signature, &model.head).map_err(fail)?;
+        let block = refit.encoder().block(self.dataset, rows);
+        let design = DesignBlock::new(signature, &block).map_err(fail)?;
+        let positions: Vec<usize> = (0..rows.len()).collect();
+        let parts: Vec<_> = positions
+            .par_chunks(ROWS_AT_ONCE)
+            .map(|rows| explainer.explain_rows(&design, rows))
+            .collect::<Result<_, _>>()
+            .map_err(fail)?;
+        Ok(Some((signature.clone(), block, parts.into_iter().flatten().collect())))
     }
-    explained.accounts.extend(rows.iter().map(|row| dataset.accounts()[*row as usize]));
-    explained.labels.extend(rows.iter().map(|row| labels.values[*row as usize] == Some(true)));
-    explained.rows.extend(rows);
-    Ok(())
+
+    fn explain_fold(&self, fold: &Fold, rows: Vec<u32>, explained: &mut Explained) -> Result<(), TrainError> {
+        let Some((_, _, explanations)) = self.with_refit(fold, &rows)? else { return Ok(()) };
+        let predictions = self.run.predictions.iter().find(|one| one.learner == self.learner);
+        let probabilities = predictions.map_or(&[][..], |one| &one.probability).iter().copied();
+        let judged: BTreeMap<u32, f64> = self.run.rows.iter().copied().zip(probabilities).collect();
+        for (row, explanation) in rows.iter().zip(explanations) {
+            check_same(*row, judged.get(row).copied(), explanation.probability)?;
+            for (column, effect) in explained.effects.iter_mut().zip(explanation.effects) {
+                column.push(effect);
+            }
+        }
+        explained.accounts.extend(rows.iter().map(|row| self.dataset.accounts()[*row as usize]));
+        explained.labels.extend(rows.iter().map(|row| self.labels.values[*row as usize] == Some(true)));
+        explained.rows.extend(rows);
+        Ok(())
+    }
+
+    /// The strongest reasons of the explained accounts under both refits.
+    fn stability(&self, folds: [&Fold; 2], explained: &Explained) -> Result<Option<ReasonStability>, TrainError> {
+        let rows: Vec<u32> = last_rows(&explained.accounts).into_iter().map(|at| explained.rows[at]).collect();
+        let [earlier, later] = folds;
+        let (Some(before), Some(after)) = (self.with_refit(earlier, &rows)?, self.with_refit(later, &rows)?) else {
+            return Ok(None);
+        };
+        // What is typical is a matter of the accounts, not of the refit: the same for both.
+        let fail = |cause: bellwether_models::ModelError| TrainError::Mismatch {
+            field: "signature of the explained rows",
+            expected: "that of the refit".to_owned(),
+            found: cause.to_string(),
+        };
+        let typical = typical_values(&after.0, &after.1).map_err(fail)?;
+        let cards = signal_cards(self.dataset, &typical);
+        let told = |fold: &Fold, signature| (fold.refit().to_string(), SignalBook::new(signature, &cards));
+        let (refit, book) = told(earlier, &before.0);
+        let earlier = Told { refit, book, block: &before.1, explanations: &before.2 };
+        let (refit, book) = told(later, &after.0);
+        let later = Told { refit, book, block: &after.1, explanations: &after.2 };
+        Ok(compare(&earlier, &later))
+    }
 }
 
 /// Contributions are added up in another order than leaves are, and a calibrator may be steep.

@@ -11,6 +11,7 @@ mod family;
 mod lead;
 mod resample;
 mod shape;
+mod stability;
 
 use std::collections::BTreeMap;
 
@@ -30,6 +31,7 @@ pub use family::FamilyComparison;
 pub use lead::{FamilyLead, LEAD_WEEKS, LeadPoint};
 pub use resample::Estimate;
 pub use shape::{Shape, ShapeBin, Threshold};
+pub use stability::ReasonStability;
 
 /// What a target's outcome means for the business.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +63,10 @@ pub struct TargetInsights {
     pub outcome: Outcome,
     /// What drives the forecasts of the selected learner.
     pub drivers: Drivers,
+    /// How far the last two refits agree on the reasons of the same accounts; `None` where there are not two, or where
+    /// there are no reasons.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason_stability: Option<ReasonStability>,
     /// Shape of the effect of the signals that matter most.
     pub shapes: Vec<Shape>,
     /// Depth of use against breadth of adoption; `None` where the business has not both, or too few outcomes.
@@ -167,6 +173,7 @@ fn target_insights(
         target: run.target.clone(),
         outcome: Outcome::of(&labels.target.event),
         drivers,
+        reason_stability: explained.stability,
         shapes,
         depth_and_breadth,
         leads,

@@ -32,9 +32,24 @@ pub(super) fn sections(told: &TargetInsights, figures: &mut Figures) -> String {
             html.push_str(&shape_figure(shape, figures));
         }
         html.push_str("</div>\n");
+        html.push_str(&stability(told));
     }
     html.push_str(&families(told, figures));
     html
+}
+
+/// How far the reasons of the same accounts stay the same from refit to refit.
+fn stability(told: &TargetInsights) -> String {
+    let Some(found) = &told.reason_stability else { return String::new() };
+    let [none, one, two, three] = found.in_common.map(|share| percent(share, 0));
+    format!(
+        "<p>From refit to refit: of {} accounts, explained on the same day by the refits of {} and {}, {three} have the same \
+         three strongest reasons, {two} two of them, {one} one, {none} none (mean Jaccard {}).</p>\n",
+        count(found.accounts),
+        found.earlier,
+        found.later,
+        number(found.mean_jaccard, 2)
+    )
 }
 
 fn movement(movement: Movement) -> &'static str {
