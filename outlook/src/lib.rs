@@ -4,7 +4,9 @@
 //! same rule as the features. Money is counted in whole cents ([`money::Cents`]), so that identities hold to the cent.
 
 pub mod change;
+pub mod cohort;
 pub mod money;
 pub mod movement;
 pub mod retention;
 pub mod timeline;
+pub mod value;
