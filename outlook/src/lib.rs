@@ -7,6 +7,8 @@ pub mod change;
 pub mod cohort;
 pub mod money;
 pub mod movement;
+pub mod pool;
 pub mod retention;
+pub mod segment;
 pub mod timeline;
 pub mod value;
