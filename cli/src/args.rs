@@ -112,6 +112,8 @@ pub(crate) enum Command {
     Report(ReportArguments),
     /// Features and scoring in one go.
     Score(ScoreArguments),
+    /// Revenue, cohorts and segments of the base as it was known at a date: MRR movements, NRR, GRR, retention at equal age.
+    Outlook(OutlookArguments),
 }
 
 impl Command {
@@ -522,6 +524,19 @@ pub(crate) struct ScoreArguments {
     pub(crate) threads: ThreadArguments,
     #[command(flatten)]
     pub(crate) gates: GateArguments,
+}
+
+/// `bellwether outlook`.
+#[derive(Debug, Args)]
+pub(crate) struct OutlookArguments {
+    /// The date: nothing that happened or became known from it on counts.
+    #[arg(long, value_name = "DATE", value_parser = date)]
+    pub(crate) as_of: NaiveDate,
+    /// The output folder; the tables go to `outlook/v1/as_of=DATE` in it.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) threads: ThreadArguments,
 }
 
 /// How many threads.

@@ -12,6 +12,7 @@ use bellwether_features::matrix::{FeatureMatrix, FeatureMetadata, OpenMatrix, Po
 use bellwether_features::read::{CheckReport, Partition, TableOutcome, Tables, write_quarantine};
 use bellwether_features::spine::Spine;
 use bellwether_features::time::Instant;
+use bellwether_outlook::{Outlook, OutlookSettings};
 use bellwether_train::dataset::Dataset;
 use bellwether_train::insight::{DataQuality, ProductAdoption, TableQuality};
 use bellwether_train::settings::BacktestSettings;
@@ -95,6 +96,16 @@ impl<'a> Business<'a> {
             grouped(tables.iter().sum::<usize>() as u64),
             tables.len()
         )
+    }
+
+    /// Whether there are subscriptions.
+    pub(crate) fn has_subscriptions(&self) -> bool {
+        self.facts.subscriptions.is_some()
+    }
+
+    /// The base as it was known at `as_of`.
+    pub(crate) fn outlook(&self, as_of: NaiveDate, settings: &OutlookSettings) -> Outlook {
+        Outlook::of(&self.facts, as_of, settings)
     }
 
     /// Number of accounts.

@@ -9,6 +9,7 @@ use bellwether_features::read::ReadError;
 use bellwether_infer::InferError;
 use bellwether_infer::exit::ExitCode;
 use bellwether_infer::observe::Stop;
+use bellwether_outlook::tables::WriteError;
 use bellwether_simulate::SimulateError;
 use bellwether_train::TrainError;
 use bellwether_train::registry::RegistryError;
@@ -113,6 +114,15 @@ impl Failure {
             TrainError::Model { .. } | TrainError::Mismatch { .. } => ExitCode::InternalBug,
             _ => ExitCode::DataContract,
         });
+        Self::new(exit, error)
+    }
+
+    /// An outlook that could not be written.
+    pub(crate) fn outlook(error: WriteError) -> Self {
+        let exit = match &error {
+            WriteError::InTheWay { .. } => ExitCode::Usage,
+            WriteError::Io { source, .. } => ExitCode::of_io(source),
+        };
         Self::new(exit, error)
     }
 

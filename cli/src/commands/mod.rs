@@ -7,6 +7,7 @@ mod features;
 mod init;
 mod matrix;
 mod models;
+mod outlook;
 mod partitions;
 mod report;
 mod score;
@@ -51,6 +52,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
         }
         Command::Report(report) => report::run(report, output),
         Command::Score(score) => score::run(config, score, output),
+        Command::Outlook(outlook) => outlook::run(config, outlook, output),
     }
 }
 

@@ -1,0 +1,101 @@
+//! `bellwether outlook` on a simulated business: against an independent reading of the same subscriptions.
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Date32Type, Float64Type, TimestampMicrosecondType};
+use arrow_array::RecordBatch;
+use chrono::NaiveDate;
+use common::{fail, succeed};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+fn rows(path: &Path) -> Vec<RecordBatch> {
+    let file = File::open(path).unwrap();
+    ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap().map(Result::unwrap).collect()
+}
+
+fn numbers(batch: &RecordBatch, name: &str) -> Vec<Option<f64>> {
+    batch.column_by_name(name).unwrap().as_primitive::<Float64Type>().iter().collect()
+}
+
+/// MRR in force just before a day, in cents, by looking at every row: subscriptions of the simulator are known at once.
+fn mrr_before(folder: &Path, day: NaiveDate) -> i64 {
+    let micros = day.and_hms_opt(0, 0, 0).unwrap().and_utc().timestamp_micros();
+    let mut last: BTreeMap<String, (i64, f64)> = BTreeMap::new();
+    for batch in rows(&folder.join("data/subscriptions.parquet")) {
+        let ids = batch.column_by_name("account_id").unwrap().as_string::<i32>();
+        let at = batch.column_by_name("effective_at").unwrap().as_primitive::<TimestampMicrosecondType>();
+        let mrr = batch.column_by_name("mrr").unwrap().as_primitive::<Float64Type>();
+        for row in 0..batch.num_rows() {
+            let known = last.entry(ids.value(row).to_owned()).or_insert((i64::MIN, 0.0));
+            if at.value(row) < micros && at.value(row) >= known.0 {
+                *known = (at.value(row), mrr.value(row));
+            }
+        }
+    }
+    last.values().map(|(_, mrr)| (mrr * 100.0).round() as i64).sum()
+}
+
+#[test]
+fn the_tables_hold_the_revenue_of_the_subscriptions() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    succeed(home, &["simulate", "--accounts", "300", "--months", "30", "--out", "business"]);
+    let business = home.join("business");
+    // Without a grace period, so that late renewals count as they are written.
+    let project = std::fs::read_to_string(business.join("bellwether.toml")).unwrap();
+    let project: String = project
+        .lines()
+        .map(|line| if line.starts_with("grace") { "grace = \"0d\"\n".to_owned() } else { format!("{line}\n") })
+        .collect();
+    std::fs::write(business.join("bellwether.toml"), project).unwrap();
+    let arguments = ["outlook", "--as-of", "2025-12-15", "--out", "out"];
+    let told = succeed(&business, &arguments);
+    assert!(told.contains("2025-12*") && told.contains("twelve months: NRR "), "{told}");
+    let tables = business.join("out/outlook/v1/as_of=2025-12-15");
+    let movements = rows(&tables.join("movements.parquet")).remove(0);
+    let months = movements.column_by_name("month").unwrap().as_primitive::<Date32Type>();
+    let closing = numbers(&movements, "closing_mrr");
+    assert!(movements.num_rows() > 20);
+    for place in (0..movements.num_rows()).step_by(5).chain([movements.num_rows() - 1]) {
+        let next = months.value_as_date(place).unwrap().checked_add_months(chrono::Months::new(1)).unwrap();
+        let day = next.min("2025-12-15".parse().unwrap());
+        assert_eq!((closing[place].unwrap() * 100.0).round() as i64, mrr_before(&business, day), "{day}");
+    }
+    for table in ["cohorts", "segments", "changes"] {
+        let rows: usize = rows(&tables.join(format!("{table}.parquet"))).iter().map(RecordBatch::num_rows).sum();
+        assert!(rows > 0, "{table}");
+    }
+    // The same again, byte for byte, in the place of the first; one thread or two.
+    let bytes = |name: &str| std::fs::read(tables.join(name)).unwrap();
+    let before: Vec<Vec<u8>> = ["movements.parquet", "cohorts.parquet", "segments.parquet"].map(bytes).to_vec();
+    succeed(&business, &[&arguments[..], &["--threads", "1"]].concat());
+    assert_eq!(["movements.parquet", "cohorts.parquet", "segments.parquet"].map(bytes).to_vec(), before);
+}
+
+#[test]
+fn what_is_no_outlook_is_not_replaced_and_a_business_without_subscriptions_has_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    succeed(home, &["simulate", "--accounts", "60", "--months", "6", "--out", "business"]);
+    let business = home.join("business");
+    let arguments = ["outlook", "--as-of", "2025-12-15", "--out", "out"];
+    let place = business.join("out/outlook/v1/as_of=2025-12-15");
+    std::fs::create_dir_all(&place).unwrap();
+    std::fs::write(place.join("mine.txt"), "mine").unwrap();
+    let told = fail(&business, &arguments, 2);
+    assert!(told.contains("found `mine.txt` in it"), "{told}");
+    assert_eq!(std::fs::read_to_string(place.join("mine.txt")).unwrap(), "mine");
+    std::fs::remove_file(place.join("mine.txt")).unwrap();
+    succeed(&business, &arguments);
+    std::fs::write(business.join("uses.csv"), "account_id,at,feature\na,2025-01-01,x\n").unwrap();
+    let project = "config_version = 1\n[tables.usage]\npath = \"uses.csv\"\n";
+    std::fs::write(business.join("without.toml"), project).unwrap();
+    let told = fail(&business, &[&arguments[..], &["--config", "without.toml"]].concat(), 2);
+    assert!(told.contains("expected a table of subscriptions, found none"), "{told}");
+}

@@ -1,0 +1,89 @@
+//! What the probabilities mean for revenue, and for tomorrow's calls.
+//!
+//! Everything here is recomputable for any past `as_of`: a fact counts only if it happened and was known before it, by the
+//! same rule as the features. Money is counted in whole cents ([`money::Cents`]), so that identities hold to the cent.
+
+pub mod change;
+pub mod cohort;
+pub mod money;
+pub mod movement;
+pub mod pool;
+pub mod retention;
+pub mod segment;
+pub mod tables;
+pub mod timeline;
+pub mod value;
+
+use bellwether_features::facts::Facts;
+use bellwether_features::time::Instant;
+use chrono::{Months, NaiveDate};
+use rayon::prelude::*;
+
+use crate::change::ChangeSum;
+use crate::cohort::{CohortAge, CohortSpan};
+use crate::movement::MonthlyMovements;
+use crate::retention::Retention;
+use crate::segment::{SegmentRow, SizeCutOffs};
+use crate::timeline::Timeline;
+
+/// What the outlook is made with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutlookSettings {
+    /// A gap in paying shorter than this is a late renewal.
+    pub grace_days: u32,
+    /// From which annual value an account is of which size.
+    pub sizes: SizeCutOffs,
+}
+
+impl Default for OutlookSettings {
+    fn default() -> Self {
+        Self { grace_days: 14, sizes: SizeCutOffs::default() }
+    }
+}
+
+/// The base as it was known at `as_of`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outlook {
+    /// The day; nothing from it on counts.
+    pub as_of: NaiveDate,
+    /// Month by month.
+    pub movements: Vec<MonthlyMovements>,
+    /// The twelve months to the end of each of those months.
+    pub trailing_years: Vec<Retention>,
+    /// By month of the first payment.
+    pub monthly_cohorts: Vec<CohortAge>,
+    /// By quarter.
+    pub quarterly_cohorts: Vec<CohortAge>,
+    /// Groups over the last twelve months.
+    pub segments: Vec<SegmentRow>,
+    /// Expansions and contractions of the last twelve months by kind.
+    pub changes: Vec<ChangeSum>,
+}
+
+impl Outlook {
+    /// From the facts known before `as_of`. Without subscriptions every table is empty.
+    #[must_use]
+    pub fn of(facts: &Facts, as_of: NaiveDate, settings: &OutlookSettings) -> Self {
+        let end = Instant::start_of(as_of);
+        let timelines: Vec<Timeline> = (0..facts.accounts.len())
+            .into_par_iter()
+            .map(|account| Timeline::of(facts, account, end, settings.grace_days))
+            .collect();
+        let movements = movement::of_timelines(&timelines, as_of);
+        let month_end = |month: &MonthlyMovements| {
+            month.month.checked_add_months(Months::new(1)).unwrap_or(NaiveDate::MAX).min(as_of)
+        };
+        Self {
+            as_of,
+            trailing_years: movements
+                .iter()
+                .map(|month| Retention::trailing_year(&timelines, month_end(month)))
+                .collect(),
+            monthly_cohorts: cohort::cohorts(&timelines, as_of, CohortSpan::Month),
+            quarterly_cohorts: cohort::cohorts(&timelines, as_of, CohortSpan::Quarter),
+            segments: segment::segments(facts, &timelines, as_of, settings.sizes),
+            changes: change::sums_of_last_year(&timelines, as_of),
+            movements,
+        }
+    }
+}
