@@ -37,6 +37,7 @@ pub use drift::Reference;
 pub use ensemble::{Node, Tree, TreeEnsemble};
 pub use error::ModelError;
 pub use head::{Head, MarginModel};
+pub use kernel::Instructions;
 pub use linear::{LinearModel, LinearTerm, Transform};
 pub use policy::Policy;
 pub use reasons::{Explainer, Explanation, Reason, SignalBook, top_reasons};

@@ -36,6 +36,20 @@ pub struct BandCutoffs {
     pub high: f64,
 }
 
+impl BandCutoffs {
+    /// Band of a probability.
+    #[must_use]
+    pub fn band(&self, probability: f64) -> Band {
+        if probability >= self.high {
+            Band::High
+        } else if probability >= self.medium {
+            Band::Medium
+        } else {
+            Band::Low
+        }
+    }
+}
+
 /// What each target's probability is worth and when a row is not scored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -187,14 +201,7 @@ impl Policy {
     /// Band of a target's probability; null for a target without cut-offs.
     #[must_use]
     pub fn band(&self, target: &str, probability: f64) -> Option<Band> {
-        let cutoffs = self.bands.get(target)?;
-        Some(if probability >= cutoffs.high {
-            Band::High
-        } else if probability >= cutoffs.medium {
-            Band::Medium
-        } else {
-            Band::Low
-        })
+        self.bands.get(target).map(|cutoffs| cutoffs.band(probability))
     }
 
     /// Value tier of an MRR; null without cut-offs.
@@ -308,6 +315,17 @@ impl ResolvedPolicy {
     /// missing input that must be there comes first.
     #[must_use]
     pub fn status_reason(&self, reference: Option<&Reference>, block: &FeatureBlock, row: usize) -> StatusReason {
+        let reason = self.reason_inside(block, row);
+        let outside = reference.is_some_and(|reference| {
+            let furthest = self.policy.max_ranges_outside_training;
+            reference.share_outside(block, row) > self.policy.max_share_outside_training
+                || furthest.is_some_and(|most| reference.ranges_outside(block, row) > most)
+        });
+        if reason == StatusReason::Ok && outside { StatusReason::OutsideTraining } else { reason }
+    }
+
+    /// The same without a look at the range of training.
+    fn reason_inside(&self, block: &FeatureBlock, row: usize) -> StatusReason {
         let number_missing = self.required_numbers.iter().any(|position| known(block, Some(*position), row).is_none());
         let text_missing = self.required_categories.iter().any(|(position, missing)| {
             let code = block.categories.get(*position).and_then(|column| column.get(row));
@@ -327,15 +345,57 @@ impl ResolvedPolicy {
         if recency.zip(self.policy.max_usage_recency_days).is_some_and(|(days, most)| days > most) {
             return StatusReason::StaleUsage;
         }
-        let outside = reference.is_some_and(|reference| {
-            let furthest = self.policy.max_ranges_outside_training;
-            reference.share_outside(block, row) > self.policy.max_share_outside_training
-                || furthest.is_some_and(|most| reference.ranges_outside(block, row) > most)
-        });
-        if outside {
-            return StatusReason::OutsideTraining;
-        }
         StatusReason::Ok
+    }
+
+    /// [`ResolvedPolicy::status_reason`] of every row, column by column.
+    #[must_use]
+    pub fn status_reasons(&self, reference: Option<&Reference>, block: &FeatureBlock) -> Vec<StatusReason> {
+        let outside = reference.map(|reference| reference.rows_outside(block));
+        let furthest = self.policy.max_ranges_outside_training;
+        let is_outside = |row: usize| {
+            outside.as_ref().and_then(|rows| rows.get(row)).is_some_and(|row| {
+                row.share() > self.policy.max_share_outside_training || furthest.is_some_and(|most| row.ranges > most)
+            })
+        };
+        let reason = |row: usize| match self.reason_inside(block, row) {
+            StatusReason::Ok if is_outside(row) => StatusReason::OutsideTraining,
+            reason => reason,
+        };
+        (0..block.rows).map(reason).collect()
+    }
+
+    /// The account's columns of every row. `targets`: name and probabilities by row, which count where `scored` says so.
+    #[must_use]
+    pub fn account_rows(
+        &self,
+        block: &FeatureBlock,
+        targets: &[(&str, &[f64])],
+        scored: &[bool],
+    ) -> Vec<AccountColumns> {
+        let of = |outcome: Outcome| targets.iter().find(|(target, _)| Outcome::of_target(target) == outcome);
+        let (churn, expansion) = (of(Outcome::Churn), of(Outcome::Expansion));
+        let churn_cutoffs = churn.and_then(|(target, _)| self.policy.bands.get(*target));
+        let columns = |row: usize| {
+            let is_scored = scored.get(row) == Some(&true);
+            let probability = |target: Option<&(&str, &[f64])>| {
+                target.filter(|_| is_scored).and_then(|(_, probabilities)| probabilities.get(row).copied())
+            };
+            let (churn, expansion) = (probability(churn), probability(expansion));
+            let (mrr, health) = (self.mrr(block, row), self.health(block, row));
+            let value_tier = mrr.and_then(|mrr| self.policy.value_tier(mrr));
+            let churn_band = churn.zip(churn_cutoffs).map(|(probability, cutoffs)| cutoffs.band(probability));
+            let expansion = expansion.zip(mrr).zip(self.policy.mean_expansion_uplift);
+            AccountColumns {
+                health,
+                value_tier,
+                service_level: value_tier.map(|tier| service_level(tier, health, churn_band)),
+                mrr,
+                mrr_at_risk: churn.zip(mrr).map(|(probability, mrr)| probability * mrr),
+                expected_expansion_mrr: expansion.map(|((probability, mrr), uplift)| probability * mrr * uplift),
+            }
+        };
+        (0..block.rows).map(columns).collect()
     }
 
     /// The account's columns, from its row and the probabilities of the targets (name and probability, null where not
@@ -488,6 +548,33 @@ mod tests {
             breaks(&mut policy);
             let error = policy.validate(&signature(), &targets).expect_err("refused").to_string();
             assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn columns_at_a_time_say_what_rows_say() {
+        let signature = signature();
+        let policy = Policy { max_ranges_outside_training: Some(0.5), max_share_outside_training: 0.3, ..policy() };
+        let resolved = policy.resolve(&signature).expect("fits");
+        for seed in 0..10 {
+            let block = crate::testing::random_block(&signature, 500, seed);
+            let training = crate::testing::random_block(&signature, 60, seed + 50);
+            let probabilities: Vec<f64> = (0..500).map(|row| f64::from(row * 7 % 100) / 100.0).collect();
+            let reference = Reference::from_block(&signature, &training, &[]).expect("bins");
+            for reference in [None, Some(&reference)] {
+                let reasons = resolved.status_reasons(reference, &block);
+                for (row, reason) in reasons.iter().enumerate() {
+                    assert_eq!(*reason, resolved.status_reason(reference, &block, row), "row {row}");
+                }
+                let scored: Vec<bool> = reasons.iter().map(|reason| *reason == StatusReason::Ok).collect();
+                assert!(scored.contains(&true) && scored.contains(&false));
+                let targets = ["expansion_60d", "churn_90d", "other"];
+                let columns = targets.map(|target| (target, probabilities.as_slice()));
+                for (row, found) in resolved.account_rows(&block, &columns, &scored).into_iter().enumerate() {
+                    let known = targets.map(|target| (target, scored[row].then_some(probabilities[row])));
+                    assert_eq!(found, resolved.account_columns(&block, row, &known), "row {row}");
+                }
+            }
         }
     }
 }

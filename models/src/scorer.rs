@@ -4,7 +4,7 @@
 //! [`Scorer`] one of them. Scoring is single-threaded; a caller splits rows over threads, and the split cannot change a
 //! result: each row's margin is that of the plain walk, bit for bit.
 
-use crate::kernel::{BinnedEnsembles, Values};
+use crate::kernel::{BinnedEnsembles, Instructions, Values};
 use crate::{
     Calibration, DesignBlock, FeatureBlock, Head, LinearModel, MarginModel, ModelError, Signature, TreeEnsemble,
 };
@@ -70,6 +70,12 @@ impl HeadsScorer {
         let trees = BinnedEnsembles::new(width, &ensembles);
         let columns = BlockColumn::of(signature);
         Ok(Self { signature: signature.clone(), width, columns, trees, heads: compiled })
+    }
+
+    /// The same with another instruction set, for measurements; as it was where this processor does not have that.
+    #[must_use]
+    pub fn with_instructions(self, instructions: Instructions) -> Self {
+        Self { trees: self.trees.with_instructions(instructions), ..self }
     }
 
     /// Scores a block of rows: one entry per head, in the order in which they were given.

@@ -144,6 +144,8 @@ struct Scan {
     others_allowed: bool,
     rows: u64,
     dates: BTreeSet<NaiveDate>,
+    /// That of the row before, which is in `dates` or was one too many.
+    last_date: Option<NaiveDate>,
     previous: Option<(u64, String)>,
     bad: BTreeMap<u64, Rule>,
     order: Order,
@@ -155,7 +157,7 @@ const DATES_REMEMBERED: usize = 6;
 impl Scan {
     fn new(wanted: Option<NaiveDate>, others_allowed: bool) -> Self {
         let (dates, bad) = (BTreeSet::new(), BTreeMap::new());
-        Self { wanted, others_allowed, rows: 0, dates, previous: None, bad, order: Order::Sorted }
+        Self { wanted, others_allowed, rows: 0, dates, last_date: None, previous: None, bad, order: Order::Sorted }
     }
 
     /// Takes one row; `date` is `None` where the file has no date, `Some(None)` where it cannot be read.
@@ -167,9 +169,10 @@ impl Scan {
                 return;
             }
             Some(Some(date)) => {
-                if self.dates.len() < DATES_REMEMBERED {
+                if self.last_date != Some(date) && self.dates.len() < DATES_REMEMBERED {
                     self.dates.insert(date);
                 }
+                self.last_date = Some(date);
                 if *self.wanted.get_or_insert(date) != date {
                     return;
                 }
@@ -282,12 +285,13 @@ pub(crate) fn batch_dates(columns: &Columns, batch: &RecordBatch) -> Option<Vec<
 /// Dates of a column; a time that is not midnight is no date.
 fn dates_of(array: &dyn Array) -> Vec<Option<NaiveDate>> {
     fn days<T: arrow_array::ArrowPrimitiveType<Native = i64>>(array: &dyn Array, a_day: i64) -> Vec<Option<NaiveDate>> {
-        let day = |value: i64| if value % a_day == 0 { day_of(value / a_day) } else { None };
-        array.as_primitive::<T>().iter().map(|value| value.and_then(day)).collect()
+        let mut day = once_per_run(|value: i64| if value % a_day == 0 { day_of(value / a_day) } else { None });
+        array.as_primitive::<T>().iter().map(|value| value.and_then(&mut day)).collect()
     }
     match array.data_type() {
         DataType::Date32 => {
-            array.as_primitive::<Date32Type>().iter().map(|day| day.and_then(|day| day_of(i64::from(day)))).collect()
+            let mut date = once_per_run(|day: i32| day_of(i64::from(day)));
+            array.as_primitive::<Date32Type>().iter().map(|day| day.and_then(&mut date)).collect()
         }
         DataType::Timestamp(TimeUnit::Second, _) => days::<TimestampSecondType>(array, 86_400),
         DataType::Timestamp(TimeUnit::Millisecond, _) => days::<TimestampMillisecondType>(array, 86_400_000),
@@ -298,6 +302,15 @@ fn dates_of(array: &dyn Array) -> Vec<Option<NaiveDate>> {
             array.as_string_view().iter().map(|text| text.and_then(parse)).collect()
         }
         _ => vec![None; array.len()],
+    }
+}
+
+/// A function that remembers its last answer: a column of dates holds the same one again and again.
+fn once_per_run<T: Copy + PartialEq, U: Copy>(mut function: impl FnMut(T) -> U) -> impl FnMut(T) -> U {
+    let mut last = None;
+    move |value| match last {
+        Some((of, answer)) if of == value => answer,
+        _ => last.insert((value, function(value))).1,
     }
 }
 

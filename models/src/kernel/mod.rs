@@ -51,9 +51,9 @@ pub(crate) trait Values {
     fn read<'a>(&'a self, column: usize, first: usize, buffer: &'a mut [f32]) -> &'a [f32];
 }
 
-/// The instruction set that the inner loops use.
+/// The instruction set that the inner loops use; none of them changes a bit of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Instructions {
+pub enum Instructions {
     /// What every processor has.
     Portable,
     /// 32 bytes at a time.
@@ -66,7 +66,8 @@ pub(crate) enum Instructions {
 
 impl Instructions {
     /// Those that this processor has, the best last.
-    pub(crate) fn available() -> Vec<Self> {
+    #[must_use]
+    pub fn available() -> Vec<Self> {
         let mut all = vec![Self::Portable];
         #[cfg(target_arch = "x86_64")]
         {
@@ -85,10 +86,10 @@ impl Instructions {
         match self {
             Self::Portable => portable::bin(table, values, bins, columns),
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: this value comes from `available`, which found AVX2 on this processor.
+            // SAFETY: [`BinnedEnsembles`] takes only what [`Instructions::available`] has found on this processor.
             Self::Avx2 => unsafe { avx2::bin(table, values, bins, columns) },
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: this value comes from `available`, which found AVX-512 F and BW on this processor.
+            // SAFETY: [`BinnedEnsembles`] takes only what [`Instructions::available`] has found on this processor.
             Self::Avx512 => unsafe { avx512::bin(table, values, bins, columns) },
         }
     }
@@ -98,10 +99,10 @@ impl Instructions {
         match self {
             Self::Portable => portable::add(ensemble, bins, sums),
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: this value comes from `available`, which found AVX2 on this processor.
+            // SAFETY: [`BinnedEnsembles`] takes only what [`Instructions::available`] has found on this processor.
             Self::Avx2 => unsafe { avx2::add(ensemble, bins, sums) },
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: this value comes from `available`, which found AVX-512 F and BW on this processor.
+            // SAFETY: [`BinnedEnsembles`] takes only what [`Instructions::available`] has found on this processor.
             Self::Avx512 => unsafe { avx512::add(ensemble, bins, sums) },
         }
     }
@@ -127,10 +128,11 @@ impl BinnedEnsembles {
         Self { tables, columns, ensembles: compiled, instructions }
     }
 
-    /// The same with another instruction set, one of [`Instructions::available`].
-    #[cfg(test)]
+    /// The same with another instruction set; as it was where this processor does not have that.
     pub(crate) fn with_instructions(mut self, instructions: Instructions) -> Self {
-        self.instructions = instructions;
+        if Instructions::available().contains(&instructions) {
+            self.instructions = instructions;
+        }
         self
     }
 
