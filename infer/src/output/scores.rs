@@ -51,6 +51,10 @@ impl ScoresWriter {
                 self.held.push(batch);
                 Ok(())
             }
+            // A whole chunk is written as it is.
+            Order::Sorted if batch.num_rows() == CHUNK_ROWS && self.chunks.is_empty() => {
+                self.writer.write(&batch).map_err(|error| InferError::writing(&self.path, error))
+            }
             Order::Sorted => {
                 self.chunks.push_batch(batch).map_err(|error| inconsistent(&error))?;
                 self.write_chunks()
