@@ -4,7 +4,11 @@
 //! Only shares of at least a bin are kept, plus the ends of each range, which say what "outside training" means. No row
 //! and no account can be told from them.
 
+mod columns;
+
 use serde::{Deserialize, Serialize};
+
+pub use columns::RowOutside;
 
 use crate::{FeatureBlock, ModelError, Signature};
 
@@ -209,33 +213,6 @@ impl Reference {
         self.outputs.iter().try_for_each(|output| check_bins(&output.target, &output.edges, &output.shares))
     }
 
-    /// Both measures of every row of a block, column by column: [`Reference::share_outside`] and
-    /// [`Reference::ranges_outside`].
-    #[must_use]
-    pub fn rows_outside(&self, block: &FeatureBlock) -> Vec<RowOutside> {
-        let mut rows = vec![RowOutside::default(); block.rows];
-        for (reference, column) in self.numeric.iter().zip(&block.numeric) {
-            let (Some(least), Some(greatest)) = (reference.least, reference.greatest) else { continue };
-            let (least_inside, greatest_inside) = (ceil_to_f32(least), floor_to_f32(greatest));
-            for (rows, values) in rows.chunks_mut(OUTSIDE_CHUNK).zip(column.chunks(OUTSIDE_CHUNK)) {
-                let mut any = false;
-                for (row, value) in rows.iter_mut().zip(values) {
-                    let outside = (*value < least_inside) | (*value > greatest_inside);
-                    row.known += u32::from(!value.is_nan());
-                    row.outside += u32::from(outside);
-                    any |= outside;
-                }
-                // Few values are outside, and only those have a distance.
-                if any {
-                    for (row, value) in rows.iter_mut().zip(values) {
-                        row.ranges = row.ranges.max(distance(f64::from(*value), least, greatest));
-                    }
-                }
-            }
-        }
-        rows
-    }
-
     /// How far the most remote of a row's known numbers lies outside the range of training: its distance from the nearer
     /// end, over the greatest of the range's width, the size of its ends and 1. 0 inside; 1 is as far again as training
     /// reached at all. Inputs that training never knew are left out: a model learned nothing of them.
@@ -264,55 +241,10 @@ impl Reference {
     }
 }
 
-/// Values that are looked at together.
-const OUTSIDE_CHUNK: usize = 64;
-
-/// How far a row lies outside the range of training.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct RowOutside {
-    /// Known numbers among the inputs that training knew.
-    known: u32,
-    /// Those of them outside.
-    outside: u32,
-    /// See [`Reference::ranges_outside`].
-    pub ranges: f64,
-}
-
-impl RowOutside {
-    /// See [`Reference::share_outside`].
-    #[must_use]
-    pub fn share(&self) -> f64 {
-        if self.known == 0 { 0.0 } else { f64::from(self.outside) / f64::from(self.known) }
-    }
-}
-
 /// In the unit of [`Reference::ranges_outside`]; 0 inside, and for a missing value.
 fn distance(value: f64, least: f64, greatest: f64) -> f64 {
     let distance = (least - value).max(value - greatest).max(0.0);
     distance / (greatest - least).max(least.abs()).max(greatest.abs()).max(1.0)
-}
-
-/// The greatest 32-bit float that is not above: a 32-bit value is above one if and only if it is above the other.
-fn floor_to_f32(number: f64) -> f32 {
-    let near = number as f32;
-    if f64::from(near) > number { near.next_down() } else { near }
-}
-
-/// The least 32-bit float that is not below.
-fn ceil_to_f32(number: f64) -> f32 {
-    -floor_to_f32(-number)
-}
-
-/// Rows in each bin from the rows above each edge, and those without a value at the end.
-fn counts_from_above(rows: usize, missing: u64, above: impl Iterator<Item = u64>) -> Vec<u64> {
-    let mut left = rows as u64 - missing;
-    let mut counts = Vec::with_capacity(MAX_BINS + 1);
-    for above in above {
-        counts.push(left - above);
-        left = above;
-    }
-    counts.extend([left, missing]);
-    counts
 }
 
 fn check_bins(name: &str, edges: &[f64], shares: &[f64]) -> Result<(), ModelError> {
@@ -351,17 +283,6 @@ impl NumericReference {
         Self { name: name.to_owned(), edges, shares, missing_share, least, greatest, usual_shift: 0.0 }
     }
 
-    /// Rows of a column in each bin; rows without a value at the end.
-    #[must_use]
-    pub fn counts_of(&self, column: &[f32]) -> Vec<u64> {
-        let missing = column.iter().map(|value| u64::from(value.is_nan())).sum();
-        let above = self.edges.iter().map(|edge| {
-            let edge = floor_to_f32(*edge);
-            column.iter().map(|value| u64::from(*value > edge)).sum()
-        });
-        counts_from_above(column.len(), missing, above)
-    }
-
     /// Shares of a column in these bins, and the share that is missing.
     #[must_use]
     pub fn shares_of(&self, column: &[f32]) -> (Vec<f64>, f64) {
@@ -370,12 +291,6 @@ impl NumericReference {
 }
 
 impl CategoryReference {
-    /// Rows with each level, then "other"; rows without a value at the end.
-    #[must_use]
-    pub fn counts_of(&self, codes: &[u32]) -> Vec<u64> {
-        category_counts(self.shares.len().saturating_sub(1), codes)
-    }
-
     /// Shares of a column of codes by level and "other", and the share that is missing.
     #[must_use]
     pub fn shares_of(&self, codes: &[u32]) -> (Vec<f64>, f64) {
@@ -384,14 +299,6 @@ impl CategoryReference {
 }
 
 impl OutputReference {
-    /// Probabilities in each bin; those that are not known at the end.
-    #[must_use]
-    pub fn counts_of(&self, probabilities: &[f64]) -> Vec<u64> {
-        let missing = probabilities.iter().map(|value| u64::from(value.is_nan())).sum();
-        let above = self.edges.iter().map(|edge| probabilities.iter().map(|value| u64::from(value > edge)).sum());
-        counts_from_above(probabilities.len(), missing, above)
-    }
-
     /// Shares of probabilities in these bins.
     #[must_use]
     pub fn shares_of(&self, probabilities: &[f64]) -> Vec<f64> {
@@ -601,36 +508,6 @@ mod tests {
         let rows = block([[-200.0, f32::NAN], [0.2, f32::NAN], [1e9, 1.0]]);
         assert_eq!((reference.ranges_outside(&rows, 0), reference.ranges_outside(&rows, 1)), (1.0, 0.0));
         assert_eq!((reference.share_outside(&rows, 0), reference.share_outside(&rows, 1)), (0.5, 0.0));
-    }
-
-    #[test]
-    fn columns_at_a_time_say_what_rows_and_shares_say() {
-        for seed in 0..20 {
-            let signature = random_signature(seed);
-            let (training, tonight) = (random_block(&signature, 300, seed), random_block(&signature, 777, seed + 99));
-            let probabilities: Vec<f64> = (0..300).map(|row| f64::from(row % 7) / 7.0).collect();
-            let mut reference =
-                Reference::from_block(&signature, &training, &[("churn_90d", &probabilities)]).expect("bins");
-            // An end that no 32-bit float is.
-            reference.numeric[0].greatest = reference.numeric[0].greatest.map(|end| end + 1e-12);
-            reference.numeric[0].edges = vec![-1.000_000_000_1, 0.1, 1.5];
-            reference.numeric[0].shares = vec![0.25; 4];
-            for (row, outside) in reference.rows_outside(&tonight).iter().enumerate() {
-                assert_eq!(outside.share(), reference.share_outside(&tonight, row), "row {row}");
-                assert_eq!(outside.ranges, reference.ranges_outside(&tonight, row), "row {row}");
-            }
-            let as_counts = |(shares, missing): (Vec<f64>, f64), rows: f64| -> Vec<u64> {
-                shares.into_iter().chain([missing]).map(|share| (share * rows).round() as u64).collect()
-            };
-            for (reference, column) in reference.numeric.iter().zip(&tonight.numeric) {
-                assert_eq!(reference.counts_of(column), as_counts(reference.shares_of(column), 777.0));
-            }
-            for (reference, codes) in reference.categories.iter().zip(&tonight.categories) {
-                assert_eq!(reference.counts_of(codes), as_counts(reference.shares_of(codes), 777.0));
-            }
-            let output = &reference.outputs[0];
-            assert_eq!(output.counts_of(&probabilities), as_counts((output.shares_of(&probabilities), 0.0), 300.0));
-        }
     }
 
     #[test]

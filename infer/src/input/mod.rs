@@ -27,6 +27,7 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::errors::ParquetError;
 
+pub(crate) use columns::ACCOUNT_ID;
 pub(crate) use columns::Columns;
 use columns::as_views;
 pub(crate) use convert::{Converted, Converter};

@@ -11,6 +11,7 @@
 
 mod file;
 mod folder;
+mod parquet;
 mod publish;
 mod quarantine;
 mod scores;

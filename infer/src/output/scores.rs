@@ -4,32 +4,25 @@
 //! of one size before they are written, since a Parquet writer looks at page sizes once per write. Nothing about the run
 //! or the clock is in the file. Rows of an unsorted input are held back and sorted by `account_id` at the end.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::SchemaRef;
 use arrow_select::coalesce::BatchCoalescer;
 use arrow_select::interleave::interleave_record_batch;
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
 
-use super::file::{OutputFile, Written};
+use super::file::Written;
+use super::parquet::ParquetFile;
 use crate::error::InferError;
 use crate::input::Order;
 
 /// Rows that are written at a time.
 const CHUNK_ROWS: usize = 8_192;
-/// Rows of a row group.
-const ROW_GROUP_ROWS: usize = 131_072;
-/// Zstandard level: the usual compromise of size and speed.
-const ZSTD_LEVEL: i32 = 3;
 
 /// The one part of a partition while it is being written.
 pub(crate) struct ScoresWriter {
-    path: PathBuf,
-    writer: ArrowWriter<OutputFile>,
+    file: ParquetFile,
     chunks: BatchCoalescer,
     order: Order,
     held: Vec<RecordBatch>,
@@ -38,10 +31,9 @@ pub(crate) struct ScoresWriter {
 impl ScoresWriter {
     /// Creates `part-00000.parquet` in a folder.
     pub(crate) fn create(folder: &Path, schema: &SchemaRef, order: Order) -> Result<Self, InferError> {
-        let path = folder.join("part-00000.parquet");
-        let writer = parquet_writer(&path, schema, 0o644)?;
+        let file = ParquetFile::create(&folder.join("part-00000.parquet"), schema, 0o644)?;
         let chunks = BatchCoalescer::new(schema.clone(), CHUNK_ROWS);
-        Ok(Self { path, writer, chunks, order, held: Vec::new() })
+        Ok(Self { file, chunks, order, held: Vec::new() })
     }
 
     /// Takes the next rows.
@@ -52,9 +44,7 @@ impl ScoresWriter {
                 Ok(())
             }
             // A whole chunk is written as it is.
-            Order::Sorted if batch.num_rows() == CHUNK_ROWS && self.chunks.is_empty() => {
-                self.writer.write(&batch).map_err(|error| InferError::writing(&self.path, error))
-            }
+            Order::Sorted if batch.num_rows() == CHUNK_ROWS && self.chunks.is_empty() => self.file.write(&batch),
             Order::Sorted => {
                 self.chunks.push_batch(batch).map_err(|error| inconsistent(&error))?;
                 self.write_chunks()
@@ -67,14 +57,12 @@ impl ScoresWriter {
         self.write_sorted()?;
         self.chunks.finish_buffered_batch().map_err(|error| inconsistent(&error))?;
         self.write_chunks()?;
-        let path = &self.path;
-        let file = self.writer.into_inner().map_err(|error| InferError::writing(path, error))?;
-        file.finish().map_err(|error| InferError::io(path, "write", error))
+        self.file.finish()
     }
 
     fn write_chunks(&mut self) -> Result<(), InferError> {
         while let Some(chunk) = self.chunks.next_completed_batch() {
-            self.writer.write(&chunk).map_err(|error| InferError::writing(&self.path, error))?;
+            self.file.write(&chunk)?;
         }
         Ok(())
     }
@@ -99,22 +87,6 @@ impl ScoresWriter {
         }
         Ok(())
     }
-}
-
-/// A writer of our own files.
-pub(super) fn parquet_writer(
-    path: &Path,
-    schema: &SchemaRef,
-    mode: u32,
-) -> Result<ArrowWriter<OutputFile>, InferError> {
-    let level = ZstdLevel::try_new(ZSTD_LEVEL).map_err(|error| InferError::writing(path, error))?;
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(level))
-        .set_created_by("bellwether-infer".to_owned())
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .build();
-    ArrowWriter::try_new(OutputFile::create(path, mode)?, schema.clone(), Some(properties))
-        .map_err(|error| InferError::writing(path, error))
 }
 
 fn inconsistent(error: &arrow_schema::ArrowError) -> InferError {

@@ -42,7 +42,7 @@ fn leaf_numbers(ensemble: &CompiledEnsemble, tree: &MaskTree, bins: &[Tile]) -> 
         let mut plane = [_mm256_set1_epi8(-1); 2];
         for removal in &ensemble.removals[removals.clone()] {
             let bound = _mm256_set1_epi8(removal.bound as i8);
-            let removed = _mm256_set1_epi8(removal.removed as i8);
+            let removed = _mm256_set1_epi8(!removal.kept as i8);
             let halves = load(&bins[usize::from(removal.column)]);
             for (plane, bytes) in plane.iter_mut().zip(halves) {
                 // There is no unsigned comparison: the greater of both is the byte where it is at least the bound.

@@ -3,12 +3,12 @@
 
 use std::arch::x86_64::{
     __m128i, __m512, __m512d, __m512i, _CMP_LT_OQ, _CMP_UNORD_Q, _mm_loadl_epi64, _mm_storeu_si128, _mm512_add_epi32,
-    _mm512_add_pd, _mm512_and_si512, _mm512_andnot_si512, _mm512_cmp_ps_mask, _mm512_cmpge_epu8_mask,
-    _mm512_cvtepi32_epi8, _mm512_cvtepu8_epi64, _mm512_load_si512, _mm512_loadu_pd, _mm512_loadu_ps,
-    _mm512_mask_add_epi8, _mm512_mask_add_epi32, _mm512_mask_blend_pd, _mm512_mask_blend_ps, _mm512_mask_mov_epi8,
-    _mm512_maskz_set1_epi8, _mm512_permutex2var_pd, _mm512_permutex2var_ps, _mm512_permutexvar_ps, _mm512_set1_epi8,
-    _mm512_set1_epi32, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_store_si512, _mm512_storeu_pd, _mm512_sub_epi8,
-    _mm512_sub_epi32, _mm512_test_epi8_mask, _mm512_test_epi32_mask, _mm512_test_epi64_mask,
+    _mm512_add_pd, _mm512_and_si512, _mm512_cmp_ps_mask, _mm512_cmpge_epu8_mask, _mm512_cvtepi32_epi8,
+    _mm512_cvtepu8_epi64, _mm512_load_si512, _mm512_loadu_pd, _mm512_loadu_ps, _mm512_mask_add_epi8,
+    _mm512_mask_add_epi32, _mm512_mask_blend_pd, _mm512_mask_blend_ps, _mm512_mask_mov_epi8, _mm512_mask_set1_epi8,
+    _mm512_permutex2var_pd, _mm512_permutex2var_ps, _mm512_permutexvar_ps, _mm512_set1_epi8, _mm512_set1_epi32,
+    _mm512_set1_epi64, _mm512_setzero_si512, _mm512_store_si512, _mm512_storeu_pd, _mm512_sub_epi8, _mm512_sub_epi32,
+    _mm512_test_epi8_mask, _mm512_test_epi32_mask, _mm512_test_epi64_mask,
 };
 
 use super::portable;
@@ -96,11 +96,12 @@ pub(super) fn add(ensemble: &CompiledEnsemble, bins: &[Tile], sums: &mut [f64; T
 fn leaf_numbers(ensemble: &CompiledEnsemble, tree: &MaskTree, bins: &[Tile]) -> Tile {
     let (mut left_over, mut number) = (_mm512_setzero_si512(), _mm512_setzero_si512());
     for (removals, first) in &ensemble.planes[tree.planes.clone()] {
-        let mut plane = _mm512_set1_epi8(-1);
+        let all = _mm512_set1_epi8(-1);
+        let mut plane = all;
         for removal in &ensemble.removals[removals.clone()] {
             let bytes = load_tile(&bins[usize::from(removal.column)]);
             let goes_right = _mm512_cmpge_epu8_mask(bytes, _mm512_set1_epi8(removal.bound as i8));
-            plane = _mm512_andnot_si512(_mm512_maskz_set1_epi8(goes_right, removal.removed as i8), plane);
+            plane = _mm512_and_si512(plane, _mm512_mask_set1_epi8(all, goes_right, removal.kept as i8));
         }
         let some = _mm512_test_epi8_mask(plane, plane);
         left_over = _mm512_mask_mov_epi8(left_over, some, plane);

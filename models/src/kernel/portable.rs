@@ -14,18 +14,19 @@ pub(super) fn bin(table: &Table, values: &[f32], bins: &mut [Tile], columns: usi
             for (at, value) in at.iter_mut().zip(values) {
                 // The level below the last one is never looked up, so this is within the table.
                 let below = table.nodes[(*at & 255) as usize] < *value;
-                *at = 2 * *at + u32::from(below);
+                // No sum here can overflow; saying so lets the compiler do several at a time.
+                *at = at.wrapping_add(*at).wrapping_add(u32::from(below));
             }
         }
         let first = 1_u32 << table.levels;
         if let Some(column) = table.missing_left {
             for (bin, at) in bins[tile * columns + column].0.iter_mut().zip(&at) {
-                *bin = (at - first) as u8;
+                *bin = at.wrapping_sub(first) as u8;
             }
         }
         if let Some(column) = table.missing_right {
             for ((bin, at), value) in bins[tile * columns + column].0.iter_mut().zip(&at).zip(values) {
-                *bin = (at - first) as u8 | if value.is_nan() { 255 } else { 0 };
+                *bin = at.wrapping_sub(first) as u8 | if value.is_nan() { 255 } else { 0 };
             }
         }
     }
@@ -45,14 +46,16 @@ pub(super) fn add(ensemble: &CompiledEnsemble, bins: &[Tile], sums: &mut [f64; T
 }
 
 /// The number of the leaf that each row ends in.
+#[inline(always)]
 fn leaf_numbers(ensemble: &CompiledEnsemble, tree: &MaskTree, bins: &[Tile]) -> Tile {
     let (mut left_over, mut first_leaf) = (Tile([0; TILE_ROWS]), Tile([0; TILE_ROWS]));
     for (removals, first) in &ensemble.planes[tree.planes.clone()] {
         let mut plane = Tile([255; TILE_ROWS]);
         for removal in &ensemble.removals[removals.clone()] {
             let bins = &bins[usize::from(removal.column)];
+            let (bound, kept) = (removal.bound, removal.kept);
             for (left, byte) in plane.0.iter_mut().zip(&bins.0) {
-                *left &= !(if *byte >= removal.bound { removal.removed } else { 0 });
+                *left &= if *byte >= bound { kept } else { 255 };
             }
         }
         // Planes come from right to left, so the last that has a leaf left over is the first of them.
@@ -64,7 +67,7 @@ fn leaf_numbers(ensemble: &CompiledEnsemble, tree: &MaskTree, bins: &[Tile]) -> 
     for (number, over) in first_leaf.0.iter_mut().zip(&left_over.0) {
         let lowest = over & over.wrapping_neg();
         let has = |bits: u8| u8::from(lowest & bits != 0);
-        *number += has(0b1010_1010) + 2 * has(0b1100_1100) + 4 * has(0b1111_0000);
+        *number |= has(0b1010_1010) | has(0b1100_1100) << 1 | has(0b1111_0000) << 2;
     }
     first_leaf
 }

@@ -17,12 +17,12 @@ pub(super) const PLANE_LEAVES: usize = 8;
 /// Rows that walk together, so that as many loads are in flight.
 const LANES: usize = 8;
 
-/// Where the byte of a bin column is at least the bound, some leaves of a plane are removed.
+/// Where the byte of a bin column is at least the bound, only some leaves of a plane are kept.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Removal {
     pub(super) column: u16,
     pub(super) bound: u8,
-    pub(super) removed: u8,
+    pub(super) kept: u8,
 }
 
 /// A tree by removals.
@@ -107,7 +107,11 @@ impl CompiledEnsemble {
                 let removed = removed.fold(0_u8, |mask, bit| mask | 1 << bit);
                 // Columns were found to fit before, so nothing is cut off.
                 if removed != 0 {
-                    self.removals.push(Removal { column: question.column as u16, bound: question.bound, removed });
+                    self.removals.push(Removal {
+                        column: question.column as u16,
+                        bound: question.bound,
+                        kept: !removed,
+                    });
                 }
             }
             self.planes.push((start..self.removals.len(), first as u8));
