@@ -54,8 +54,10 @@ fn leaf_numbers(ensemble: &CompiledEnsemble, tree: &MaskTree, bins: &[Tile]) -> 
         for removal in &ensemble.removals[removals.clone()] {
             let bins = &bins[usize::from(removal.column)];
             let (bound, kept) = (removal.bound, removal.kept);
+            // As a mask and not as a choice, which compilers do many at a time.
             for (left, byte) in plane.0.iter_mut().zip(&bins.0) {
-                *left &= if *byte >= bound { kept } else { 255 };
+                let stays = if *byte >= bound { 0 } else { 255_u8 };
+                *left &= kept | stays;
             }
         }
         // Planes come from right to left, so the last that has a leaf left over is the first of them.
