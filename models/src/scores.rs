@@ -172,9 +172,7 @@ impl ScoreColumns<'_> {
         let text = |of: fn(&Reason) -> &str| {
             let no_text = no_text.clone();
             ranks().map(move |(reasons, rank)| match reasons {
-                Some(reasons) => {
-                    Arc::new(reasons.iter().map(|row| row.get(rank).map(|reason| of(reason))).collect::<StringArray>())
-                }
+                Some(reasons) => Arc::new(reasons.iter().map(|row| row.get(rank).map(of)).collect::<StringArray>()),
                 None => no_text.clone(),
             })
         };

@@ -6,6 +6,7 @@
 //! key (null or empty) or without a readable date. Order is that of bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -15,6 +16,7 @@ use arrow_array::{Array, RecordBatch};
 use arrow_schema::{DataType, TimeUnit};
 use chrono::NaiveDate;
 
+use super::repeated::KeyRuns;
 use super::{Columns, FeatureFile};
 use crate::error::InferError;
 use crate::limits::Limits;
@@ -68,7 +70,7 @@ pub(crate) struct KeyPlan {
 }
 
 impl KeyPlan {
-    /// Reads keys and dates.
+    /// Reads keys and dates. Those of a file in no order are sorted on disk, in the folder `spill`.
     ///
     /// # Errors
     /// [`InferError::SeveralDates`], [`InferError::NoDate`], [`InferError::DateNotFound`],
@@ -79,6 +81,7 @@ impl KeyPlan {
         columns: &Columns,
         asked: Option<NaiveDate>,
         limits: &Limits,
+        spill: &Path,
         observer: &dyn Observer,
     ) -> Result<Self, InferError> {
         observer.stage(Stage::ReadKeys);
@@ -92,7 +95,7 @@ impl KeyPlan {
         if scan.order == Order::Unsorted {
             limits.check_unsorted(&file.path, scan.rows)?;
             scan.bad.retain(|_, rule| *rule != Rule::DuplicateKey);
-            let repeated = repeated_keys(file, columns, as_of, observer)?;
+            let repeated = repeated_keys(file, columns, as_of, (spill, limits.max_quarantined_rows), observer)?;
             scan.bad.extend(repeated.into_iter().map(|row| (row, Rule::DuplicateKey)));
         }
         if scan.bad.len() as u64 > limits.max_quarantined_rows {
@@ -224,25 +227,20 @@ impl Scan {
     }
 }
 
-/// Rows of the date whose key occurs more than once, for a file in no order: all keys are in memory.
+/// Rows of the date whose key occurs more than once, for a file in no order.
 fn repeated_keys(
     file: &FeatureFile,
     columns: &Columns,
     as_of: NaiveDate,
+    (spill, most): (&Path, u64),
     observer: &dyn Observer,
 ) -> Result<Vec<u64>, InferError> {
-    let mut keys: Vec<(String, u64)> = Vec::new();
-    for_each_key(file, columns, observer, |row, date, key| {
-        if let Some(key) = key.filter(|key| !key.is_empty())
-            && date.is_none_or(|date| date == Some(as_of))
-        {
-            keys.push((key.to_owned(), row));
-        }
-        Ok(())
+    let mut keys = KeyRuns::new(spill);
+    for_each_key(file, columns, observer, |row, date, key| match key.filter(|key| !key.is_empty()) {
+        Some(key) if date.is_none_or(|date| date == Some(as_of)) => keys.push(key, row),
+        _ => Ok(()),
     })?;
-    keys.sort_unstable();
-    let groups = keys.chunk_by(|left, right| left.0 == right.0).filter(|group| group.len() > 1);
-    Ok(groups.flatten().map(|(_, row)| *row).collect())
+    keys.repeated(most)
 }
 
 /// Rows of a batch of the first pass.

@@ -16,6 +16,7 @@ mod guard;
 mod keys;
 mod metadata;
 mod positioned;
+mod repeated;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

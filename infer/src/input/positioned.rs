@@ -84,7 +84,7 @@ mod tests {
         std::fs::write(&path, b"0123456789").unwrap();
         let file = PositionedFile::new(File::open(&path).unwrap(), 10);
         let (mut one, mut other) = (file.get_read(2).unwrap(), file.get_read(7).unwrap());
-        let mut next = |reader: &mut BufReader<Position>| {
+        let next = |reader: &mut BufReader<Position>| {
             let mut byte = [0];
             reader.read_exact(&mut byte).unwrap();
             byte[0]

@@ -15,6 +15,7 @@ mod parquet;
 mod publish;
 mod quarantine;
 mod scores;
+mod sorted;
 
 pub(crate) use file::{Written, write_json, write_text};
 pub(crate) use folder::OutputFolder;

@@ -2,18 +2,18 @@
 //!
 //! The same rows give the same bytes, whatever number of threads and size of batches made them: rows are cut into chunks
 //! of one size before they are written, since a Parquet writer looks at page sizes once per write. Nothing about the run
-//! or the clock is in the file. Rows of an unsorted input are held back and sorted by `account_id` at the end.
+//! or the clock is in the file. Rows of an unsorted input are sorted by `account_id`, on disk
+//! where they are many.
 
 use std::path::Path;
 
-use arrow_array::cast::AsArray;
-use arrow_array::{Array, RecordBatch};
+use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use arrow_select::coalesce::BatchCoalescer;
-use arrow_select::interleave::interleave_record_batch;
 
 use super::file::Written;
 use super::parquet::ParquetFile;
+use super::sorted::{SortedRuns, inconsistent};
 use crate::error::InferError;
 use crate::input::Order;
 
@@ -24,8 +24,8 @@ const CHUNK_ROWS: usize = 8_192;
 pub(crate) struct ScoresWriter {
     file: ParquetFile,
     chunks: BatchCoalescer,
-    order: Order,
-    held: Vec<RecordBatch>,
+    /// Where the rows come in no order.
+    unsorted: Option<SortedRuns>,
 }
 
 impl ScoresWriter {
@@ -33,28 +33,32 @@ impl ScoresWriter {
     pub(crate) fn create(folder: &Path, schema: &SchemaRef, order: Order) -> Result<Self, InferError> {
         let file = ParquetFile::create(&folder.join("part-00000.parquet"), schema, 0o644)?;
         let chunks = BatchCoalescer::new(schema.clone(), CHUNK_ROWS);
-        Ok(Self { file, chunks, order, held: Vec::new() })
+        let unsorted = (order == Order::Unsorted).then(|| SortedRuns::new(folder));
+        Ok(Self { file, chunks, unsorted })
     }
 
     /// Takes the next rows.
     pub(crate) fn push(&mut self, batch: RecordBatch) -> Result<(), InferError> {
-        match self.order {
-            Order::Unsorted => {
-                self.held.push(batch);
-                Ok(())
-            }
-            // A whole chunk is written as it is.
-            Order::Sorted if batch.num_rows() == CHUNK_ROWS && self.chunks.is_empty() => self.file.write(&batch),
-            Order::Sorted => {
-                self.chunks.push_batch(batch).map_err(|error| inconsistent(&error))?;
-                self.write_chunks()
-            }
+        match &mut self.unsorted {
+            Some(runs) => runs.push(batch),
+            None => self.push_sorted(batch),
         }
+    }
+
+    fn push_sorted(&mut self, batch: RecordBatch) -> Result<(), InferError> {
+        // A whole chunk is written as it is.
+        if batch.num_rows() == CHUNK_ROWS && self.chunks.is_empty() {
+            return self.file.write(&batch);
+        }
+        self.chunks.push_batch(batch).map_err(|error| inconsistent(&error))?;
+        self.write_chunks()
     }
 
     /// Writes what is left and waits until it is on disk.
     pub(crate) fn finish(mut self) -> Result<Written, InferError> {
-        self.write_sorted()?;
+        if let Some(runs) = self.unsorted.take() {
+            runs.merge(CHUNK_ROWS, |rows| self.push_sorted(rows))?;
+        }
         self.chunks.finish_buffered_batch().map_err(|error| inconsistent(&error))?;
         self.write_chunks()?;
         self.file.finish()
@@ -66,31 +70,6 @@ impl ScoresWriter {
         }
         Ok(())
     }
-
-    /// Sorts the rows that were held back; `account_id` is the first column.
-    fn write_sorted(&mut self) -> Result<(), InferError> {
-        let held = std::mem::take(&mut self.held);
-        let mut keys: Vec<(&str, usize, usize)> = Vec::new();
-        for (index, batch) in held.iter().enumerate() {
-            let ids = batch.column(0).as_string_opt::<i32>().ok_or_else(|| InferError::Internal {
-                reason: format!("account_id is {}", batch.column(0).data_type()),
-            })?;
-            keys.extend((0..ids.len()).map(|row| (ids.value(row), index, row)));
-        }
-        keys.sort_unstable();
-        let batches: Vec<&RecordBatch> = held.iter().collect();
-        for chunk in keys.chunks(CHUNK_ROWS) {
-            let rows: Vec<(usize, usize)> = chunk.iter().map(|(_, batch, row)| (*batch, *row)).collect();
-            let sorted = interleave_record_batch(&batches, &rows).map_err(|error| inconsistent(&error))?;
-            self.chunks.push_batch(sorted).map_err(|error| inconsistent(&error))?;
-            self.write_chunks()?;
-        }
-        Ok(())
-    }
-}
-
-fn inconsistent(error: &arrow_schema::ArrowError) -> InferError {
-    InferError::Internal { reason: format!("rows cannot be put together: {error}") }
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use crate::error::InferError;
 use crate::input::{Columns, FeatureFile, KeyPlan, Order, Rule};
 use crate::observe::{Observer, Stage};
 use crate::output::{OutputFolder, Publication, QuarantineWriter, ScoresWriter, Staged, Written};
+use crate::spill;
 use crate::warning::Warning;
 
 /// Scores a base and publishes the scores, or publishes nothing.
@@ -52,7 +53,8 @@ fn run_on(
 ) -> Result<ScoreSummary, InferError> {
     let columns = Columns::find(file, bundle.signature(), observer)?;
     request.limits.check_decoded(&file.path, file.rows, columns.row_bytes)?;
-    let plan = KeyPlan::read(file, &columns, request.as_of, &request.limits, observer)?;
+    let spill = spill::folder(&request.out);
+    let plan = KeyPlan::read(file, &columns, request.as_of, &request.limits, &spill, observer)?;
     warn_of_keys(&plan, observer);
     let output = match output {
         Some(output) => output,
