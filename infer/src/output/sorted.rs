@@ -70,6 +70,8 @@ impl SortedRuns {
         let Some(schema) = held.first().map(RecordBatch::schema) else { return Ok(()) };
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).map_err(fail)?))
+            // A reader holds the dictionaries of all columns for as long as its run lasts.
+            .set_dictionary_enabled(false)
             .set_data_page_row_count_limit(READ_ROWS)
             .set_write_batch_size(READ_ROWS)
             .set_statistics_enabled(EnabledStatistics::None);
