@@ -100,6 +100,9 @@ impl PendingDigest {
     /// # Errors
     /// [`InferError::InputDigest`] when they differ, [`InferError::Stopped`], [`InferError::Io`].
     pub(crate) fn verified(&self, observer: &dyn Observer) -> Result<&str, InferError> {
+        if let Some(stop) = observer.stop() {
+            return Err(InferError::Stopped { stop });
+        }
         let found = self.wait(observer)?;
         match &self.expected {
             Some(expected) if expected != found => Err(InferError::InputDigest {

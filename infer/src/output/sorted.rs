@@ -10,7 +10,7 @@ use arrow_array::{Array, RecordBatch, StringArray};
 use arrow_select::interleave::interleave_record_batch;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
@@ -69,7 +69,8 @@ impl SortedRuns {
         self.held_rows = 0;
         let Some(schema) = held.first().map(RecordBatch::schema) else { return Ok(()) };
         let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).map_err(fail)?))
+            // A zstd decoder of each column would be open for as long as its run lasts.
+            .set_compression(Compression::SNAPPY)
             // A reader holds the dictionaries of all columns for as long as its run lasts.
             .set_dictionary_enabled(false)
             .set_data_page_row_count_limit(READ_ROWS)
