@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
+use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Date32Type, Float64Type, TimestampMicrosecondType};
-use arrow_array::RecordBatch;
 use chrono::NaiveDate;
 use common::{fail, succeed};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;

@@ -26,6 +26,7 @@ mod output;
 pub mod schema;
 pub mod score;
 pub mod signals;
+mod spill;
 pub mod verify;
 pub mod warning;
 

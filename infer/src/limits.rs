@@ -12,7 +12,8 @@ pub struct Limits {
     /// Most bytes that those rows may take when decoded: rows x row width, with 4 bytes a number and 16 bytes a string.
     /// Only a batch of them is ever in memory.
     pub max_decoded_bytes: u64,
-    /// Most rows of an input that is not sorted by `account_id`: its results (about 1 kB a row) are sorted in memory.
+    /// Most rows of an input that is not sorted by `account_id`: its keys and results are sorted on disk, and as many runs are
+    /// open at a time as it has times 131,072 rows.
     pub max_unsorted_rows: u64,
     /// Most rows that are set aside for a bad key before the run gives up.
     pub max_quarantined_rows: u64,
@@ -23,7 +24,7 @@ impl Default for Limits {
         Self {
             max_rows: 100_000_000,
             max_decoded_bytes: 64 << 30,
-            max_unsorted_rows: 1_000_000,
+            max_unsorted_rows: 20_000_000,
             max_quarantined_rows: 1_000_000,
         }
     }
@@ -53,7 +54,7 @@ impl Limits {
         self.check(path, "bytes of decoded rows", self.max_decoded_bytes, rows.saturating_mul(row_bytes), hint)
     }
 
-    /// Whether `rows` that are not sorted may be sorted in memory.
+    /// Whether `rows` that are not sorted may be sorted on disk.
     ///
     /// # Errors
     /// [`InferError::TooLarge`].

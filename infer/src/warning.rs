@@ -40,7 +40,7 @@ pub enum Warning {
         name: String,
     },
     /// The input was not sorted.
-    #[error("the input is not sorted by account_id, so its {rows} results were sorted in memory")]
+    #[error("the input is not sorted by account_id, so its {rows} results were sorted")]
     #[diagnostic(code(bellwether::infer::unsorted), help("sort the file by account_id: sorted files are streamed"))]
     Unsorted {
         /// Rows.

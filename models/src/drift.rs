@@ -4,7 +4,11 @@
 //! Only shares of at least a bin are kept, plus the ends of each range, which say what "outside training" means. No row
 //! and no account can be told from them.
 
+mod columns;
+
 use serde::{Deserialize, Serialize};
+
+pub use columns::RowOutside;
 
 use crate::{FeatureBlock, ModelError, Signature};
 
@@ -217,8 +221,7 @@ impl Reference {
         let of_column = |(reference, column): (&NumericReference, &Vec<f32>)| {
             let value = f64::from(*column.get(row).filter(|value| !value.is_nan())?);
             let (least, greatest) = (reference.least?, reference.greatest?);
-            let distance = (least - value).max(value - greatest).max(0.0);
-            Some(distance / (greatest - least).max(least.abs()).max(greatest.abs()).max(1.0))
+            Some(distance(value, least, greatest))
         };
         self.numeric.iter().zip(&block.numeric).filter_map(of_column).fold(0.0, f64::max)
     }
@@ -236,6 +239,12 @@ impl Reference {
         }
         if known == 0 { 0.0 } else { f64::from(outside) / f64::from(known) }
     }
+}
+
+/// In the unit of [`Reference::ranges_outside`]; 0 inside, and for a missing value.
+fn distance(value: f64, least: f64, greatest: f64) -> f64 {
+    let distance = (least - value).max(value - greatest).max(0.0);
+    distance / (greatest - least).max(least.abs()).max(greatest.abs()).max(1.0)
 }
 
 fn check_bins(name: &str, edges: &[f64], shares: &[f64]) -> Result<(), ModelError> {
@@ -327,11 +336,16 @@ fn bin_shares(edges: &[f64], values: impl Iterator<Item = f64>) -> (Vec<f64>, f6
     (counts.into_iter().map(share).collect(), share(missing))
 }
 
-fn category_shares(levels: usize, codes: &[u32]) -> (Vec<f64>, f64) {
+fn category_counts(levels: usize, codes: &[u32]) -> Vec<u64> {
     let mut counts = vec![0_u64; levels + 2];
     for code in codes {
         counts[(*code as usize).min(levels + 1)] += 1;
     }
+    counts
+}
+
+fn category_shares(levels: usize, codes: &[u32]) -> (Vec<f64>, f64) {
+    let counts = category_counts(levels, codes);
     let share = |count: &u64| if codes.is_empty() { 0.0 } else { *count as f64 / codes.len() as f64 };
     (counts[..=levels].iter().map(share).collect(), share(&counts[levels + 1]))
 }

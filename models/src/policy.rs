@@ -4,6 +4,8 @@
 //! no input plays makes a null, never a guess. [`Policy::resolve`] finds the inputs once; the [`ResolvedPolicy`] is
 //! what the nightly job and the outlook read rows with.
 
+mod columns;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -34,6 +36,20 @@ pub struct BandCutoffs {
     pub medium: f64,
     /// High from here.
     pub high: f64,
+}
+
+impl BandCutoffs {
+    /// Band of a probability.
+    #[must_use]
+    pub fn band(&self, probability: f64) -> Band {
+        if probability >= self.high {
+            Band::High
+        } else if probability >= self.medium {
+            Band::Medium
+        } else {
+            Band::Low
+        }
+    }
 }
 
 /// What each target's probability is worth and when a row is not scored.
@@ -187,14 +203,7 @@ impl Policy {
     /// Band of a target's probability; null for a target without cut-offs.
     #[must_use]
     pub fn band(&self, target: &str, probability: f64) -> Option<Band> {
-        let cutoffs = self.bands.get(target)?;
-        Some(if probability >= cutoffs.high {
-            Band::High
-        } else if probability >= cutoffs.medium {
-            Band::Medium
-        } else {
-            Band::Low
-        })
+        self.bands.get(target).map(|cutoffs| cutoffs.band(probability))
     }
 
     /// Value tier of an MRR; null without cut-offs.
@@ -308,6 +317,17 @@ impl ResolvedPolicy {
     /// missing input that must be there comes first.
     #[must_use]
     pub fn status_reason(&self, reference: Option<&Reference>, block: &FeatureBlock, row: usize) -> StatusReason {
+        let reason = self.reason_inside(block, row);
+        let outside = reference.is_some_and(|reference| {
+            let furthest = self.policy.max_ranges_outside_training;
+            reference.share_outside(block, row) > self.policy.max_share_outside_training
+                || furthest.is_some_and(|most| reference.ranges_outside(block, row) > most)
+        });
+        if reason == StatusReason::Ok && outside { StatusReason::OutsideTraining } else { reason }
+    }
+
+    /// The same without a look at the range of training.
+    fn reason_inside(&self, block: &FeatureBlock, row: usize) -> StatusReason {
         let number_missing = self.required_numbers.iter().any(|position| known(block, Some(*position), row).is_none());
         let text_missing = self.required_categories.iter().any(|(position, missing)| {
             let code = block.categories.get(*position).and_then(|column| column.get(row));
@@ -326,14 +346,6 @@ impl ResolvedPolicy {
         }
         if recency.zip(self.policy.max_usage_recency_days).is_some_and(|(days, most)| days > most) {
             return StatusReason::StaleUsage;
-        }
-        let outside = reference.is_some_and(|reference| {
-            let furthest = self.policy.max_ranges_outside_training;
-            reference.share_outside(block, row) > self.policy.max_share_outside_training
-                || furthest.is_some_and(|most| reference.ranges_outside(block, row) > most)
-        });
-        if outside {
-            return StatusReason::OutsideTraining;
         }
         StatusReason::Ok
     }
@@ -379,13 +391,13 @@ mod tests {
     use super::*;
     use crate::testing::{category, numeric};
 
-    fn signature() -> Signature {
+    pub(super) fn signature() -> Signature {
         let mut plan = category("plan", &["a"]);
         plan.nullable = false;
         Signature { inputs: vec![numeric("mrr"), plan, numeric("depth"), numeric("nps"), numeric("recency")] }
     }
 
-    fn policy() -> Policy {
+    pub(super) fn policy() -> Policy {
         let role = |name: &str| Some(name.to_owned());
         Policy {
             roles: Roles {

@@ -1,11 +1,10 @@
 //! The native scorer: the one predictor that the trainer evaluates with and that the nightly job runs.
 //!
-//! Trees are compiled into flat arrays whose leaves point at themselves, and eight rows walk a tree together: there is
-//! no branch to mispredict and eight loads are in flight. Each row still adds its leaves in tree order, in 64-bit
-//! floats, so the result is that of the plain walk, bit for bit. Scoring is single-threaded; a caller splits rows over
-//! threads, and the split cannot change a result.
+//! What makes it fast is in [`crate::kernel`]. A [`HeadsScorer`] runs all heads of a bundle over the same bins, a
+//! [`Scorer`] one of them. Scoring is single-threaded; a caller splits rows over threads, and the split cannot change a
+//! result: each row's margin is that of the plain walk, bit for bit.
 
-use crate::ensemble::Node;
+use crate::kernel::{BinnedEnsembles, Instructions, Values};
 use crate::{
     Calibration, DesignBlock, FeatureBlock, Head, LinearModel, MarginModel, ModelError, Signature, TreeEnsemble,
 };
@@ -23,11 +22,19 @@ pub struct HeadScores {
     pub high: Vec<f64>,
 }
 
-/// A head made ready to run.
+/// The heads of a bundle made ready to run together: a value is read and binned once for all of them.
 #[derive(Debug, Clone)]
-pub struct Scorer {
+pub struct HeadsScorer {
     signature: Signature,
     width: usize,
+    /// Where each design column is in a block.
+    columns: Vec<BlockColumn>,
+    trees: BinnedEnsembles,
+    heads: Vec<CompiledHead>,
+}
+
+#[derive(Debug, Clone)]
+struct CompiledHead {
     margin: CompiledMargin,
     calibration: Calibration,
 }
@@ -35,64 +42,67 @@ pub struct Scorer {
 #[derive(Debug, Clone)]
 enum CompiledMargin {
     Linear(LinearModel),
-    Trees(CompiledTrees),
+    /// Position among the ensembles.
+    Trees(usize),
 }
 
-/// Rows that walk a tree together.
-const LANES: usize = 8;
-
-/// Rows whose values stay in the cache while all trees pass over them.
-const TILE_ROWS: usize = 64;
-
-impl Scorer {
-    /// Checks the head and compiles it.
+impl HeadsScorer {
+    /// Checks the heads and compiles them.
     ///
     /// # Errors
-    /// [`ModelError`] when the head breaks a rule or does not fit the signature.
-    pub fn new(signature: &Signature, head: &Head) -> Result<Self, ModelError> {
-        head.validate(signature)?;
-        let margin = match &head.margin {
-            MarginModel::Linear(model) => CompiledMargin::Linear(model.clone()),
-            MarginModel::Trees(model) => CompiledMargin::Trees(CompiledTrees::new(model)),
-        };
-        let (signature, calibration) = (signature.clone(), head.calibration.clone());
-        Ok(Self { width: signature.design_width(), signature, margin, calibration })
+    /// [`ModelError`] when a head breaks a rule or does not fit the signature.
+    pub fn new(signature: &Signature, heads: &[Head]) -> Result<Self, ModelError> {
+        signature.validate()?;
+        let width = signature.design_width();
+        let mut ensembles: Vec<&TreeEnsemble> = Vec::new();
+        let mut compiled = Vec::with_capacity(heads.len());
+        for head in heads {
+            head.validate(signature)?;
+            let margin = match &head.margin {
+                MarginModel::Linear(model) => CompiledMargin::Linear(model.clone()),
+                MarginModel::Trees(model) => {
+                    ensembles.push(model);
+                    CompiledMargin::Trees(ensembles.len() - 1)
+                }
+            };
+            compiled.push(CompiledHead { margin, calibration: head.calibration.clone() });
+        }
+        let trees = BinnedEnsembles::new(width, &ensembles);
+        let columns = BlockColumn::of(signature);
+        Ok(Self { signature: signature.clone(), width, columns, trees, heads: compiled })
     }
 
-    /// Scores a block of rows.
+    /// The same with another instruction set, for measurements; as it was where this processor does not have that.
+    #[must_use]
+    pub fn with_instructions(self, instructions: Instructions) -> Self {
+        Self { trees: self.trees.with_instructions(instructions), ..self }
+    }
+
+    /// Scores a block of rows: one entry per head, in the order in which they were given.
     ///
     /// # Errors
     /// [`ModelError::Block`] when the block does not fit the signature.
-    pub fn score(&self, block: &FeatureBlock) -> Result<HeadScores, ModelError> {
-        self.score_design(&DesignBlock::new(&self.signature, block)?)
+    pub fn score(&self, block: &FeatureBlock) -> Result<Vec<HeadScores>, ModelError> {
+        block.check(&self.signature)?;
+        let linear = self.heads.iter().any(|head| matches!(head.margin, CompiledMargin::Linear(_)));
+        let design = if linear { Some(DesignBlock::new(&self.signature, block)?) } else { None };
+        let margins = self.trees.margins(&BlockValues { block, columns: &self.columns });
+        Ok(self.calibrated(self.of_heads(margins, design.as_ref())))
     }
 
-    /// Scores rows whose design is already built, as it is when several heads share it.
+    /// Scores rows whose design is already built.
     ///
     /// # Errors
     /// [`ModelError::Block`] when the design has another number of columns.
-    pub fn score_design(&self, design: &DesignBlock) -> Result<HeadScores, ModelError> {
-        let margin = self.margins(design)?;
-        let mut scores = HeadScores {
-            probability: Vec::with_capacity(margin.len()),
-            low: Vec::with_capacity(margin.len()),
-            high: Vec::with_capacity(margin.len()),
-            margin: Vec::new(),
-        };
-        for value in &margin {
-            let calibrated = self.calibration.evaluate(*value);
-            scores.probability.push(calibrated.probability);
-            scores.low.push(calibrated.low);
-            scores.high.push(calibrated.high);
-        }
-        Ok(HeadScores { margin, ..scores })
+    pub fn score_design(&self, design: &DesignBlock) -> Result<Vec<HeadScores>, ModelError> {
+        Ok(self.calibrated(self.margins(design)?))
     }
 
-    /// Raw scores only.
+    /// Raw scores only, of each head.
     ///
     /// # Errors
     /// [`ModelError::Block`] when the design has another number of columns.
-    pub fn margins(&self, design: &DesignBlock) -> Result<Vec<f64>, ModelError> {
+    pub fn margins(&self, design: &DesignBlock) -> Result<Vec<Vec<f64>>, ModelError> {
         if design.width() != self.width {
             return Err(ModelError::Block {
                 column: "design".to_owned(),
@@ -100,12 +110,75 @@ impl Scorer {
                 found: design.width().to_string(),
             });
         }
-        Ok(match &self.margin {
+        Ok(self.of_heads(self.trees.margins(design), Some(design)))
+    }
+
+    /// Margins by head from those by ensemble; `design` is there where a head is linear.
+    fn of_heads(&self, mut of_trees: Vec<Vec<f64>>, design: Option<&DesignBlock>) -> Vec<Vec<f64>> {
+        let margins = self.heads.iter().map(|head| match &head.margin {
+            CompiledMargin::Trees(position) => std::mem::take(&mut of_trees[*position]),
             CompiledMargin::Linear(model) => {
-                design.values().chunks_exact(self.width).map(|row| model.margin(row)).collect()
+                let rows = design.into_iter().flat_map(|design| (0..design.rows()).map(|row| design.row(row)));
+                rows.map(|row| model.margin(row)).collect()
             }
-            CompiledMargin::Trees(trees) => trees.margins(design.values(), self.width),
-        })
+        });
+        margins.collect()
+    }
+
+    fn calibrated(&self, margins: Vec<Vec<f64>>) -> Vec<HeadScores> {
+        self.heads.iter().zip(margins).map(|(head, margin)| calibrated(&head.calibration, margin)).collect()
+    }
+}
+
+fn calibrated(calibration: &Calibration, margin: Vec<f64>) -> HeadScores {
+    let with_capacity = || Vec::with_capacity(margin.len());
+    let (mut probability, mut low, mut high) = (with_capacity(), with_capacity(), with_capacity());
+    for value in &margin {
+        let calibrated = calibration.evaluate(*value);
+        probability.push(calibrated.probability);
+        low.push(calibrated.low);
+        high.push(calibrated.high);
+    }
+    HeadScores { margin, probability, low, high }
+}
+
+/// A head made ready to run.
+#[derive(Debug, Clone)]
+pub struct Scorer {
+    heads: HeadsScorer,
+}
+
+impl Scorer {
+    /// Checks the head and compiles it.
+    ///
+    /// # Errors
+    /// [`ModelError`] when the head breaks a rule or does not fit the signature.
+    pub fn new(signature: &Signature, head: &Head) -> Result<Self, ModelError> {
+        Ok(Self { heads: HeadsScorer::new(signature, std::slice::from_ref(head))? })
+    }
+
+    /// Scores a block of rows.
+    ///
+    /// # Errors
+    /// [`ModelError::Block`] when the block does not fit the signature.
+    pub fn score(&self, block: &FeatureBlock) -> Result<HeadScores, ModelError> {
+        Ok(self.heads.score(block)?.pop().unwrap_or_default())
+    }
+
+    /// Scores rows whose design is already built, as it is when several heads share it.
+    ///
+    /// # Errors
+    /// [`ModelError::Block`] when the design has another number of columns.
+    pub fn score_design(&self, design: &DesignBlock) -> Result<HeadScores, ModelError> {
+        Ok(self.heads.score_design(design)?.pop().unwrap_or_default())
+    }
+
+    /// Raw scores only.
+    ///
+    /// # Errors
+    /// [`ModelError::Block`] when the design has another number of columns.
+    pub fn margins(&self, design: &DesignBlock) -> Result<Vec<f64>, ModelError> {
+        Ok(self.heads.margins(design)?.pop().unwrap_or_default())
     }
 }
 
@@ -120,105 +193,61 @@ pub fn margins(signature: &Signature, model: &MarginModel, block: &FeatureBlock)
     Scorer::new(signature, &head)?.margins(&DesignBlock::new(signature, block)?)
 }
 
-/// Marks, in [`FlatNode::column`], a split that sends missing values left.
-const MISSING_LEFT: u32 = 1 << 31;
-
-/// 16 bytes. A leaf has itself as both children.
+/// Where a design column is in a block.
 #[derive(Debug, Clone, Copy)]
-struct FlatNode {
-    threshold: f32,
-    column: u32,
-    left: u32,
-    right: u32,
+enum BlockColumn {
+    /// Position among the numbers.
+    Number(usize),
+    /// Position among the categories, and the code that the column indicates.
+    Indicator(usize, u32),
 }
 
-#[derive(Debug, Clone)]
-struct CompiledTrees {
-    nodes: Vec<FlatNode>,
-    leaves: Vec<f32>,
-    /// Root of each tree and its depth.
-    roots: Vec<(u32, u32)>,
-    base: f64,
-    fill: Option<Vec<f32>>,
+impl BlockColumn {
+    /// Of every design column, see [`Signature::design_columns`].
+    fn of(signature: &Signature) -> Vec<Self> {
+        let mut columns: Vec<Self> = (0..signature.numeric_inputs().count()).map(Self::Number).collect();
+        for (position, (_, _, levels)) in signature.category_inputs().enumerate() {
+            columns.extend((0..=levels.len() as u32).map(|code| Self::Indicator(position, code)));
+        }
+        columns
+    }
 }
 
-impl CompiledTrees {
-    fn new(model: &TreeEnsemble) -> Self {
-        let mut compiled = Self {
-            nodes: Vec::new(),
-            leaves: Vec::new(),
-            roots: Vec::with_capacity(model.trees.len()),
-            base: f64::from(model.base),
-            fill: model.fill.clone(),
-        };
-        for tree in &model.trees {
-            // `validate` holds nodes below 2^24 and columns below 2^17, so neither conversion nor addition can
-            // overflow.
-            let root = compiled.nodes.len() as u32;
-            compiled.roots.push((root, tree.depth() as u32));
-            for (index, node) in tree.nodes.iter().enumerate() {
-                let here = root + index as u32;
-                let (flat, leaf) = match node {
-                    Node::Leaf { value, .. } => {
-                        (FlatNode { threshold: 0.0, column: 0, left: here, right: here }, *value)
-                    }
-                    Node::Split { column, threshold, missing_left, left, right, .. } => {
-                        let column = column | if *missing_left { MISSING_LEFT } else { 0 };
-                        (FlatNode { threshold: *threshold, column, left: root + left, right: root + right }, 0.0)
-                    }
-                };
-                compiled.nodes.push(flat);
-                compiled.leaves.push(leaf);
-            }
-        }
-        compiled
+/// The design of a block that was checked, column by column and without building it.
+struct BlockValues<'a> {
+    block: &'a FeatureBlock,
+    columns: &'a [BlockColumn],
+}
+
+impl Values for BlockValues<'_> {
+    fn rows(&self) -> usize {
+        self.block.rows
     }
 
-    fn margins(&self, values: &[f32], width: usize) -> Vec<f64> {
-        let mut sums = vec![self.base; values.len() / width];
-        let mut filled = Vec::new();
-        for (tile, sums) in values.chunks(TILE_ROWS * width).zip(sums.chunks_mut(TILE_ROWS)) {
-            let tile = match &self.fill {
-                None => tile,
-                Some(fill) => {
-                    filled.clear();
-                    let columns = fill.iter().cycle();
-                    filled.extend(
-                        tile.iter().zip(columns).map(|(value, fill)| if value.is_nan() { fill } else { value }),
-                    );
-                    &filled
+    fn read<'a>(&'a self, column: usize, first: usize, buffer: &'a mut [f32]) -> &'a [f32] {
+        match self.columns[column] {
+            BlockColumn::Number(position) => &self.block.numeric[position][first..first + buffer.len()],
+            BlockColumn::Indicator(position, indicated) => {
+                for (value, code) in buffer.iter_mut().zip(&self.block.categories[position][first..]) {
+                    *value = f32::from(u8::from(*code == indicated));
                 }
-            };
-            for (root, depth) in &self.roots {
-                for (rows, sums) in tile.chunks(LANES * width).zip(sums.chunks_mut(LANES)) {
-                    self.add_tree(*root, *depth, rows, width, sums);
-                }
+                buffer
             }
         }
-        sums
+    }
+}
+
+impl Values for DesignBlock {
+    fn rows(&self) -> usize {
+        DesignBlock::rows(self)
     }
 
-    /// Adds one tree's leaf to each of at most [`LANES`] rows.
-    fn add_tree(&self, root: u32, depth: u32, rows: &[f32], width: usize, sums: &mut [f64]) {
-        let mut at = [root; LANES];
-        let at = &mut at[..sums.len()];
-        for _ in 0..depth {
-            let mut moved = false;
-            for (position, row) in at.iter_mut().zip(rows.chunks_exact(width)) {
-                let node = self.nodes[*position as usize];
-                let value = row[(node.column & !MISSING_LEFT) as usize];
-                let goes_left = (value <= node.threshold) | (value.is_nan() & (node.column & MISSING_LEFT != 0));
-                let next = if goes_left { node.left } else { node.right };
-                moved |= next != *position;
-                *position = next;
-            }
-            if !moved {
-                break;
-            }
+    fn read<'a>(&'a self, column: usize, first: usize, buffer: &'a mut [f32]) -> &'a [f32] {
+        let rows = self.values()[first * self.width()..].chunks_exact(self.width());
+        for (value, row) in buffer.iter_mut().zip(rows) {
+            *value = row[column];
         }
-        for (sum, position) in sums.iter_mut().zip(at) {
-            *sum += f64::from(self.leaves[*position as usize]);
-        }
+        buffer
     }
 }
 
@@ -244,6 +273,24 @@ mod tests {
                 }
                 let alone = margins(&signature, &head.margin, &block).expect("scores");
                 assert_eq!(alone, scores.margin);
+            }
+        }
+    }
+
+    #[test]
+    fn heads_together_are_the_heads_one_by_one() {
+        for seed in 20..26 {
+            let signature = random_signature(seed);
+            let block = random_block(&signature, 600, seed);
+            let design = DesignBlock::new(&signature, &block).expect("expands");
+            let heads = random_heads(&signature, seed);
+            let together = HeadsScorer::new(&signature, &heads).expect("valid");
+            let scores = together.score(&block).expect("scores");
+            assert_eq!(scores, together.score_design(&design).expect("scores"));
+            assert_eq!(scores.len(), heads.len());
+            for (head, scores) in heads.iter().zip(scores) {
+                let alone = Scorer::new(&signature, head).expect("valid").score(&block).expect("scores");
+                assert_eq!(scores, alone, "{}", head.target);
             }
         }
     }

@@ -6,12 +6,14 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::{Float64Builder, StringBuilder};
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::builder::StringBuilder;
+use arrow_array::{Array, ArrayRef, Float64Array, RecordBatch, StringArray, new_null_array};
+use arrow_buffer::{NullBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use miette::Diagnostic;
 use thiserror::Error;
 
+use crate::HeadScores;
 use crate::policy::{AccountColumns, Band, Status, StatusReason};
 use crate::reasons::Reason;
 
@@ -24,15 +26,13 @@ pub const REASONS: usize = 5;
 /// A row that breaks the promise of the scores.
 #[derive(Debug, Error, Diagnostic)]
 pub enum ScoresError {
-    /// A row with fewer or more targets than the schema.
-    #[error("scores, row {row}: expected {expected} targets, found {found}")]
-    #[diagnostic(code(bellwether::scores::targets), help("give one entry per target of the bundle, in its order"))]
-    Targets {
-        /// Row of the batch.
-        row: usize,
-        /// Targets of the schema.
+    /// Columns of different lengths.
+    #[error("scores: expected {expected} rows in every column, found {found}")]
+    #[diagnostic(code(bellwether::scores::lengths), help("this is a defect of the scorer; report it"))]
+    Lengths {
+        /// Rows that are scored or not.
         expected: usize,
-        /// Targets of the row.
+        /// Rows of a column.
         found: usize,
     },
     /// A number that is not what it says.
@@ -80,221 +80,184 @@ pub fn schema(targets: &[&str]) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-/// One target's columns of one row. The default is "not scored": all null.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct TargetScore {
-    /// Calibrated, in [0, 1].
-    pub probability: Option<f64>,
-    /// At most the probability.
-    pub low: Option<f64>,
-    /// At least the probability.
-    pub high: Option<f64>,
-    /// By the policy's cut-offs.
-    pub band: Option<Band>,
-    /// Strongest first; those after the fifth are left out.
-    pub reasons: Vec<Reason>,
+/// The columns of one target.
+#[derive(Debug, Clone)]
+pub struct TargetColumns<'a> {
+    /// Name.
+    pub name: &'a str,
+    /// Probability, low and high of every row; they count where the row is scored.
+    pub scores: &'a HeadScores,
+    /// By the policy's cut-offs; counts where the row is scored.
+    pub bands: &'a [Option<Band>],
+    /// Reasons by row, strongest first, those after the fifth left out; `None` where nobody has any.
+    pub reasons: Option<&'a [Vec<Reason>]>,
 }
 
-/// One row.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ScoreRow<'a> {
-    /// The user's own id, byte for byte.
-    pub account_id: &'a str,
-    /// One entry per target of the schema, in its order.
-    pub targets: &'a [TargetScore],
+/// Rows of the scores, column by column; all columns are of one length.
+#[derive(Debug, Clone)]
+pub struct ScoreColumns<'a> {
+    /// The user's own ids, byte for byte.
+    pub account_id: StringArray,
+    /// In the order of the schema.
+    pub targets: Vec<TargetColumns<'a>>,
+    /// Which rows have probabilities.
+    pub scored: &'a [bool],
     /// Health, value and money.
-    pub account: AccountColumns,
+    pub account: &'a [AccountColumns],
     /// Scored, partial, not scored.
-    pub status: Status,
+    pub status: &'a [Status],
     /// Why not; `OK` when scored.
-    pub status_reason: StatusReason,
+    pub status_reason: &'a [StatusReason],
     /// `name/version@digest` of the bundle.
     pub model: &'a str,
 }
 
-/// Builders of one target.
-#[derive(Debug, Default)]
-struct TargetBuilder {
-    probability: Float64Builder,
-    low: Float64Builder,
-    high: Float64Builder,
-    band: StringBuilder,
-    reasons: [StringBuilder; REASONS],
-    texts: [StringBuilder; REASONS],
-    effects: [Float64Builder; REASONS],
-}
-
-/// Puts rows together into one batch of the scores.
-#[derive(Debug)]
-pub struct ScoreBatchBuilder {
-    schema: SchemaRef,
-    names: Vec<String>,
-    rows: usize,
-    account_id: StringBuilder,
-    targets: Vec<TargetBuilder>,
-    /// Health, value tier, service level.
-    levels: [StringBuilder; 3],
-    /// MRR, MRR at risk, expected expansion.
-    money: [Float64Builder; 3],
-    /// Status, its reason, model.
-    closing: [StringBuilder; 3],
-}
-
-impl ScoreBatchBuilder {
-    /// A builder for these targets.
-    #[must_use]
-    pub fn new(targets: &[&str]) -> Self {
-        Self {
-            schema: schema(targets),
-            names: targets.iter().map(|target| (*target).to_owned()).collect(),
-            rows: 0,
-            account_id: StringBuilder::new(),
-            targets: targets.iter().map(|_| TargetBuilder::default()).collect(),
-            levels: Default::default(),
-            money: Default::default(),
-            closing: Default::default(),
-        }
-    }
-
-    /// Rows that were pushed.
-    #[must_use]
-    pub fn rows(&self) -> usize {
-        self.rows
-    }
-
-    /// Adds a row.
+impl ScoreColumns<'_> {
+    /// The rows as a batch of the scores.
     ///
     /// # Errors
-    /// [`ScoresError::Targets`] when the number of targets differs; [`ScoresError::Value`] when a probability is
-    /// outside [0, 1] or not between its low and high, or a number is not finite. The row is then not added.
-    pub fn push(&mut self, row: &ScoreRow<'_>) -> Result<(), ScoresError> {
-        self.check(row)?;
-        self.account_id.append_value(row.account_id);
-        for (builder, score) in self.targets.iter_mut().zip(row.targets) {
-            builder.push(score);
+    /// [`ScoresError::Lengths`] when a column has another number of rows; [`ScoresError::Value`] when a probability of a
+    /// scored row is outside [0, 1] or not between its low and high, or a number is not finite; [`ScoresError::Arrow`]
+    /// when a column would exceed what Arrow can hold (2 GiB of text).
+    pub fn batch(&self) -> Result<RecordBatch, ScoresError> {
+        self.check_lengths()?;
+        self.targets.iter().try_for_each(|target| target.check(self.scored))?;
+        let rows = self.scored.len();
+        let scored = NullBuffer::from(self.scored);
+        let number = |values: &[f64]| -> ArrayRef {
+            Arc::new(Float64Array::new(ScalarBuffer::from(values.to_vec()), Some(scored.clone())))
+        };
+        let names: Vec<&str> = self.targets.iter().map(|target| target.name).collect();
+        let mut columns: Vec<ArrayRef> = vec![Arc::new(self.account_id.clone())];
+        columns.extend(self.targets.iter().map(|target| number(&target.scores.probability)));
+        for target in &self.targets {
+            columns.extend([number(&target.scores.low), number(&target.scores.high)]);
         }
-        let account = &row.account;
-        let levels = [
-            account.health.map(super::level::Health::text),
-            account.value_tier.map(super::level::ValueTier::text),
-            account.service_level.map(super::level::ServiceLevel::text),
-        ];
-        for (builder, level) in self.levels.iter_mut().zip(levels) {
-            builder.append_option(level);
+        for target in &self.targets {
+            let bands = target.bands.iter().zip(self.scored);
+            columns.push(words(rows, bands.map(|(band, scored)| band.filter(|_| *scored).map(Band::text))));
         }
-        let money = [account.mrr, account.mrr_at_risk, account.expected_expansion_mrr];
-        for (builder, amount) in self.money.iter_mut().zip(money) {
-            builder.append_option(amount);
-        }
-        for (builder, text) in self.closing.iter_mut().zip([row.status.text(), row.status_reason.text(), row.model]) {
-            builder.append_value(text);
-        }
-        self.rows += 1;
-        Ok(())
+        self.push_reasons(&mut columns);
+        columns.push(words(rows, self.account.iter().map(|row| Some(row.health?.text()))));
+        columns.push(words(rows, self.account.iter().map(|row| Some(row.value_tier?.text()))));
+        columns.push(words(rows, self.account.iter().map(|row| Some(row.service_level?.text()))));
+        columns.push(self.money("mrr", |row| row.mrr)?);
+        columns.push(self.money("mrr_at_risk", |row| row.mrr_at_risk)?);
+        columns.push(self.money("expected_expansion_mrr", |row| row.expected_expansion_mrr)?);
+        columns.push(words(rows, self.status.iter().map(|status| Some(status.text()))));
+        columns.push(words(rows, self.status_reason.iter().map(|reason| Some(reason.text()))));
+        columns.push(words(rows, std::iter::repeat_n(Some(self.model), rows)));
+        Ok(RecordBatch::try_new(schema(&names), columns)?)
     }
 
-    fn check(&self, row: &ScoreRow<'_>) -> Result<(), ScoresError> {
-        if row.targets.len() != self.names.len() {
-            let (expected, found) = (self.names.len(), row.targets.len());
-            return Err(ScoresError::Targets { row: self.rows, expected, found });
-        }
-        let fail =
-            |column: String, expected, found| Err(ScoresError::Value { row: self.rows, column, expected, found });
-        for (name, score) in self.names.iter().zip(row.targets) {
-            let column = |kind: &str| format!("{name}_{kind}");
-            if let Some(found) = score.probability.filter(|value| !(0.0..=1.0).contains(value)) {
-                return fail(column("probability"), "a probability in [0, 1]", found);
-            }
-            let probability = score.probability.unwrap_or(f64::NAN);
-            if let Some(found) = score.low.filter(|low| !(0.0..=probability).contains(low)) {
-                return fail(column("low"), "at least 0 and at most the probability", found);
-            }
-            if let Some(found) = score.high.filter(|high| !(probability..=1.0).contains(high)) {
-                return fail(column("high"), "at least the probability and at most 1", found);
-            }
-            if let Some(reason) = score.reasons.iter().find(|reason| !reason.effect.is_finite()) {
-                return fail(column("reason_effect"), "a finite number", reason.effect);
-            }
-        }
-        let account = &row.account;
-        let money = [account.mrr, account.mrr_at_risk, account.expected_expansion_mrr];
-        match money.into_iter().flatten().find(|amount| !amount.is_finite()) {
-            Some(found) => fail("mrr".to_owned(), "a finite number", found),
+    fn check_lengths(&self) -> Result<(), ScoresError> {
+        let expected = self.scored.len();
+        let own = [self.account_id.len(), self.account.len(), self.status.len(), self.status_reason.len()];
+        let of_target = |target: &TargetColumns<'_>| {
+            let scores = target.scores;
+            let reasons = target.reasons.map_or(expected, <[_]>::len);
+            [scores.probability.len(), scores.low.len(), scores.high.len(), target.bands.len(), reasons]
+        };
+        match own.into_iter().chain(self.targets.iter().flat_map(of_target)).find(|found| *found != expected) {
+            Some(found) => Err(ScoresError::Lengths { expected, found }),
             None => Ok(()),
         }
     }
 
-    /// The batch; the builder is empty afterwards and can be used again.
-    ///
-    /// # Errors
-    /// [`ScoresError::Arrow`] when a column would exceed what Arrow can hold (2 GiB of text).
-    pub fn finish(&mut self) -> Result<RecordBatch, ScoresError> {
-        let mut columns: Vec<ArrayRef> = vec![Arc::new(self.account_id.finish())];
-        let targets = &mut self.targets;
-        columns.extend(targets.iter_mut().map(|target| Arc::new(target.probability.finish()) as ArrayRef));
-        for target in targets.iter_mut() {
-            columns.push(Arc::new(target.low.finish()));
-            columns.push(Arc::new(target.high.finish()));
+    /// Ids, texts and effects of the reasons: kind by kind, target by target, rank by rank.
+    fn push_reasons(&self, columns: &mut Vec<ArrayRef>) {
+        let rows = self.scored.len();
+        let (no_text, no_number) = (new_null_array(&DataType::Utf8, rows), new_null_array(&DataType::Float64, rows));
+        let ranks = || self.targets.iter().flat_map(|target| (0..REASONS).map(|rank| (target.reasons, rank)));
+        let text = |of: fn(&Reason) -> &str| {
+            let no_text = no_text.clone();
+            ranks().map(move |(reasons, rank)| match reasons {
+                Some(reasons) => Arc::new(reasons.iter().map(|row| row.get(rank).map(of)).collect::<StringArray>()),
+                None => no_text.clone(),
+            })
+        };
+        columns.extend(text(|reason| &reason.id));
+        columns.extend(text(|reason| &reason.text));
+        columns.extend(ranks().map(|(reasons, rank)| match reasons {
+            Some(reasons) => {
+                Arc::new(reasons.iter().map(|row| Some(row.get(rank)?.effect)).collect::<Float64Array>()) as ArrayRef
+            }
+            None => no_number.clone(),
+        }));
+    }
+
+    fn money(&self, column: &str, of: fn(&AccountColumns) -> Option<f64>) -> Result<ArrayRef, ScoresError> {
+        let amounts = self.account.iter().map(of);
+        match amounts.clone().enumerate().find_map(|(row, amount)| Some((row, amount.filter(|one| !one.is_finite())?)))
+        {
+            Some((row, found)) => {
+                Err(ScoresError::Value { row, column: column.to_owned(), expected: "a finite number", found })
+            }
+            None => Ok(Arc::new(amounts.collect::<Float64Array>())),
         }
-        columns.extend(targets.iter_mut().map(|target| Arc::new(target.band.finish()) as ArrayRef));
-        for target in targets.iter_mut() {
-            columns.extend(target.reasons.iter_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef));
-        }
-        for target in targets.iter_mut() {
-            columns.extend(target.texts.iter_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef));
-        }
-        for target in targets.iter_mut() {
-            columns.extend(target.effects.iter_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef));
-        }
-        columns.extend(self.levels.iter_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef));
-        columns.extend(self.money.iter_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef));
-        columns.extend(self.closing.iter_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef));
-        self.rows = 0;
-        Ok(RecordBatch::try_new(self.schema.clone(), columns)?)
     }
 }
 
-impl TargetBuilder {
-    fn push(&mut self, score: &TargetScore) {
-        self.probability.append_option(score.probability);
-        self.low.append_option(score.low);
-        self.high.append_option(score.high);
-        self.band.append_option(score.band.map(Band::text));
-        for rank in 0..REASONS {
-            let reason = score.reasons.get(rank);
-            self.reasons[rank].append_option(reason.map(|reason| reason.id.as_str()));
-            self.texts[rank].append_option(reason.map(|reason| reason.text.as_str()));
-            self.effects[rank].append_option(reason.map(|reason| reason.effect));
+impl TargetColumns<'_> {
+    /// Every scored row: `0 <= low <= probability <= high <= 1`, and effects that are numbers.
+    fn check(&self, scored: &[bool]) -> Result<(), ScoresError> {
+        let HeadScores { probability, low, high, .. } = self.scores;
+        for (row, _) in scored.iter().enumerate().filter(|(_, scored)| **scored) {
+            let fail = |kind: &str, expected, found| {
+                Err(ScoresError::Value { row, column: format!("{}_{kind}", self.name), expected, found })
+            };
+            let at = probability[row];
+            if !(0.0..=1.0).contains(&at) {
+                return fail("probability", "a probability in [0, 1]", at);
+            }
+            if !(0.0..=at).contains(&low[row]) {
+                return fail("low", "at least 0 and at most the probability", low[row]);
+            }
+            if !(at..=1.0).contains(&high[row]) {
+                return fail("high", "at least the probability and at most 1", high[row]);
+            }
         }
+        for (row, reasons) in self.reasons.into_iter().flatten().enumerate() {
+            if let Some(reason) = reasons.iter().find(|reason| !reason.effect.is_finite()) {
+                let column = format!("{}_reason_effect", self.name);
+                return Err(ScoresError::Value { row, column, expected: "a finite number", found: reason.effect });
+            }
+        }
+        Ok(())
     }
+}
+
+/// A column of few words.
+fn words<'a>(rows: usize, texts: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
+    let mut builder = StringBuilder::with_capacity(rows, rows * 8);
+    texts.for_each(|text| builder.append_option(text));
+    Arc::new(builder.finish())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow_array::Array;
     use arrow_array::cast::AsArray;
 
-    fn row<'a>(targets: &'a [TargetScore]) -> ScoreRow<'a> {
-        ScoreRow {
-            account_id: "a-1",
-            targets,
-            account: AccountColumns::default(),
-            status: Status::Scored,
-            status_reason: StatusReason::Ok,
+    /// One target of two rows, the second one not scored.
+    fn batch(low: f64, probability: f64, high: f64, effect: f64) -> Result<RecordBatch, ScoresError> {
+        let column = |value: f64| vec![value, f64::NAN];
+        let scores =
+            HeadScores { margin: column(0.0), probability: column(probability), low: column(low), high: column(high) };
+        let reason = Reason { id: "usage:-".to_owned(), text: "fell".to_owned(), effect, actionable: true };
+        let reasons = [vec![reason], vec![]];
+        let bands = [Some(Band::High); 2];
+        let target = TargetColumns { name: "churn_90d", scores: &scores, bands: &bands, reasons: Some(&reasons) };
+        let columns = ScoreColumns {
+            account_id: StringArray::from(vec!["a-1", "a-2"]),
+            targets: vec![target],
+            scored: &[true, false],
+            account: &[AccountColumns { mrr: Some(5.0), ..AccountColumns::default() }, AccountColumns::default()],
+            status: &[Status::Scored, Status::NotScored],
+            status_reason: &[StatusReason::Ok, StatusReason::StaleUsage],
             model: "acme/1@0123456789ab",
-        }
-    }
-
-    fn score(low: f64, probability: f64, high: f64) -> TargetScore {
-        let reason = Reason { id: "usage:-".to_owned(), text: "fell".to_owned(), effect: 0.1, actionable: true };
-        TargetScore {
-            probability: Some(probability),
-            low: Some(low),
-            high: Some(high),
-            band: Some(Band::High),
-            reasons: vec![reason],
-        }
+        };
+        columns.batch()
     }
 
     #[test]
@@ -322,28 +285,52 @@ mod tests {
     }
 
     #[test]
-    fn rows_become_columns_in_the_order_of_the_schema() {
-        let mut builder = ScoreBatchBuilder::new(&["churn_90d"]);
-        builder.push(&row(&[score(0.1, 0.2, 0.3)])).expect("a good row");
-        builder.push(&row(&[TargetScore::default()])).expect("a row that is not scored");
-        assert_eq!(builder.rows(), 2);
-        let batch = builder.finish().expect("a batch");
+    fn columns_are_in_the_order_of_the_schema_and_null_where_nothing_is_scored() {
+        let batch = batch(0.1, 0.2, 0.3, 0.1).expect("a batch");
         assert_eq!(batch.schema(), schema(&["churn_90d"]));
         let text = |name: &str| batch.column_by_name(name).expect("a column").as_string::<i32>().clone();
-        assert_eq!(text("churn_90d_band").value(0), "high");
+        let number = |name: &str| {
+            batch.column_by_name(name).expect("a column").as_primitive::<arrow_array::types::Float64Type>().clone()
+        };
+        assert_eq!((text("account_id").value(1), text("churn_90d_band").value(0)), ("a-2", "high"));
         assert_eq!(text("churn_90d_reason_1_text").value(0), "fell");
+        assert_eq!(number("churn_90d_reason_1_effect").value(0), 0.1);
         assert!(text("churn_90d_reason_2").is_null(0) && text("churn_90d_reason_1").is_null(1));
-        assert_eq!(text("status_reason").value(1), "OK");
-        assert_eq!(builder.finish().expect("empty").num_rows(), 0);
+        assert_eq!((number("churn_90d_low").value(0), number("churn_90d_high").value(0)), (0.1, 0.3));
+        assert_eq!((number("mrr").value(0), number("mrr_at_risk").null_count()), (5.0, 2));
+        for name in ["churn_90d_probability", "churn_90d_low", "churn_90d_high"] {
+            assert!(number(name).is_null(1), "{name}");
+        }
+        assert!(text("churn_90d_band").is_null(1) && text("health").is_null(0));
+        assert_eq!((text("status").value(1), text("status_reason").value(1)), ("not_scored", "STALE_USAGE"));
+        assert_eq!(text("model").value(1), "acme/1@0123456789ab");
     }
 
     #[test]
     fn impossible_numbers_are_refused() {
-        let mut builder = ScoreBatchBuilder::new(&["churn_90d"]);
-        for bad in [score(0.1, f64::NAN, 0.3), score(0.1, 1.2, 1.3), score(0.3, 0.2, 0.4), score(0.1, 0.2, 0.1)] {
-            assert!(matches!(builder.push(&row(&[bad])), Err(ScoresError::Value { .. })));
+        let bad = [
+            batch(0.1, f64::NAN, 0.3, 0.0),
+            batch(0.1, 1.2, 1.3, 0.0),
+            batch(0.3, 0.2, 0.4, 0.0),
+            batch(0.1, 0.2, 0.1, 0.0),
+            batch(0.1, 0.2, 0.3, f64::NAN),
+        ];
+        for result in bad {
+            assert!(matches!(result, Err(ScoresError::Value { row: 0, .. })), "{result:?}");
         }
-        assert!(matches!(builder.push(&row(&[])), Err(ScoresError::Targets { expected: 1, found: 0, .. })));
-        assert_eq!(builder.rows(), 0);
+    }
+
+    #[test]
+    fn columns_of_other_lengths_are_refused() {
+        let columns = ScoreColumns {
+            account_id: StringArray::from(vec!["a-1", "a-2"]),
+            targets: Vec::new(),
+            scored: &[true],
+            account: &[AccountColumns::default()],
+            status: &[Status::Scored],
+            status_reason: &[StatusReason::Ok],
+            model: "",
+        };
+        assert!(matches!(columns.batch(), Err(ScoresError::Lengths { expected: 1, found: 2 })));
     }
 }

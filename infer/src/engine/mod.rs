@@ -9,7 +9,7 @@ mod onnxruntime;
 
 use std::path::PathBuf;
 
-use bellwether_models::{Bundle, DesignBlock, FeatureBlock, HeadScores};
+use bellwether_models::{Bundle, FeatureBlock, HeadScores};
 
 pub use library::HOW_TO_GET_ONNXRUNTIME;
 use native::NativeEngine;
@@ -35,11 +35,11 @@ pub(crate) trait Engine: Sync {
     /// Name as in `--engine`, with the version where there is one.
     fn name(&self) -> String;
 
-    /// Scores of each target, in the order of the bundle. `design` is the expanded form of `block`.
+    /// Scores of each target, in the order of the bundle.
     ///
     /// # Errors
     /// [`InferError::Bundle`], [`InferError::OnnxRuntime`].
-    fn score(&self, block: &FeatureBlock, design: &DesignBlock) -> Result<Vec<HeadScores>, InferError>;
+    fn score(&self, block: &FeatureBlock) -> Result<Vec<HeadScores>, InferError>;
 }
 
 /// Largest difference between an engine's probability and the golden one.
@@ -51,8 +51,7 @@ pub const PROBABILITY_TOLERANCE: f64 = 1e-6;
 /// [`InferError::Golden`], and errors of the engine.
 pub(crate) fn check_golden(engine: &dyn Engine, bundle: &Bundle) -> Result<(), InferError> {
     let golden = bundle.golden();
-    let design = DesignBlock::new(bundle.signature(), &golden.block)?;
-    let found = engine.score(&golden.block, &design)?;
+    let found = engine.score(&golden.block)?;
     for ((target, expected), found) in bundle.targets().into_iter().zip(&golden.expected).zip(&found) {
         let pairs = [
             ("probability", &expected.probability, &found.probability),
@@ -84,7 +83,7 @@ pub(crate) fn start<'a>(
     threads: usize,
 ) -> Result<Box<dyn Engine + 'a>, InferError> {
     Ok(match choice {
-        EngineChoice::Native => Box::new(NativeEngine::new(bundle)),
+        EngineChoice::Native => Box::new(NativeEngine::new(bundle)?),
         EngineChoice::OnnxRuntime { library } => {
             let engine = OnnxRuntimeEngine::start(bundle, library.as_deref(), threads)?;
             check_golden(&engine, bundle)?;

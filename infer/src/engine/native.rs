@@ -1,29 +1,31 @@
-//! The native engine: the scorers of the bundle, as the trainer ran them.
+//! The native engine: the heads of the bundle, as the trainer ran them.
 
-use bellwether_models::{Bundle, DesignBlock, FeatureBlock, HeadScores, ModelError, Scorer};
+use bellwether_models::{Bundle, FeatureBlock, HeadScores, HeadsScorer};
 
 use super::Engine;
 use crate::error::InferError;
 
-/// One compiled scorer per target.
-pub(crate) struct NativeEngine<'a> {
-    scorers: &'a [Scorer],
+/// All heads, which share the bins of their inputs.
+pub(crate) struct NativeEngine {
+    heads: HeadsScorer,
 }
 
-impl<'a> NativeEngine<'a> {
-    /// The scorers of a bundle.
-    pub(crate) fn new(bundle: &'a Bundle) -> Self {
-        Self { scorers: bundle.scorers() }
+impl NativeEngine {
+    /// The heads of a bundle.
+    ///
+    /// # Errors
+    /// None for a bundle that was loaded.
+    pub(crate) fn new(bundle: &Bundle) -> Result<Self, InferError> {
+        Ok(Self { heads: HeadsScorer::new(bundle.signature(), bundle.heads())? })
     }
 }
 
-impl Engine for NativeEngine<'_> {
+impl Engine for NativeEngine {
     fn name(&self) -> String {
         "native".to_owned()
     }
 
-    fn score(&self, _block: &FeatureBlock, design: &DesignBlock) -> Result<Vec<HeadScores>, InferError> {
-        let scores = self.scorers.iter().map(|scorer| scorer.score_design(design));
-        Ok(scores.collect::<Result<_, ModelError>>()?)
+    fn score(&self, block: &FeatureBlock) -> Result<Vec<HeadScores>, InferError> {
+        Ok(self.heads.score(block)?)
     }
 }

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use bellwether_models::{Bundle, DesignBlock, FeatureBlock, HeadScores, Signature};
+use bellwether_models::{Bundle, FeatureBlock, HeadScores, Signature};
 use ort::environment::Environment;
 use ort::session::{Session, SessionInputValue};
 use ort::value::Tensor;
@@ -80,7 +80,7 @@ impl Engine for OnnxRuntimeEngine {
         format!("onnxruntime ({})", self.library)
     }
 
-    fn score(&self, block: &FeatureBlock, _design: &DesignBlock) -> Result<Vec<HeadScores>, InferError> {
+    fn score(&self, block: &FeatureBlock) -> Result<Vec<HeadScores>, InferError> {
         let run = |(target, session): &(String, Mutex<Session>)| {
             let mut session = session.lock().unwrap_or_else(PoisonError::into_inner);
             let tensors = self.tensors(target, &session, block)?;

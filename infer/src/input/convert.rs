@@ -10,7 +10,7 @@ use arrow_array::types::{
     ArrowPrimitiveType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type,
     UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, RecordBatch};
+use arrow_array::{Array, Float32Array, RecordBatch};
 use arrow_schema::DataType;
 use bellwether_models::{FeatureBlock, Input, InputKind, Signature};
 
@@ -71,7 +71,7 @@ fn unexpected(input: &Input, array: &dyn Array) -> InferError {
 /// The numbers of a column with NaN for missing, and how many of them were infinite.
 fn numbers(array: &dyn Array) -> Option<(Vec<f32>, u64)> {
     let values = match array.data_type() {
-        DataType::Float32 => return Some(clamped(primitive::<Float32Type>(array, f64::from))),
+        DataType::Float32 => return Some(floats(array.as_primitive::<Float32Type>())),
         DataType::Float64 => return Some(clamped(primitive::<Float64Type>(array, |value| value))),
         DataType::Int8 => whole::<Int8Type>(array, f32::from),
         DataType::Int16 => whole::<Int16Type>(array, f32::from),
@@ -88,6 +88,24 @@ fn numbers(array: &dyn Array) -> Option<(Vec<f32>, u64)> {
         _ => return None,
     };
     Some((values, 0))
+}
+
+/// 32-bit floats as they are, but for nulls and infinite values.
+fn floats(array: &Float32Array) -> (Vec<f32>, u64) {
+    let mut values = array.values().to_vec();
+    if let Some(nulls) = array.nulls().filter(|nulls| nulls.null_count() > 0) {
+        let missing = !nulls.inner();
+        for row in missing.set_indices() {
+            values[row] = f32::NAN;
+        }
+    }
+    let infinite = values.iter().map(|value| u64::from(value.is_infinite())).sum();
+    if infinite > 0 {
+        for value in values.iter_mut().filter(|value| value.is_infinite()) {
+            *value = f32::MAX.copysign(*value);
+        }
+    }
+    (values, infinite)
 }
 
 fn whole<T: ArrowPrimitiveType>(array: &dyn Array, convert: impl Fn(T::Native) -> f32) -> Vec<f32> {
@@ -129,7 +147,7 @@ fn codes(kind: &InputKind, array: &dyn Array) -> Option<Vec<u32>> {
 mod tests {
     use std::sync::Arc;
 
-    use arrow_array::{ArrayRef, BooleanArray, Float32Array, Float64Array, Int8Array, Int64Array, StringViewArray};
+    use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int8Array, Int64Array, StringViewArray};
 
     use super::*;
 
@@ -157,6 +175,11 @@ mod tests {
         let (values, infinite) = numbers(&column).unwrap();
         assert_eq!(values, [f32::MAX, f32::MIN, f32::MAX, f32::MIN, 0.0]);
         assert_eq!(infinite, 4);
+        let column = Float32Array::from(vec![Some(f32::INFINITY), None, Some(f32::NEG_INFINITY), Some(-1.5)]);
+        // A slice, so that the bits of the nulls do not begin at a byte.
+        let (values, infinite) = numbers(&column.slice(1, 3)).unwrap();
+        assert!(values[0].is_nan());
+        assert_eq!((&values[1..], infinite), (&[f32::MIN, -1.5][..], 1));
     }
 
     #[test]

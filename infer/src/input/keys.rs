@@ -6,6 +6,7 @@
 //! key (null or empty) or without a readable date. Order is that of bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -15,6 +16,7 @@ use arrow_array::{Array, RecordBatch};
 use arrow_schema::{DataType, TimeUnit};
 use chrono::NaiveDate;
 
+use super::repeated::KeyRuns;
 use super::{Columns, FeatureFile};
 use crate::error::InferError;
 use crate::limits::Limits;
@@ -68,7 +70,7 @@ pub(crate) struct KeyPlan {
 }
 
 impl KeyPlan {
-    /// Reads keys and dates.
+    /// Reads keys and dates. Those of a file in no order are sorted on disk, in the folder `spill`.
     ///
     /// # Errors
     /// [`InferError::SeveralDates`], [`InferError::NoDate`], [`InferError::DateNotFound`],
@@ -79,6 +81,7 @@ impl KeyPlan {
         columns: &Columns,
         asked: Option<NaiveDate>,
         limits: &Limits,
+        spill: &Path,
         observer: &dyn Observer,
     ) -> Result<Self, InferError> {
         observer.stage(Stage::ReadKeys);
@@ -92,7 +95,7 @@ impl KeyPlan {
         if scan.order == Order::Unsorted {
             limits.check_unsorted(&file.path, scan.rows)?;
             scan.bad.retain(|_, rule| *rule != Rule::DuplicateKey);
-            let repeated = repeated_keys(file, columns, as_of, observer)?;
+            let repeated = repeated_keys(file, columns, as_of, (spill, limits.max_quarantined_rows), observer)?;
             scan.bad.extend(repeated.into_iter().map(|row| (row, Rule::DuplicateKey)));
         }
         if scan.bad.len() as u64 > limits.max_quarantined_rows {
@@ -144,6 +147,8 @@ struct Scan {
     others_allowed: bool,
     rows: u64,
     dates: BTreeSet<NaiveDate>,
+    /// That of the row before, which is in `dates` or was one too many.
+    last_date: Option<NaiveDate>,
     previous: Option<(u64, String)>,
     bad: BTreeMap<u64, Rule>,
     order: Order,
@@ -155,7 +160,7 @@ const DATES_REMEMBERED: usize = 6;
 impl Scan {
     fn new(wanted: Option<NaiveDate>, others_allowed: bool) -> Self {
         let (dates, bad) = (BTreeSet::new(), BTreeMap::new());
-        Self { wanted, others_allowed, rows: 0, dates, previous: None, bad, order: Order::Sorted }
+        Self { wanted, others_allowed, rows: 0, dates, last_date: None, previous: None, bad, order: Order::Sorted }
     }
 
     /// Takes one row; `date` is `None` where the file has no date, `Some(None)` where it cannot be read.
@@ -167,9 +172,10 @@ impl Scan {
                 return;
             }
             Some(Some(date)) => {
-                if self.dates.len() < DATES_REMEMBERED {
+                if self.last_date != Some(date) && self.dates.len() < DATES_REMEMBERED {
                     self.dates.insert(date);
                 }
+                self.last_date = Some(date);
                 if *self.wanted.get_or_insert(date) != date {
                     return;
                 }
@@ -221,25 +227,20 @@ impl Scan {
     }
 }
 
-/// Rows of the date whose key occurs more than once, for a file in no order: all keys are in memory.
+/// Rows of the date whose key occurs more than once, for a file in no order.
 fn repeated_keys(
     file: &FeatureFile,
     columns: &Columns,
     as_of: NaiveDate,
+    (spill, most): (&Path, u64),
     observer: &dyn Observer,
 ) -> Result<Vec<u64>, InferError> {
-    let mut keys: Vec<(String, u64)> = Vec::new();
-    for_each_key(file, columns, observer, |row, date, key| {
-        if let Some(key) = key.filter(|key| !key.is_empty())
-            && date.is_none_or(|date| date == Some(as_of))
-        {
-            keys.push((key.to_owned(), row));
-        }
-        Ok(())
+    let mut keys = KeyRuns::new(spill);
+    for_each_key(file, columns, observer, |row, date, key| match key.filter(|key| !key.is_empty()) {
+        Some(key) if date.is_none_or(|date| date == Some(as_of)) => keys.push(key, row),
+        _ => Ok(()),
     })?;
-    keys.sort_unstable();
-    let groups = keys.chunk_by(|left, right| left.0 == right.0).filter(|group| group.len() > 1);
-    Ok(groups.flatten().map(|(_, row)| *row).collect())
+    keys.repeated(most)
 }
 
 /// Rows of a batch of the first pass.
@@ -282,12 +283,13 @@ pub(crate) fn batch_dates(columns: &Columns, batch: &RecordBatch) -> Option<Vec<
 /// Dates of a column; a time that is not midnight is no date.
 fn dates_of(array: &dyn Array) -> Vec<Option<NaiveDate>> {
     fn days<T: arrow_array::ArrowPrimitiveType<Native = i64>>(array: &dyn Array, a_day: i64) -> Vec<Option<NaiveDate>> {
-        let day = |value: i64| if value % a_day == 0 { day_of(value / a_day) } else { None };
-        array.as_primitive::<T>().iter().map(|value| value.and_then(day)).collect()
+        let mut day = once_per_run(|value: i64| if value % a_day == 0 { day_of(value / a_day) } else { None });
+        array.as_primitive::<T>().iter().map(|value| value.and_then(&mut day)).collect()
     }
     match array.data_type() {
         DataType::Date32 => {
-            array.as_primitive::<Date32Type>().iter().map(|day| day.and_then(|day| day_of(i64::from(day)))).collect()
+            let mut date = once_per_run(|day: i32| day_of(i64::from(day)));
+            array.as_primitive::<Date32Type>().iter().map(|day| day.and_then(&mut date)).collect()
         }
         DataType::Timestamp(TimeUnit::Second, _) => days::<TimestampSecondType>(array, 86_400),
         DataType::Timestamp(TimeUnit::Millisecond, _) => days::<TimestampMillisecondType>(array, 86_400_000),
@@ -298,6 +300,15 @@ fn dates_of(array: &dyn Array) -> Vec<Option<NaiveDate>> {
             array.as_string_view().iter().map(|text| text.and_then(parse)).collect()
         }
         _ => vec![None; array.len()],
+    }
+}
+
+/// A function that remembers its last answer: a column of dates holds the same one again and again.
+fn once_per_run<T: Copy + PartialEq, U: Copy>(mut function: impl FnMut(T) -> U) -> impl FnMut(T) -> U {
+    let mut last = None;
+    move |value| match last {
+        Some((of, answer)) if of == value => answer,
+        _ => last.insert((value, function(value))).1,
     }
 }
 

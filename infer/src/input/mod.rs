@@ -1,8 +1,9 @@
 //! The feature file: opened once, verified, matched with the bundle's signature, then streamed.
 //!
 //! The file is opened one time and read through that handle, so that a file replaced in mid-run cannot mix two versions.
-//! In order: it is a regular file; its bytes have the digest that stands beside it; its footer is sound; it is not larger
-//! than the limits; its columns are those that the bundle asks for. Only then is a row decoded.
+//! In order: it is a regular file; its footer is sound; it is not larger than the limits; its columns are those that the
+//! bundle asks for. Only then is a row decoded. Its bytes are digested meanwhile, and have the digest that stands beside
+//! them before anything is published or any other error is believed.
 //!
 //! Types are taken from the Parquet schema alone and never from the Arrow schema that a writer may have embedded, so a
 //! dictionary column reads as the strings that it holds. Strings are read as views: a value that is repeated in every row
@@ -14,6 +15,8 @@ mod digest;
 mod guard;
 mod keys;
 mod metadata;
+mod positioned;
+mod repeated;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -25,19 +28,21 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::errors::ParquetError;
 
+pub(crate) use columns::ACCOUNT_ID;
 pub(crate) use columns::Columns;
 use columns::as_views;
 pub(crate) use convert::{Converted, Converter};
+pub(crate) use digest::PendingDigest;
 pub use digest::sha256_of_file;
 pub use guard::decoding;
 use guard::guarded;
 pub(crate) use keys::{KeyPlan, Order, Rule, batch_dates};
 pub use metadata::FileFacts;
+use positioned::PositionedFile;
 
 use crate::error::InferError;
 use crate::limits::Limits;
-use crate::observe::{Observer, Stage};
-use crate::warning::Warning;
+use crate::observe::Observer;
 
 /// A feature file that is open, whole and not too large.
 #[derive(Debug)]
@@ -46,13 +51,13 @@ pub(crate) struct FeatureFile {
     pub(crate) path: PathBuf,
     /// Its size.
     pub(crate) bytes: u64,
-    /// Digest of its bytes, in hex.
-    pub(crate) sha256: String,
+    /// Digest of its bytes.
+    pub(crate) digest: PendingDigest,
     /// Rows that its footer declares.
     pub(crate) rows: u64,
     /// What its writer says about it.
     pub(crate) facts: Option<FileFacts>,
-    file: File,
+    file: PositionedFile,
     reader: ArrowReaderMetadata,
 }
 
@@ -74,7 +79,7 @@ impl FeatureFile {
         File::open(path).map_err(|error| no_input(error.to_string()))
     }
 
-    /// Opens and verifies a feature file.
+    /// Opens a feature file, looks at its footer and begins to digest it.
     ///
     /// # Errors
     /// [`InferError::NoInput`], [`InferError::InputDigest`], [`InferError::DigestFile`], [`InferError::Damaged`],
@@ -82,15 +87,20 @@ impl FeatureFile {
     pub(crate) fn open(path: &Path, limits: &Limits, observer: &dyn Observer) -> Result<Self, InferError> {
         let file = Self::look(path)?;
         let status = file.metadata().map_err(|error| InferError::io(path, "look at it", error))?;
-        observer.stage(Stage::VerifyInput);
-        let sha256 = digest::sha256_of(&file, path, status.len(), observer)?;
-        if let Some(name) = digest::verify_beside(path, &sha256)? {
-            observer.warning(&Warning::NoDigest { name });
+        let file = PositionedFile::new(file, status.len());
+        let digest = PendingDigest::start(path, file.from(0), status.len(), observer)?;
+        let footer = || {
+            let reader = guarded(path, || footer(&file).map_err(|error| InferError::reading(path, error)))?;
+            let rows = limits.check_rows(path, reader.metadata().file_metadata().num_rows())?;
+            let facts = FileFacts::of(path, reader.metadata().file_metadata().key_value_metadata())?;
+            Ok((reader, rows, facts))
+        };
+        match footer() {
+            Ok((reader, rows, facts)) => {
+                Ok(Self { path: path.to_path_buf(), bytes: status.len(), digest, rows, facts, file, reader })
+            }
+            Err(error) => Err(digest.cause_of(error, observer)),
         }
-        let reader = guarded(path, || footer(&file).map_err(|error| InferError::reading(path, error)))?;
-        let rows = limits.check_rows(path, reader.metadata().file_metadata().num_rows())?;
-        let facts = FileFacts::of(path, reader.metadata().file_metadata().key_value_metadata())?;
-        Ok(Self { path: path.to_path_buf(), bytes: status.len(), sha256, rows, facts, file, reader })
     }
 
     /// The columns of the file, by root.
@@ -107,7 +117,7 @@ impl FeatureFile {
         roots: impl IntoIterator<Item = usize>,
         batch_rows: usize,
     ) -> Result<Batches<'_>, InferError> {
-        let file = self.file.try_clone().map_err(|error| InferError::io(&self.path, "read", error))?;
+        let file = self.file.clone();
         let reader = guarded(&self.path, || {
             let mask = ProjectionMask::roots(self.reader.parquet_schema(), roots);
             ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.reader.clone())
@@ -135,7 +145,7 @@ impl FeatureFile {
 }
 
 /// Footer and schema of a file, every text to be read as a view.
-fn footer(file: &File) -> Result<ArrowReaderMetadata, ParquetError> {
+fn footer(file: &PositionedFile) -> Result<ArrowReaderMetadata, ParquetError> {
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let plain = ArrowReaderMetadata::load(file, options)?;
     let views = ArrowReaderOptions::new().with_schema(as_views(plain.schema()));

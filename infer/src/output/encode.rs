@@ -1,23 +1,27 @@
 //! Rows as the bytes of a format. The same rows give the same bytes, however they are cut into batches.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
 use arrow_array::{Array, RecordBatch};
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{ArrowError, DataType, SchemaRef};
-use parquet::arrow::ArrowWriter;
 
 use super::file::{OutputFile, Written};
-use super::scores::parquet_writer;
+use super::parquet::ParquetFile;
 use crate::error::InferError;
 use crate::score::ScoreFormat;
 
 /// Writes rows in one of the formats.
-pub(super) enum Encoder {
-    Parquet(Box<ArrowWriter<OutputFile>>),
+pub(super) struct Encoder {
+    path: PathBuf,
+    writer: FormatWriter,
+}
+
+enum FormatWriter {
+    Parquet(Box<ParquetFile>),
     Arrow(Box<StreamWriter<OutputFile>>),
     /// Text, and the format of a line.
     Lines(OutputFile, LineFormat),
@@ -25,7 +29,7 @@ pub(super) enum Encoder {
 
 /// A format of one line per row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LineFormat {
+enum LineFormat {
     Csv,
     Jsonl,
 }
@@ -33,34 +37,31 @@ pub(super) enum LineFormat {
 impl Encoder {
     /// Creates the file.
     pub(super) fn create(path: &Path, schema: &SchemaRef, format: ScoreFormat) -> Result<Self, InferError> {
-        let lines = |format| Ok(Self::Lines(OutputFile::create(path, 0o644)?, format));
-        match format {
-            ScoreFormat::Parquet => parquet_writer(path, schema, 0o644).map(Box::new).map(Self::Parquet),
+        let file = || OutputFile::create(path, 0o644);
+        let writer = match format {
+            ScoreFormat::Parquet => FormatWriter::Parquet(Box::new(ParquetFile::create(path, schema, 0o644)?)),
             ScoreFormat::Arrow => {
-                let writer = StreamWriter::try_new(OutputFile::create(path, 0o644)?, schema);
-                writer.map(Box::new).map(Self::Arrow).map_err(|error| writing(path, error))
+                let writer = StreamWriter::try_new(file()?, schema).map_err(|error| writing(path, error))?;
+                FormatWriter::Arrow(Box::new(writer))
             }
-            ScoreFormat::Jsonl => lines(LineFormat::Jsonl),
+            ScoreFormat::Jsonl => FormatWriter::Lines(file()?, LineFormat::Jsonl),
             ScoreFormat::Csv => {
-                let mut header = String::new();
-                for (column, field) in schema.fields().iter().enumerate() {
-                    header.push_str(if column == 0 { "" } else { "," });
-                    push_csv_text(&mut header, field.name());
-                }
-                header.push('\n');
-                let mut file = OutputFile::create(path, 0o644)?;
-                file.write_all(header.as_bytes()).map_err(|error| InferError::io(path, "write", error))?;
-                Ok(Self::Lines(file, LineFormat::Csv))
+                let mut file = file()?;
+                let names = csv_header(schema);
+                file.write_all(names.as_bytes()).map_err(|error| InferError::io(path, "write", error))?;
+                FormatWriter::Lines(file, LineFormat::Csv)
             }
-        }
+        };
+        Ok(Self { path: path.to_path_buf(), writer })
     }
 
     /// Writes rows.
-    pub(super) fn write(&mut self, path: &Path, rows: &RecordBatch) -> Result<(), InferError> {
-        match self {
-            Self::Parquet(writer) => writer.write(rows).map_err(|error| InferError::writing(path, error)),
-            Self::Arrow(writer) => writer.write(rows).map_err(|error| writing(path, error)),
-            Self::Lines(file, format) => {
+    pub(super) fn write(&mut self, rows: &RecordBatch) -> Result<(), InferError> {
+        let path = &self.path;
+        match &mut self.writer {
+            FormatWriter::Parquet(writer) => writer.write(rows),
+            FormatWriter::Arrow(writer) => writer.write(rows).map_err(|error| writing(path, error)),
+            FormatWriter::Lines(file, format) => {
                 let text = lines(rows, *format)?;
                 file.write_all(text.as_bytes()).map_err(|error| InferError::io(path, "write", error))
             }
@@ -68,17 +69,28 @@ impl Encoder {
     }
 
     /// Waits until everything is on disk.
-    pub(super) fn finish(self, path: &Path) -> Result<Written, InferError> {
-        let file = match self {
-            Self::Parquet(writer) => writer.into_inner().map_err(|error| InferError::writing(path, error))?,
-            Self::Arrow(mut writer) => {
+    pub(super) fn finish(self) -> Result<Written, InferError> {
+        let path = &self.path;
+        let file = match self.writer {
+            FormatWriter::Parquet(writer) => return writer.finish(),
+            FormatWriter::Arrow(mut writer) => {
                 writer.finish().map_err(|error| writing(path, error))?;
                 writer.into_inner().map_err(|error| writing(path, error))?
             }
-            Self::Lines(file, _) => file,
+            FormatWriter::Lines(file, _) => file,
         };
         file.finish().map_err(|error| InferError::io(path, "write", error))
     }
+}
+
+fn csv_header(schema: &SchemaRef) -> String {
+    let mut header = String::new();
+    for (column, field) in schema.fields().iter().enumerate() {
+        header.push_str(if column == 0 { "" } else { "," });
+        push_csv_text(&mut header, field.name());
+    }
+    header.push('\n');
+    header
 }
 
 fn writing(path: &Path, error: ArrowError) -> InferError {
@@ -201,9 +213,9 @@ mod tests {
         let path = folder.path().join("part");
         let mut encoder = Encoder::create(&path, &batches[0].schema(), format).unwrap();
         for batch in batches {
-            encoder.write(&path, batch).unwrap();
+            encoder.write(batch).unwrap();
         }
-        let told = encoder.finish(&path).unwrap();
+        let told = encoder.finish().unwrap();
         let bytes = std::fs::read(&path).unwrap();
         assert_eq!(told.bytes, bytes.len() as u64);
         bytes

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -16,6 +17,7 @@ pub(crate) struct OutputFile {
     writer: BufWriter<File>,
     hasher: Sha256,
     bytes: u64,
+    failure: Arc<OnceLock<i32>>,
 }
 
 /// What was written.
@@ -36,7 +38,25 @@ impl OutputFile {
             .mode(mode)
             .open(path)
             .map_err(|error| InferError::io(path, "create", error))?;
-        Ok(Self { writer: BufWriter::with_capacity(1 << 17, file), hasher: Sha256::new(), bytes: 0 })
+        Ok(Self {
+            writer: BufWriter::with_capacity(1 << 17, file),
+            hasher: Sha256::new(),
+            bytes: 0,
+            failure: Arc::default(),
+        })
+    }
+
+    /// The system's number of the first error of a write, once there is one. Who writes through an encoder may get no more
+    /// than its text from that.
+    pub(crate) fn failure(&self) -> Arc<OnceLock<i32>> {
+        Arc::clone(&self.failure)
+    }
+
+    fn noted<T>(&self, result: io::Result<T>) -> io::Result<T> {
+        if let Some(code) = result.as_ref().err().and_then(io::Error::raw_os_error) {
+            let _ = self.failure.set(code);
+        }
+        result
     }
 
     /// Waits until everything is on disk.
@@ -49,14 +69,16 @@ impl OutputFile {
 
 impl Write for OutputFile {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        let written = self.writer.write(buffer)?;
+        let written = self.writer.write(buffer);
+        let written = self.noted(written)?;
         self.hasher.update(&buffer[..written]);
         self.bytes += written as u64;
         Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.writer.flush()
+        let flushed = self.writer.flush();
+        self.noted(flushed)
     }
 }
 

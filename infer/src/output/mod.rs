@@ -12,9 +12,11 @@
 mod encode;
 mod file;
 mod folder;
+mod parquet;
 mod publish;
 mod quarantine;
 mod scores;
+mod sorted;
 
 pub(crate) use file::{Written, write_json, write_text};
 pub(crate) use folder::{OutputFolder, Scratch};

@@ -10,10 +10,9 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
 use arrow_schema::{DataType, Field, Schema};
-use parquet::arrow::ArrowWriter;
 
-use super::file::{OutputFile, Written};
-use super::scores::parquet_writer;
+use super::file::Written;
+use super::parquet::ParquetFile;
 use crate::error::InferError;
 use crate::input::Rule;
 
@@ -21,7 +20,7 @@ use crate::input::Rule;
 pub(crate) struct QuarantineWriter {
     folder: PathBuf,
     file: String,
-    writer: Option<ArrowWriter<OutputFile>>,
+    writer: Option<ParquetFile>,
 }
 
 impl QuarantineWriter {
@@ -43,18 +42,15 @@ impl QuarantineWriter {
             none => {
                 let created = DirBuilder::new().mode(0o700).create(&self.folder);
                 created.map_err(|error| InferError::io(&self.folder, "create", error))?;
-                none.insert(parquet_writer(&path, &batch.schema(), 0o600)?)
+                none.insert(ParquetFile::create(&path, &batch.schema(), 0o600)?)
             }
         };
-        writer.write(&batch).map_err(|error| InferError::writing(&path, error))
+        writer.write(&batch)
     }
 
     /// Waits until everything is on disk; `None` when there was no bad row.
-    pub(crate) fn finish(mut self) -> Result<Option<Written>, InferError> {
-        let path = self.path();
-        let Some(writer) = self.writer.take() else { return Ok(None) };
-        let file = writer.into_inner().map_err(|error| InferError::writing(&path, error))?;
-        file.finish().map(Some).map_err(|error| InferError::io(&path, "write", error))
+    pub(crate) fn finish(self) -> Result<Option<Written>, InferError> {
+        self.writer.map(ParquetFile::finish).transpose()
     }
 
     fn with_reasons(&self, rows: &RecordBatch, reasons: &[(u64, Rule)]) -> Result<RecordBatch, InferError> {

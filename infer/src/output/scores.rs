@@ -2,39 +2,31 @@
 //!
 //! The same rows give the same bytes, whatever number of threads and size of batches made them: rows are cut into chunks
 //! of one size before they are written, since a Parquet writer looks at page sizes once per write. Nothing about the run
-//! or the clock is in the file. Rows of an unsorted input are held back and sorted by `account_id` at the end.
+//! or the clock is in the file. Rows of an unsorted input are sorted by `account_id`, on disk
+//! where they are many.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use arrow_array::cast::AsArray;
-use arrow_array::{Array, RecordBatch};
+use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use arrow_select::coalesce::BatchCoalescer;
-use arrow_select::interleave::interleave_record_batch;
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
 
 use super::encode::Encoder;
-use super::file::{OutputFile, Written};
+use super::file::Written;
+use super::sorted::{SortedRuns, inconsistent};
 use crate::error::InferError;
 use crate::input::Order;
 use crate::score::ScoreFormat;
 
 /// Rows that are written at a time.
 const CHUNK_ROWS: usize = 8_192;
-/// Rows of a row group.
-const ROW_GROUP_ROWS: usize = 131_072;
-/// Zstandard level: the usual compromise of size and speed.
-const ZSTD_LEVEL: i32 = 3;
 
 /// The one part of a partition while it is being written.
 pub(crate) struct ScoresWriter {
-    path: PathBuf,
     encoder: Encoder,
     chunks: BatchCoalescer,
-    order: Order,
-    held: Vec<RecordBatch>,
+    /// Where the rows come in no order.
+    unsorted: Option<SortedRuns>,
 }
 
 impl ScoresWriter {
@@ -45,81 +37,45 @@ impl ScoresWriter {
         order: Order,
         format: ScoreFormat,
     ) -> Result<Self, InferError> {
-        let path = folder.join(format.part_name());
-        let encoder = Encoder::create(&path, schema, format)?;
+        let encoder = Encoder::create(&folder.join(format.part_name()), schema, format)?;
         let chunks = BatchCoalescer::new(schema.clone(), CHUNK_ROWS);
-        Ok(Self { path, encoder, chunks, order, held: Vec::new() })
+        let unsorted = (order == Order::Unsorted).then(|| SortedRuns::new(folder));
+        Ok(Self { encoder, chunks, unsorted })
     }
 
     /// Takes the next rows.
     pub(crate) fn push(&mut self, batch: RecordBatch) -> Result<(), InferError> {
-        match self.order {
-            Order::Unsorted => {
-                self.held.push(batch);
-                Ok(())
-            }
-            Order::Sorted => {
-                self.chunks.push_batch(batch).map_err(|error| inconsistent(&error))?;
-                self.write_chunks()
-            }
+        match &mut self.unsorted {
+            Some(runs) => runs.push(batch),
+            None => self.push_sorted(batch),
         }
+    }
+
+    fn push_sorted(&mut self, batch: RecordBatch) -> Result<(), InferError> {
+        // A whole chunk is written as it is.
+        if batch.num_rows() == CHUNK_ROWS && self.chunks.is_empty() {
+            return self.encoder.write(&batch);
+        }
+        self.chunks.push_batch(batch).map_err(|error| inconsistent(&error))?;
+        self.write_chunks()
     }
 
     /// Writes what is left and waits until it is on disk.
     pub(crate) fn finish(mut self) -> Result<Written, InferError> {
-        self.write_sorted()?;
+        if let Some(runs) = self.unsorted.take() {
+            runs.merge(CHUNK_ROWS, |rows| self.push_sorted(rows))?;
+        }
         self.chunks.finish_buffered_batch().map_err(|error| inconsistent(&error))?;
         self.write_chunks()?;
-        self.encoder.finish(&self.path)
+        self.encoder.finish()
     }
 
     fn write_chunks(&mut self) -> Result<(), InferError> {
         while let Some(chunk) = self.chunks.next_completed_batch() {
-            self.encoder.write(&self.path, &chunk)?;
+            self.encoder.write(&chunk)?;
         }
         Ok(())
     }
-
-    /// Sorts the rows that were held back; `account_id` is the first column.
-    fn write_sorted(&mut self) -> Result<(), InferError> {
-        let held = std::mem::take(&mut self.held);
-        let mut keys: Vec<(&str, usize, usize)> = Vec::new();
-        for (index, batch) in held.iter().enumerate() {
-            let ids = batch.column(0).as_string_opt::<i32>().ok_or_else(|| InferError::Internal {
-                reason: format!("account_id is {}", batch.column(0).data_type()),
-            })?;
-            keys.extend((0..ids.len()).map(|row| (ids.value(row), index, row)));
-        }
-        keys.sort_unstable();
-        let batches: Vec<&RecordBatch> = held.iter().collect();
-        for chunk in keys.chunks(CHUNK_ROWS) {
-            let rows: Vec<(usize, usize)> = chunk.iter().map(|(_, batch, row)| (*batch, *row)).collect();
-            let sorted = interleave_record_batch(&batches, &rows).map_err(|error| inconsistent(&error))?;
-            self.chunks.push_batch(sorted).map_err(|error| inconsistent(&error))?;
-            self.write_chunks()?;
-        }
-        Ok(())
-    }
-}
-
-/// A writer of our own files.
-pub(super) fn parquet_writer(
-    path: &Path,
-    schema: &SchemaRef,
-    mode: u32,
-) -> Result<ArrowWriter<OutputFile>, InferError> {
-    let level = ZstdLevel::try_new(ZSTD_LEVEL).map_err(|error| InferError::writing(path, error))?;
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(level))
-        .set_created_by("bellwether-infer".to_owned())
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .build();
-    ArrowWriter::try_new(OutputFile::create(path, mode)?, schema.clone(), Some(properties))
-        .map_err(|error| InferError::writing(path, error))
-}
-
-fn inconsistent(error: &arrow_schema::ArrowError) -> InferError {
-    InferError::Internal { reason: format!("rows cannot be put together: {error}") }
 }
 
 #[cfg(test)]

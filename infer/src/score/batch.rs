@@ -1,12 +1,11 @@
 //! One batch: from columns of the file to rows of the scores. This is what a worker does; it knows no other batch.
 
-use arrow_array::RecordBatch;
+use arrow_array::builder::StringBuilder;
 use arrow_array::cast::AsArray;
-use bellwether_models::policy::{Band, ResolvedPolicy, StatusReason, status};
-use bellwether_models::scores::{REASONS, ScoreBatchBuilder, ScoreRow, ScoresError, TargetScore};
-use bellwether_models::{
-    Bundle, DesignBlock, Explainer, FeatureBlock, HeadScores, ModelError, Reason, SignalBook, top_reasons,
-};
+use arrow_array::{Array, RecordBatch, StringArray};
+use bellwether_models::policy::{Band, ResolvedPolicy, Status, StatusReason, status};
+use bellwether_models::scores::{REASONS, ScoreColumns, ScoresError, TargetColumns};
+use bellwether_models::{Bundle, DesignBlock, Explainer, FeatureBlock, ModelError, Reason, SignalBook, top_reasons};
 
 use super::ReasonChoice;
 use super::overview::BatchOverview;
@@ -69,90 +68,79 @@ impl<'a> BatchScorer<'a> {
         let signature = self.bundle.signature();
         let converted = Converter { signature, columns: self.columns }.convert(batch)?;
         let block = &converted.block;
-        let design = DesignBlock::new(signature, block)?;
-        let heads = self.engine.score(block, &design)?;
+        let heads = self.engine.score(block)?;
+        let status_reason = self.policy.status_reasons(self.bundle.reference(), block);
+        let scored: Vec<bool> = status_reason.iter().map(|reason| *reason == StatusReason::Ok).collect();
+        let targets = self.targets.len();
+        let status: Vec<Status> =
+            scored.iter().map(|scored| status(if *scored { targets } else { 0 }, targets)).collect();
+        let probabilities: Vec<(&str, &[f64])> =
+            self.targets.iter().copied().zip(heads.iter().map(|head| head.probability.as_slice())).collect();
+        let account = self.policy.account_rows(block, &probabilities, &scored);
+        let bands: Vec<Vec<Option<Band>>> =
+            probabilities.iter().map(|(target, probabilities)| self.bands(target, probabilities)).collect();
+        let reasons = self.reasons(block, &bands, &scored)?;
+
+        let mut tally = Tally::new(self.bundle);
+        tally.statuses(&status, &status_reason);
+        tally.unusable_mrr = (0..block.rows).map(|row| u64::from(self.policy.mrr_is_unusable(block, row))).sum();
+        tally.block(self.bundle, &converted, &heads);
+        let mut overview = BatchOverview::new(account.iter().map(|account| account.health));
+        let mut columns = Vec::with_capacity(targets);
+        for (index, (name, scores)) in self.targets.iter().zip(&heads).enumerate() {
+            overview.target(&scores.probability, &bands[index], &scored);
+            let reasons = reasons.get(index).map(Vec::as_slice);
+            columns.push(TargetColumns { name, scores, bands: &bands[index], reasons });
+        }
+        let columns = ScoreColumns {
+            account_id: self.ids(batch)?,
+            targets: columns,
+            scored: &scored,
+            account: &account,
+            status: &status,
+            status_reason: &status_reason,
+            model: &self.model,
+        };
+        Ok(ScoredBatch { rows: columns.batch()?, tally, overview })
+    }
+
+    fn ids(&self, batch: &RecordBatch) -> Result<StringArray, InferError> {
         let ids = batch
             .column(self.columns.account)
             .as_string_view_opt()
             .ok_or_else(|| InferError::Internal { reason: "account_id changed its type".to_owned() })?;
-        let mut builder = ScoreBatchBuilder::new(&self.targets);
-        let mut tally = Tally::new(self.bundle);
-        let mut overview = BatchOverview::new(self.targets.len());
-        let statuses: Vec<StatusReason> =
-            (0..block.rows).map(|row| self.policy.status_reason(self.bundle.reference(), block, row)).collect();
-        let mut told = self.reasons(&heads, block, &design, &statuses)?;
-        for (row, reason) in statuses.iter().copied().enumerate() {
-            let scores = self.target_scores(&heads, row, reason, &mut told);
-            let probabilities: Vec<(&str, Option<f64>)> =
-                self.targets.iter().copied().zip(scores.iter().map(|score| score.probability)).collect();
-            let scored = scores.iter().filter(|score| score.probability.is_some()).count();
-            let status = status(scored, scores.len());
-            tally.row(status, reason);
-            tally.unusable_mrr += u64::from(self.policy.mrr_is_unusable(block, row));
-            let account = self.policy.account_columns(block, row, &probabilities);
-            overview.row(&scores, account.health);
-            builder.push(&ScoreRow {
-                account_id: ids.value(row),
-                targets: &scores,
-                account,
-                status,
-                status_reason: reason,
-                model: &self.model,
-            })?;
-        }
-        tally.block(self.bundle, &converted, &heads);
-        Ok(ScoredBatch { rows: builder.finish()?, tally, overview })
+        let mut texts = StringBuilder::with_capacity(ids.len(), 16 * ids.len());
+        ids.iter().for_each(|id| texts.append_value(id.unwrap_or_default()));
+        Ok(texts.finish())
     }
 
-    /// The columns of each target for one row; all null when the row is not to be scored. Takes the row's reasons.
-    fn target_scores(
-        &self,
-        heads: &[HeadScores],
-        row: usize,
-        reason: StatusReason,
-        told: &mut [Vec<Vec<Reason>>],
-    ) -> Vec<TargetScore> {
-        if reason != StatusReason::Ok {
-            return vec![TargetScore::default(); self.targets.len()];
-        }
-        let score = |(index, (target, head)): (usize, (&&str, &HeadScores))| {
-            let probability = head.probability[row];
-            let band = self.policy.policy().band(target, probability);
-            let reasons = told.get_mut(index).and_then(|rows| rows.get_mut(row)).map(std::mem::take);
-            let (low, high) = (Some(head.low[row]), Some(head.high[row]));
-            TargetScore { probability: Some(probability), low, high, band, reasons: reasons.unwrap_or_default() }
-        };
-        self.targets.iter().zip(heads).enumerate().map(score).collect()
+    fn bands(&self, target: &str, probabilities: &[f64]) -> Vec<Option<Band>> {
+        let cutoffs = self.policy.policy().bands.get(target);
+        probabilities.iter().map(|probability| cutoffs.map(|cutoffs| cutoffs.band(*probability))).collect()
     }
 
-    /// The reasons of every row that is to have some, by target, then row.
+    /// Reasons by target and row; no target where nobody gets reasons.
     fn reasons(
         &self,
-        heads: &[HeadScores],
         block: &FeatureBlock,
-        design: &DesignBlock,
-        statuses: &[StatusReason],
+        bands: &[Vec<Option<Band>>],
+        scored: &[bool],
     ) -> Result<Vec<Vec<Vec<Reason>>>, InferError> {
-        let mut told = vec![vec![Vec::new(); block.rows]; self.explainers.len()];
-        for ((explainer, told), (target, head)) in
-            self.explainers.iter().zip(&mut told).zip(self.targets.iter().zip(heads))
-        {
-            let wanted = |row: &usize| {
-                statuses[*row] == StatusReason::Ok
-                    && match self.reasons {
-                        ReasonChoice::All => true,
-                        ReasonChoice::Top => {
-                            self.policy.policy().band(target, head.probability[*row]) == Some(Band::High)
-                        }
-                        ReasonChoice::None => false,
-                    }
-            };
+        if self.explainers.is_empty() {
+            return Ok(Vec::new());
+        }
+        let design = DesignBlock::new(self.bundle.signature(), block)?;
+        let of_target = |(explainer, bands): (&Explainer, &Vec<Option<Band>>)| {
+            let wanted =
+                |row: &usize| scored[*row] && (self.reasons == ReasonChoice::All || bands[*row] == Some(Band::High));
             let rows: Vec<usize> = (0..block.rows).filter(wanted).collect();
-            explainer.explain_each(design, &rows, |row, explanation| {
+            let mut told = vec![Vec::new(); block.rows];
+            explainer.explain_each(&design, &rows, |row, explanation| {
                 told[row] = top_reasons(&self.book, &explanation, block, row, REASONS);
             })?;
-        }
-        Ok(told)
+            Ok(told)
+        };
+        self.explainers.iter().zip(bands).map(of_target).collect()
     }
 }
 

@@ -15,6 +15,7 @@ use crate::output::{Publication, Staged, write_json, write_text};
 /// What is told about a finished run.
 pub(super) struct Finished<'a> {
     pub(super) run_id: &'a str,
+    pub(super) input_sha256: &'a str,
     pub(super) started_at: DateTime<Utc>,
     pub(super) engine: &'a str,
     pub(super) counts: Counts,
@@ -71,7 +72,7 @@ impl Run<'_> {
             batch_rows: request.batch_rows.get(),
             reasons: request.reasons,
             model: ModelRecord::of(self.bundle, &request.bundle),
-            inputs: vec![self.input_record()],
+            inputs: vec![self.input_record(finished)],
             outputs: self.output_records(finished),
             counts: finished.counts,
             status_reasons: &tally.status_reasons,
@@ -88,12 +89,12 @@ impl Run<'_> {
         }
     }
 
-    fn input_record(&self) -> FileRecord {
+    fn input_record(&self, finished: &Finished<'_>) -> FileRecord {
         FileRecord {
             path: self.file.path.display().to_string(),
             bytes: self.file.bytes,
             rows: self.file.rows,
-            sha256: self.file.sha256.clone(),
+            sha256: finished.input_sha256.to_owned(),
         }
     }
 

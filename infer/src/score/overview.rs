@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 
 use bellwether_models::policy::{Band, Health};
-use bellwether_models::scores::TargetScore;
 
 /// Hundredths of a percent in one.
 const STEPS: u16 = 10_000;
@@ -14,23 +13,49 @@ const STEPS: u16 = 10_000;
 /// The rows of one batch.
 #[derive(Debug, Clone, Default)]
 pub(super) struct BatchOverview {
-    targets: Vec<Vec<(u16, Option<Band>)>>,
+    targets: Vec<BatchTarget>,
     health: BTreeMap<Option<Health>, u64>,
 }
 
+/// One target of a batch.
+#[derive(Debug, Clone, Default)]
+struct BatchTarget {
+    /// Hundredths of a percent of the rows that have a probability.
+    steps: Vec<u16>,
+    bands: BTreeMap<Option<Band>, u64>,
+}
+
 impl BatchOverview {
-    /// Nothing yet, for so many targets.
-    pub(super) fn new(targets: usize) -> Self {
-        Self { targets: vec![Vec::new(); targets], health: BTreeMap::new() }
+    /// Counts the health of all rows.
+    pub(super) fn new(health: impl Iterator<Item = Option<Health>>) -> Self {
+        Self { targets: Vec::new(), health: counted(health) }
     }
 
-    /// Counts a row; a target without a probability is not counted.
-    pub(super) fn row(&mut self, scores: &[TargetScore], health: Option<Health>) {
-        *self.health.entry(health).or_default() += 1;
-        for (seen, score) in self.targets.iter_mut().zip(scores) {
-            seen.extend(score.probability.map(|probability| (step_of(probability), score.band)));
+    /// Counts the probabilities and bands of the rows that are scored, for the next target.
+    pub(super) fn target(&mut self, probabilities: &[f64], bands: &[Option<Band>], scored: &[bool]) {
+        let of_scored = || scored.iter().enumerate().filter(|(_, scored)| **scored).map(|(row, _)| row);
+        let steps = of_scored().map(|row| step_of(probabilities[row])).collect();
+        self.targets.push(BatchTarget { steps, bands: counted(of_scored().map(|row| bands[row])) });
+    }
+}
+
+/// How often each level occurs.
+fn counted<T: Copy + Ord>(levels: impl Iterator<Item = T>) -> BTreeMap<T, u64> {
+    let (mut counts, mut run) = (BTreeMap::new(), None::<(T, u64)>);
+    for level in levels {
+        match &mut run {
+            Some((of, rows)) if *of == level => *rows += 1,
+            _ => {
+                if let Some((of, rows)) = run.replace((level, 1)) {
+                    *counts.entry(of).or_default() += rows;
+                }
+            }
         }
     }
+    if let Some((of, rows)) = run {
+        *counts.entry(of).or_default() += rows;
+    }
+    counts
 }
 
 /// All rows of a run.
@@ -66,10 +91,12 @@ impl Overview {
             *self.health.entry(*health).or_default() += rows;
         }
         for (target, seen) in self.targets.iter_mut().zip(&batch.targets) {
-            for (step, band) in seen {
+            target.rows += seen.steps.len() as u64;
+            for step in &seen.steps {
                 target.counts[usize::from(*step)] += 1;
-                target.rows += 1;
-                *target.bands.entry(*band).or_default() += 1;
+            }
+            for (band, rows) in &seen.bands {
+                *target.bands.entry(*band).or_default() += rows;
             }
         }
     }
@@ -104,18 +131,19 @@ mod tests {
         // 0.00 to 0.99 in a scrambled order, in batches of 7.
         let scrambled: Vec<f64> = (0..100).map(|row| f64::from(row * 37 % 100) / 100.0).collect();
         for rows in scrambled.chunks(7) {
-            let mut batch = BatchOverview::new(1);
-            for probability in rows {
-                let score = TargetScore { probability: Some(*probability), ..TargetScore::default() };
-                batch.row(&[score], Some(Health::Champion));
-            }
-            batch.row(&[TargetScore::default()], None);
+            // One more row that is not scored.
+            let health = rows.iter().map(|_| Some(Health::Champion)).chain([None]);
+            let mut batch = BatchOverview::new(health);
+            let probabilities: Vec<f64> = rows.iter().copied().chain([f64::NAN]).collect();
+            let scored: Vec<bool> = probabilities.iter().map(|probability| !probability.is_nan()).collect();
+            batch.target(&probabilities, &vec![Some(Band::Low); probabilities.len()], &scored);
             whole.add(&batch);
         }
         let target = &whole.targets[0];
         let deciles: Vec<f64> = (0..=10).filter_map(|tenths| target.decile(tenths)).collect();
         assert_eq!(deciles, [0.0, 9.0, 19.0, 29.0, 39.0, 49.0, 59.0, 69.0, 79.0, 89.0, 99.0]);
         assert_eq!((target.rows, whole.health[&Some(Health::Champion)], whole.health[&None]), (100, 100, 15));
+        assert_eq!(target.bands, BTreeMap::from([(Some(Band::Low), 100)]));
         assert_eq!(Overview::new(1).targets[0].decile(5), None);
         assert_eq!([0.0, 0.123_449, 1.0].map(step_of), [0, 1_234, 10_000]);
     }

@@ -114,7 +114,7 @@ impl Page {
             ("trained on", format!("{} to {}", training.first_as_of, training.last_as_of)),
             ("input", run.file.path.display().to_string()),
             ("rows of the input", grouped(run.file.rows)),
-            ("sha256 of the input", run.file.sha256.clone()),
+            ("sha256 of the input", finished.input_sha256.to_owned()),
             (
                 "made without the tables",
                 run.file.facts.as_ref().map_or_else(String::new, |facts| facts.missing_tables.join(", ")),

@@ -9,12 +9,12 @@ use bellwether_models::drift::LEAST_ROWS_FOR_DRIFT;
 use bellwether_models::{Bundle, scores};
 use chrono::{DateTime, Utc};
 
-use super::batch::BatchScorer;
+use super::batch::{BatchScorer, ScoredBatch};
 use super::describe::Finished;
 use super::gate::{Before, Night};
 use super::overview::Overview;
 use super::recorder::Recorder;
-use super::stream::RowStream;
+use super::stream::{BadRows, ReadLane, Sorter};
 use super::tally::{DriftRecord, Tally};
 use super::{Counts, Moved, ScoreRequest, ScoreSummary, pipeline};
 use crate::bundle;
@@ -23,6 +23,7 @@ use crate::error::InferError;
 use crate::input::{Columns, FeatureFile, KeyPlan, Order, Rule};
 use crate::observe::{Observer, Stage};
 use crate::output::{OutputFolder, Publication, QuarantineWriter, ScoresWriter, Scratch, Staged, Written};
+use crate::spill;
 use crate::warning::Warning;
 
 /// Scores a base and publishes the scores, or publishes nothing.
@@ -54,29 +55,54 @@ fn run_or_stream(
     let started_at = Utc::now();
     let observer = Recorder::new(observer);
     FeatureFile::look(&request.input)?;
-    // A folder that is there is taken at once, so that two runs do not both do the work. One that is not is made when the
-    // bundle and the input are known to be good.
     // What is not published is written where nobody looks, and goes with this run.
     let scratch = if request.dry_run || sink.is_some() { Some(Scratch::create()?) } else { None };
-    let out = scratch.as_ref().map_or(request.out.as_path(), Scratch::path);
-    let output = if out.exists() { Some(OutputFolder::open(out)?) } else { None };
+    let path = scratch.as_ref().map_or(request.out.as_path(), Scratch::path);
+    // A folder that is there is taken at once, so that two runs do not both do the work. One that is not is made when the
+    // bundle and the input are known to be good.
+    let folder = if path.exists() { Some(OutputFolder::open(path)?) } else { None };
+    let place = Place { path, folder, sink, started_at };
     observer.stage(Stage::LoadBundle);
     let bundle = bundle::load(&request.bundle)?;
     let engine = engine::start(&request.engine, &bundle, request.threads.get())?;
     let file = FeatureFile::open(&request.input, &request.limits, &observer)?;
-    let columns = Columns::find(&file, bundle.signature(), &observer)?;
+    let result = run_on(request, &bundle, engine.as_ref(), &file, place, &observer);
+    result.map_err(|error| file.digest.cause_of(error, &observer))
+}
+
+/// Where a run that began at a time writes to.
+struct Place<'p, 's> {
+    path: &'p Path,
+    /// The folder at the path, where it was there.
+    folder: Option<OutputFolder>,
+    /// Takes the rows in place of publication.
+    sink: Option<&'s mut dyn Write>,
+    started_at: DateTime<Utc>,
+}
+
+/// The rest of a run, once the input is open.
+fn run_on(
+    request: &ScoreRequest,
+    bundle: &Bundle,
+    engine: &dyn engine::Engine,
+    file: &FeatureFile,
+    place: Place<'_, '_>,
+    observer: &Recorder<'_>,
+) -> Result<ScoreSummary, InferError> {
+    let columns = Columns::find(file, bundle.signature(), observer)?;
     request.limits.check_decoded(&file.path, file.rows, columns.row_bytes)?;
-    let plan = KeyPlan::read(&file, &columns, request.as_of, &request.limits, &observer)?;
-    warn_of_keys(&plan, &observer);
-    let output = match output {
-        Some(output) => output,
-        None => OutputFolder::open(out)?,
+    let spill = spill::folder(place.path);
+    let plan = KeyPlan::read(file, &columns, request.as_of, &request.limits, &spill, observer)?;
+    warn_of_keys(&plan, observer);
+    let output = match place.folder {
+        Some(folder) => folder,
+        None => OutputFolder::open(place.path)?,
     };
     if output.leftovers > 0 {
         observer.warning(&Warning::Leftovers { count: output.leftovers });
     }
-    let run = Run { request, bundle: &bundle, file: &file, columns: &columns, plan: &plan, observer: &observer };
-    run.publish(engine.as_ref(), &output, sink, started_at)
+    let run = Run { request, bundle, file, columns: &columns, plan: &plan, observer };
+    run.publish(engine, &output, place.sink, place.started_at)
 }
 
 /// What a run works on.
@@ -106,9 +132,12 @@ impl Run<'_> {
         sink: Option<&mut dyn Write>,
         started_at: DateTime<Utc>,
     ) -> Result<ScoreSummary, InferError> {
-        let run_id = format!("{}-{}", started_at.format("%Y%m%dT%H%M%S%3fZ"), &self.file.sha256[..8]);
-        let staged = Staged::create(output, &run_id)?;
+        let time = started_at.format("%Y%m%dT%H%M%S%3fZ").to_string();
+        let staged = Staged::create(output, &time)?;
         let scored = self.score(engine, &staged)?;
+        self.observer.stage(Stage::VerifyInput);
+        let input_sha256 = self.file.digest.verified(self.observer)?;
+        let run_id = format!("{time}-{}", &input_sha256[..8]);
         let counts = self.counts(&scored.tally);
         counts.check()?;
         let drift = scored.tally.drift(self.bundle);
@@ -118,6 +147,7 @@ impl Run<'_> {
         let (publication, engine) = (Publication::of(self.plan.as_of, &run_id), engine.name());
         let finished = Finished {
             run_id: &run_id,
+            input_sha256,
             started_at,
             engine: &engine,
             counts,
@@ -164,23 +194,33 @@ impl Run<'_> {
         let scorer = BatchScorer::new(self.bundle, self.columns, engine, self.request.reasons)?;
         let schema = scores::schema(&self.bundle.targets());
         let mut writer = ScoresWriter::create(&staged.scores(), &schema, self.plan.order, self.request.format)?;
-        let quarantine = QuarantineWriter::new(staged.quarantine(), &self.file.path);
-        let batch_rows = self.request.batch_rows.get();
-        let mut stream = RowStream::open(self.file, self.columns, self.plan, batch_rows, quarantine, self.observer)?;
+        let mut quarantine = QuarantineWriter::new(staged.quarantine(), &self.file.path);
+        let (threads, batch_rows) = (self.request.threads, self.request.batch_rows.get());
+        let lanes = ReadLane::open_all(self.file, self.columns, batch_rows, threads.get(), self.observer)?;
+        let sorter = Sorter { file: self.file, columns: self.columns, plan: self.plan, batch_rows };
         let mut tally = Tally::new(self.bundle);
         let mut overview = Overview::new(self.bundle.heads().len());
         pipeline::run_ordered(
-            self.request.threads,
-            || stream.next_good(),
-            |batch| scorer.score(&batch),
-            |scored| {
+            threads,
+            lanes,
+            ReadLane::next,
+            |number, parts| {
+                let (good, bad) = sorter.sort_out(number, parts)?;
+                let scored = if good.num_rows() > 0 { Some(scorer.score(&good)?) } else { None };
+                Ok((scored, bad))
+            },
+            |(scored, bad): (Option<ScoredBatch>, Option<BadRows>)| {
+                if let Some(bad) = bad {
+                    quarantine.push(&bad.rows, &bad.reasons)?;
+                }
+                let Some(scored) = scored else { return Ok(()) };
                 tally.merge(&scored.tally);
                 overview.add(&scored.overview);
                 writer.push(scored.rows)
             },
         )?;
         let part = writer.finish()?;
-        let quarantine = stream.quarantine.finish()?;
+        let quarantine = quarantine.finish()?;
         staged.mark_success()?;
         Ok(Scored { tally, overview, part, quarantine })
     }

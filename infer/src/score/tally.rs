@@ -89,13 +89,18 @@ impl Tally {
     }
 
     /// Counts the status of a row.
-    pub(super) fn row(&mut self, status: Status, reason: StatusReason) {
+    fn row(&mut self, status: Status, reason: StatusReason) {
         match status {
             Status::Scored => self.scored += 1,
             Status::Partial => self.partial += 1,
             Status::NotScored => self.not_scored += 1,
         }
         *self.status_reasons.entry(reason.text()).or_default() += 1;
+    }
+
+    /// Counts the statuses of a block.
+    pub(super) fn statuses(&mut self, statuses: &[Status], reasons: &[StatusReason]) {
+        statuses.iter().zip(reasons).for_each(|(status, reason)| self.row(*status, *reason));
     }
 
     /// Counts the values of a block. Outputs are those of every row, whether or not its probability is published: they
@@ -112,16 +117,14 @@ impl Tally {
         }
         let Some(reference) = bundle.reference() else { return };
         for ((counts, reference), column) in self.numeric.iter_mut().zip(&reference.numeric).zip(&block.numeric) {
-            let (shares, missing) = reference.shares_of(column);
-            add_shares(counts, &shares, missing, block.rows);
+            add_longer(counts, &reference.counts_of(column));
         }
         for ((counts, reference), codes) in self.categories.iter_mut().zip(&reference.categories).zip(&block.categories)
         {
-            let (shares, missing) = reference.shares_of(codes);
-            add_shares(counts, &shares, missing, block.rows);
+            add_longer(counts, &reference.counts_of(codes));
         }
         for ((counts, reference), head) in self.outputs.iter_mut().zip(&reference.outputs).zip(heads) {
-            add_shares(counts, &reference.shares_of(&head.probability), 0.0, block.rows);
+            add_longer(counts, &reference.counts_of(&head.probability));
         }
     }
 
@@ -146,8 +149,7 @@ impl Tally {
             (&mut self.outputs, &other.outputs),
         ] {
             for (mine, theirs) in mine.iter_mut().zip(theirs) {
-                mine.resize(mine.len().max(theirs.len()), 0);
-                add(mine, theirs);
+                add_longer(mine, theirs);
             }
         }
     }
@@ -200,24 +202,8 @@ fn add(mine: &mut [u64], theirs: &[u64]) {
     }
 }
 
-/// Shares of a block are counts of its rows again; "missing" is the last of them.
-fn add_shares(counts: &mut Vec<u64>, shares: &[f64], missing: f64, rows: usize) {
-    counts.resize(shares.len() + 1, 0);
-    for (count, share) in counts.iter_mut().zip(shares.iter().copied().chain([missing])) {
-        *count += (share * rows as f64).round() as u64;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shares_become_the_counts_that_they_were_made_of() {
-        let mut counts = Vec::new();
-        for rows in [3_usize, 7, 8_191] {
-            add_shares(&mut counts, &[1.0 / rows as f64, (rows - 2) as f64 / rows as f64], 1.0 / rows as f64, rows);
-        }
-        assert_eq!(counts, [3, 1 + 5 + 8_189, 3]);
-    }
+/// Adds counts to others that may not have begun.
+fn add_longer(mine: &mut Vec<u64>, theirs: &[u64]) {
+    mine.resize(mine.len().max(theirs.len()), 0);
+    add(mine, theirs);
 }
