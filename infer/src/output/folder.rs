@@ -24,7 +24,7 @@ pub(crate) struct OutputFolder {
     pub(crate) root: PathBuf,
     /// How many leftovers of stopped runs were removed.
     pub(crate) leftovers: usize,
-    _lock: File,
+    lock: File,
 }
 
 impl OutputFolder {
@@ -40,7 +40,7 @@ impl OutputFolder {
         fs::create_dir_all(&staging).map_err(|error| InferError::io(&staging, "create the staging folder", error))?;
         try_exchange(root, &staging)?;
         one_device(root)?;
-        Ok(Self { root: root.to_path_buf(), leftovers, _lock: lock })
+        Ok(Self { root: root.to_path_buf(), leftovers, lock })
     }
 
     /// The folder where results wait until they are whole.
@@ -53,6 +53,9 @@ impl Drop for OutputFolder {
     fn drop(&mut self) {
         // Empty unless something else put a file there; then it stays.
         let _ = fs::remove_dir(self.staging());
+        // Said in so many words: a process that this one forks at this very moment has the file too, until it runs something
+        // else, and closing it here would not be the end of the lock.
+        let _ = flock(&self.lock, FlockOperation::Unlock);
     }
 }
 
