@@ -6,6 +6,7 @@
 //! threads, and the split cannot change a result.
 
 use crate::ensemble::Node;
+use crate::graph::GraphModel;
 use crate::{
     Calibration, DesignBlock, FeatureBlock, Head, LinearModel, MarginModel, ModelError, Signature, TreeEnsemble,
 };
@@ -36,6 +37,7 @@ pub struct Scorer {
 enum CompiledMargin {
     Linear(LinearModel),
     Trees(CompiledTrees),
+    Graph(GraphModel),
 }
 
 /// Rows that walk a tree together.
@@ -54,6 +56,7 @@ impl Scorer {
         let margin = match &head.margin {
             MarginModel::Linear(model) => CompiledMargin::Linear(model.clone()),
             MarginModel::Trees(model) => CompiledMargin::Trees(CompiledTrees::new(model)),
+            MarginModel::Graph(model) => CompiledMargin::Graph(model.clone()),
         };
         let (signature, calibration) = (signature.clone(), head.calibration.clone());
         Ok(Self { width: signature.design_width(), signature, margin, calibration })
@@ -105,6 +108,7 @@ impl Scorer {
                 design.values().chunks_exact(self.width).map(|row| model.margin(row)).collect()
             }
             CompiledMargin::Trees(trees) => trees.margins(design.values(), self.width),
+            CompiledMargin::Graph(graph) => graph.margins(design.values())?,
         })
     }
 }
