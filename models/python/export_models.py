@@ -47,6 +47,7 @@ make_attribute = helper.make_attribute
 def with_python_numbers(key, value, *rest, **named):
     if isinstance(value, list):
         value = [one.item() if isinstance(one, numpy.generic) else one for one in value]
+        value = [int(one) if isinstance(one, bool) else one for one in value]
     return make_attribute(key, value, *rest, **named)
 
 
@@ -182,7 +183,8 @@ def boosters():
                 "contributions": learner.predict(some, pred_contrib=True).tolist(),
                 "shap": shap.TreeExplainer(learner).shap_values(some).tolist(),
             }
-        one_matrix(name, model, "trees", True, **more)
+        # A forest is averaged by nodes after the trees.
+        one_matrix(name, model, "graph" if name == "lightgbm_forest" else "trees", True, **more)
     categories = rows.copy()
     categories[:, 5] = random.integers(0, 6, size=ROWS)
     learner = lightgbm.LGBMClassifier(n_estimators=4, num_leaves=6, min_child_samples=5, verbose=-1, max_cat_to_onehot=2,
@@ -199,7 +201,7 @@ def boosters():
     ]:
         learner.fit(rows, label)
         one_matrix(name, convert_xgboost(learner, initial_types=[("input", MlFloat([None, WIDTH]))]), "trees", True)
-    for name, settings in [("catboost", {}), ("catboost_lossguide", {"grow_policy": "Lossguide", "max_leaves": 6})]:
+    for name, settings in [("catboost", {}), ("catboost_newton", {"nan_mode": "Max", "leaf_estimation_method": "Newton"})]:
         learner = catboost.CatBoostClassifier(iterations=6, depth=3, verbose=False, allow_writing_files=False, **settings)
         learner.fit(rows, label)
         learner.save_model(str(folder / "catboost.tmp"), format="onnx")
@@ -246,7 +248,6 @@ def pipelines():
     sklearn("sk_ada", AdaBoostClassifier(n_estimators=3), "graph", missing=False)
     sklearn("sk_logistic_double", make_pipeline(StandardScaler(), LogisticRegression()), "graph", missing=False,
             large=False, double=True)
-    sklearn("sk_hist_boosting_double", HistGradientBoostingClassifier(max_iter=6), double=True)
     sklearn("sk_forest_regressor", RandomForestRegressor(n_estimators=4, max_depth=3), zipmap=None)
 
 
@@ -363,8 +364,8 @@ def finish(name, node, version, dtype, form, missing, output=None):
     one_matrix(name, model, form, missing, double=dtype is numpy.float64)
 
 
-def version_5(name, dtype, form, aggregate=1, members=True):
-    depth, trees, width = 3, 3, 2 ** 3 - 1
+def version_5(name, dtype, form, aggregate=1, trees=3, members=False):
+    width = 2 ** 3 - 1
     modes, splits, features, sets = [], [], [], []
     fields = {name: [] for name in ("true", "true_leaf", "false", "false_leaf")}
     for tree in range(trees):
@@ -413,12 +414,13 @@ def hand_mades():
         hand_made(f"aggregate_{aggregate}", regressor, "NONE", "graph", aggregate=aggregate, positive=True, base=[0.05])
     hand_made("double", classifier, "LOGISTIC", "trees", dtype=numpy.float64, base=[0.1])
     version_5("version_5", numpy.float32, "trees")
+    version_5("version_5_members", numpy.float32, "trees", trees=1, members=True)
+    version_5("version_5_members_double", numpy.float64, "trees", trees=1, members=True)
     version_5("version_5_average", numpy.float32, "trees", aggregate=0)
     version_5("version_5_double", numpy.float64, "trees")
     version_5("version_5_least", numpy.float32, "graph", aggregate=2)
 
 
-failures = []
 for part in (boosters, pipelines, tables, hand_mades):
     part()
 print(f"{len(list(folder.glob('*.json')))} models")

@@ -62,7 +62,8 @@ pub(super) fn normalise(input: &Tensor, norm: Norm) -> Result<Tensor, GraphError
         let size = match norm {
             Norm::Max => row.iter().copied().fold(f64::NEG_INFINITY, f64::max),
             Norm::L1 => row.iter().map(|value| value.abs()).sum(),
-            Norm::L2 => row.iter().map(|value| value * value).sum::<f64>().sqrt(),
+            // Squares that a float cannot hold are none, as in onnxruntime.
+            Norm::L2 => row.iter().map(|value| Kind::Float.round(value * value)).sum::<f64>().sqrt(),
         };
         if size != 0.0 {
             row.iter_mut().for_each(|value| *value /= size);

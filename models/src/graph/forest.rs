@@ -250,22 +250,22 @@ pub(super) struct RawNode {
 }
 
 /// Lays the nodes of one tree out from `root`, parents before children. `nodes`: all nodes of the ensemble, children as
-/// indices; `seen`: which of them have a place already.
+/// indices; `seen`: notes which of them have a place. A node with two parents, as exporters write a rule over several
+/// categories, is copied.
 pub(super) fn lay_out(nodes: &[RawNode], root: usize, seen: &mut [bool]) -> Result<ForestTree, GraphError> {
     let mut tree = ForestTree::default();
+    let most = 4 * nodes.len() + 1_000;
     // Index into `nodes`, depth, and where its place is to be noted: parent and whether it is the true child.
     let mut open = vec![(root, 0_usize, None::<(usize, bool)>)];
     while let Some((index, depth, parent)) = open.pop() {
-        let place = || format!("tree ensemble, node {index}");
-        if depth > MAX_DEPTH {
-            return Err(GraphError::malformed(place(), format!("at most {MAX_DEPTH} splits in a row"), "more"));
+        if depth > MAX_DEPTH || tree.nodes.len() >= most {
+            let expected = format!("a tree without a cycle, of at most {MAX_DEPTH} splits in a row");
+            return Err(GraphError::malformed(format!("tree ensemble, node {index}"), expected, "more"));
         }
         let Some(raw) = nodes.get(index) else {
             return Err(GraphError::malformed("tree ensemble", "a child that exists", index));
         };
-        if std::mem::replace(&mut seen[index], true) {
-            return Err(GraphError::malformed(place(), "a tree: one parent for each node", "two, or a cycle"));
-        }
+        seen[index] = true;
         let here = tree.nodes.len();
         if let Some((parent, is_true)) = parent
             && let Some(ForestNode::Split { when_true, when_false, .. }) = tree.nodes.get_mut(parent)
