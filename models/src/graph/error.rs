@@ -94,7 +94,7 @@ pub enum GraphError {
 }
 
 impl GraphError {
-    pub(super) fn malformed(place: impl Into<String>, expected: impl ToString, found: impl ToString) -> Self {
+    pub(crate) fn malformed(place: impl Into<String>, expected: impl ToString, found: impl ToString) -> Self {
         Self::Malformed { place: place.into(), expected: expected.to_string(), found: found.to_string() }
     }
 

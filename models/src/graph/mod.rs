@@ -31,4 +31,4 @@ pub use background::{Background, BackgroundTarget};
 pub use binding::{InputColumn, TensorInput};
 pub use error::GraphError;
 pub use model::GraphModel;
-pub use read::{ForeignModel, OutputChoice, SignatureSource, read, signature};
+pub use read::{ForeignModel, OutputChoice, SignatureSource, read, signature, with_output};

@@ -294,3 +294,22 @@ impl ForeignModel {
         Ok(needed)
     }
 }
+
+/// The file with one more output, so that a runtime can be asked for a tensor that is inside the graph: messages in
+/// protocol buffers are joined when they are repeated, so nothing that is there changes.
+#[must_use]
+pub fn with_output(bytes: &[u8], tensor: &str) -> Vec<u8> {
+    let length = |bytes: &[u8]| {
+        let (mut encoded, mut rest) = (Vec::new(), bytes.len());
+        while rest >= 0x80 {
+            encoded.push((rest & 0x7f) as u8 | 0x80);
+            rest >>= 7;
+        }
+        encoded.push(rest as u8);
+        encoded
+    };
+    let field = |tag: u8, content: &[u8]| [&[tag << 3 | 2][..], &length(content), content].concat();
+    // Graph 7 of the model, output 12 of the graph, name 1 of the output.
+    let added = field(7, &field(12, &field(1, tensor.as_bytes())));
+    [bytes, &added].concat()
+}
