@@ -1,6 +1,6 @@
 //! The native engine: the scorers of the bundle, as the trainer ran them.
 
-use bellwether_models::{Bundle, DesignBlock, FeatureBlock, HeadScores, ModelError, Scorer};
+use bellwether_models::{Bundle, DesignBlock, FeatureBlock, HeadScores, MarginModel, ModelError, Scorer};
 
 use super::Engine;
 use crate::error::InferError;
@@ -12,8 +12,18 @@ pub(crate) struct NativeEngine<'a> {
 
 impl<'a> NativeEngine<'a> {
     /// The scorers of a bundle.
-    pub(crate) fn new(bundle: &'a Bundle) -> Self {
-        Self { scorers: bundle.scorers() }
+    ///
+    /// # Errors
+    /// [`InferError::NotNative`] for a model that only another engine runs.
+    pub(crate) fn new(bundle: &'a Bundle) -> Result<Self, InferError> {
+        for head in bundle.heads() {
+            if let MarginModel::Graph(graph) = &head.margin
+                && let Some(reason) = graph.foreign_reason()
+            {
+                return Err(InferError::NotNative { target: head.target.clone(), reason: reason.to_owned() });
+            }
+        }
+        Ok(Self { scorers: bundle.scorers() })
     }
 }
 

@@ -4,9 +4,7 @@ use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use bellwether_models::policy::{Band, ResolvedPolicy, StatusReason, status};
 use bellwether_models::scores::{REASONS, ScoreBatchBuilder, ScoreRow, ScoresError, TargetScore};
-use bellwether_models::{
-    Bundle, DesignBlock, Explainer, FeatureBlock, HeadScores, ModelError, Reason, SignalBook, top_reasons,
-};
+use bellwether_models::{Bundle, DesignBlock, Explainer, FeatureBlock, HeadScores, Reason, SignalBook, top_reasons};
 
 use super::ReasonChoice;
 use super::overview::BatchOverview;
@@ -23,7 +21,8 @@ pub(super) struct BatchScorer<'a> {
     reasons: ReasonChoice,
     targets: Vec<&'a str>,
     policy: ResolvedPolicy,
-    explainers: Vec<Explainer>,
+    /// None for a target without reasons.
+    explainers: Vec<Option<Explainer>>,
     book: SignalBook,
     model: String,
 }
@@ -46,10 +45,7 @@ impl<'a> BatchScorer<'a> {
         let signature = bundle.signature();
         let explainers = match reasons {
             ReasonChoice::None => Vec::new(),
-            ReasonChoice::All | ReasonChoice::Top => {
-                let explainers = bundle.heads().iter().map(|head| Explainer::new(signature, head));
-                explainers.collect::<Result<_, ModelError>>()?
-            }
+            ReasonChoice::All | ReasonChoice::Top => bundle.explainers()?,
         };
         Ok(Self {
             bundle,
@@ -138,7 +134,7 @@ impl<'a> BatchScorer<'a> {
             ReasonChoice::None => false,
         };
         match self.explainers.get(target) {
-            Some(explainer) if wanted => {
+            Some(Some(explainer)) if wanted => {
                 let explanation = explainer.explain(design, row)?;
                 Ok(top_reasons(&self.book, &explanation, block, row, REASONS))
             }

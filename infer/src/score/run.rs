@@ -12,7 +12,7 @@ use super::overview::Overview;
 use super::recorder::Recorder;
 use super::stream::RowStream;
 use super::tally::{DriftRecord, Tally};
-use super::{Counts, ScoreRequest, ScoreSummary, pipeline};
+use super::{Counts, ReasonChoice, ScoreRequest, ScoreSummary, pipeline};
 use crate::bundle;
 use crate::engine;
 use crate::error::InferError;
@@ -35,6 +35,7 @@ pub fn run(request: &ScoreRequest, observer: &dyn Observer) -> Result<ScoreSumma
     observer.stage(Stage::LoadBundle);
     let bundle = bundle::load(&request.bundle)?;
     let engine = engine::start(&request.engine, &bundle, request.threads.get())?;
+    warn_of_reasons(request, &bundle, &observer);
     let file = FeatureFile::open(&request.input, &request.limits, &observer)?;
     let columns = Columns::find(&file, bundle.signature(), &observer)?;
     request.limits.check_decoded(&file.path, file.rows, columns.row_bytes)?;
@@ -167,6 +168,15 @@ impl Run<'_> {
         if !inputs.is_empty() && self.plan.rows >= LEAST_ROWS_FOR_DRIFT {
             self.observer.warning(&Warning::Drift { inputs });
         }
+    }
+}
+
+/// Says for which targets reasons were asked for and cannot be given.
+fn warn_of_reasons(request: &ScoreRequest, bundle: &Bundle, observer: &dyn Observer) {
+    let targets = bundle.no_reasons().into_iter().map(|(target, why)| (target.to_owned(), why.to_owned()));
+    let targets: Vec<(String, String)> = targets.collect();
+    if request.reasons != ReasonChoice::None && !targets.is_empty() {
+        observer.warning(&Warning::NoReasons { targets });
     }
 }
 

@@ -97,7 +97,7 @@ pub(super) fn no_reasons(model: &ForeignModel, head: &Head, has_background: bool
             trees.trees.iter().all(|tree| tree.nodes.first().is_some_and(|root| root.cover() > 0.0))
         }
         // A file of ours holds its means.
-        MarginModel::Linear(_) => has_background || model.interpreted.is_none(),
+        MarginModel::Linear(_) => has_background || model.is_ours(),
         MarginModel::Graph(_) => false,
     };
     let why = "the file holds no hit rates (how many rows reach each node): import it with --background SAMPLE";

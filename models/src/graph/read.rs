@@ -267,6 +267,12 @@ fn forbid_missing(bytes: &[u8], choice: &OutputChoice, signature: &mut Signature
 }
 
 impl ForeignModel {
+    /// Whether Bellwether wrote the file, in its own form.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.interpreted.is_none() && self.no_form.is_none()
+    }
+
     /// Per numeric input, whether a missing value leaves the model without a probability, or is no value of its type.
     ///
     /// # Errors
