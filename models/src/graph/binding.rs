@@ -33,6 +33,9 @@ pub struct TensorInput {
 pub(super) fn bind(inputs: &[GraphInput], signature: &Signature) -> Result<Vec<TensorInput>, GraphError> {
     let numbers: Vec<&str> = signature.numeric_inputs().map(|(_, input)| input.name.as_str()).collect();
     let texts: Vec<&str> = signature.category_inputs().map(|(_, input, _)| input.name.as_str()).collect();
+    if inputs.len() > signature.inputs.len() {
+        return Err(mismatch(inputs, signature));
+    }
     let (mut free_numbers, mut free_texts) = (vec![true; numbers.len()], vec![true; texts.len()]);
     let mut bound: Vec<Option<Vec<InputColumn>>> = vec![None; inputs.len()];
     for (input, bound) in inputs.iter().zip(&mut bound) {

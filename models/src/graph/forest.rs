@@ -211,6 +211,9 @@ impl Forest {
         }
         let width = if self.form == Form::OneScore { 2 } else { self.targets };
         super::tensor::element_count(&[rows, width])?;
+        if rows.saturating_mul(self.trees.len()) > 1 << 26 {
+            return Err(GraphError::malformed("tree ensemble", "at most 2^26 walks from root to leaf", "more"));
+        }
         let values = input.as_numbers()?;
         let mut out = Vec::with_capacity(rows * width);
         for row in 0..rows {

@@ -310,8 +310,11 @@ pub(super) fn matrix_product(left: &Tensor, right: &Tensor, scale: f64) -> Resul
     if inner != also_inner {
         return Err(malformed("MatMul", format!("{inner} rows on the right"), also_inner));
     }
+    if element_count(&[*rows, *columns])?.saturating_mul(*inner) > 1 << 30 {
+        return Err(malformed("MatMul", "at most 2^30 products", "more"));
+    }
     let (left_values, right_values) = (left.as_numbers()?, right.as_numbers()?);
-    let mut out = Vec::with_capacity(element_count(&[*rows, *columns])?);
+    let mut out = Vec::with_capacity(rows * columns);
     for row in 0..*rows {
         let of_row = &left_values[row * inner..(row + 1) * inner];
         for column in 0..*columns {

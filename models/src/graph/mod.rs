@@ -18,6 +18,8 @@ mod error;
 mod fold;
 mod forest;
 mod forest_read;
+#[cfg(test)]
+mod hostile;
 mod layout;
 mod model;
 mod operator;

@@ -1,18 +1,21 @@
 //! A graph as a list of steps: only what the probability needs, in an order in which every input is there.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use prost::Message;
 
 use super::attributes::{Attributes, node_name, operator_name};
 use super::error::GraphError;
 use super::operator::{ML_DOMAIN, Operator, computed_output};
-use super::proto::{GraphProto, ModelProto, NodeProto, ValueInfoProto};
-use super::tensor::{Kind, Tensor};
+use super::proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
+use super::tensor::{Kind, MAX_ELEMENTS, Tensor};
 use crate::onnx::MAX_BYTES;
 
 /// Most nodes of a graph.
 const MAX_GRAPH_NODES: usize = 100_000;
+
+/// Most outputs of a graph.
+const MAX_OUTPUTS: usize = 1_000;
 
 /// An input of a graph.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,11 +48,14 @@ impl ModelFile {
         if graph.node.is_empty() || graph.node.len() > MAX_GRAPH_NODES {
             return Err(GraphError::malformed("graph", format!("1 to {MAX_GRAPH_NODES} nodes"), graph.node.len()));
         }
+        if graph.output.len() > MAX_OUTPUTS {
+            return Err(GraphError::malformed("graph", format!("at most {MAX_OUTPUTS} outputs"), graph.output.len()));
+        }
         if !model.functions.is_empty() || !graph.sparse_initializer.is_empty() {
             return Err(GraphError::malformed("graph", "neither functions nor sparse tensors", "some"));
         }
-        let constants: Vec<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
-        let given = graph.input.iter().filter(|input| !constants.contains(&input.name.as_str()));
+        let constants: HashSet<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
+        let given = graph.input.iter().filter(|input| !constants.contains(input.name.as_str()));
         let inputs = given.map(graph_input).collect::<Result<Vec<_>, _>>()?;
         let mut versions = BTreeMap::new();
         for set in &model.opset_import {
@@ -91,7 +97,13 @@ impl ModelFile {
                 }
             }
         }
-        let mut builder = Builder { file: self, graph, makers, slots: HashMap::new(), program: Program::default() };
+        let mut tensors: HashMap<&str, &TensorProto> = HashMap::with_capacity(graph.initializer.len());
+        for tensor in &graph.initializer {
+            if tensors.insert(&tensor.name, tensor).is_some() {
+                return Err(GraphError::malformed("graph", "each tensor once", format!("`{}` twice", tensor.name)));
+            }
+        }
+        let mut builder = Builder { file: self, makers, tensors, slots: HashMap::new(), program: Program::default() };
         builder.program.inputs.clone_from(&self.inputs);
         for (slot, input) in self.inputs.iter().enumerate() {
             builder.slots.insert(input.name.clone(), slot);
@@ -147,8 +159,8 @@ pub(super) struct Program {
 
 struct Builder<'a> {
     file: &'a ModelFile,
-    graph: &'a GraphProto,
     makers: HashMap<&'a str, &'a NodeProto>,
+    tensors: HashMap<&'a str, &'a TensorProto>,
     slots: HashMap<String, usize>,
     program: Program,
 }
@@ -201,13 +213,9 @@ impl<'a> Builder<'a> {
     }
 
     fn add_constant(&mut self, name: &str) -> Result<(), GraphError> {
-        let mut found = self.graph.initializer.iter().filter(|tensor| tensor.name == name);
-        let Some(proto) = found.next() else {
+        let Some(proto) = self.tensors.get(name).copied() else {
             return Err(GraphError::malformed("graph", format!("a value `{name}`"), "none"));
         };
-        if found.next().is_some() {
-            return Err(GraphError::malformed("graph", "each tensor once", format!("`{name}` twice")));
-        }
         let tensor = Tensor::read(proto, &format!("tensor `{name}`"))?;
         let slot = self.slot(name);
         self.program.constants.push((slot, tensor));
@@ -239,6 +247,7 @@ impl Program {
         for (at, input) in inputs.into_iter().enumerate() {
             values[at] = Some(input);
         }
+        let mut left = 2 * MAX_ELEMENTS;
         let constants: HashMap<usize, &Tensor> = self.constants.iter().map(|(slot, value)| (*slot, value)).collect();
         for step in &self.steps {
             if values[slot].is_some() {
@@ -248,6 +257,8 @@ impl Program {
                 |slot: &Option<usize>| slot.and_then(|slot| values[slot].as_ref().or(constants.get(&slot).copied()));
             let inputs: Vec<Option<&Tensor>> = step.inputs.iter().map(of_slot).collect();
             let result = step.operator.apply(&inputs).map_err(|error| at_node(error, step))?;
+            let too_many = || GraphError::malformed("graph", "at most 2^26 elements in all values together", "more");
+            left = left.checked_sub(result.len()).ok_or_else(too_many)?;
             values[step.output] = Some(result);
         }
         let constant = constants.get(&slot).map(|value| (*value).clone());
