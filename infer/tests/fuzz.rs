@@ -42,7 +42,8 @@ fn parquet() {
     let (mut tried, mut taken) = (0_u64, 0_u64);
     let mut slowest = Duration::ZERO;
     while Instant::now() < until {
-        let damaged = mutator.mutate(&files[mutator.below(files.len())], &files);
+        let seed = mutator.below(files.len());
+        let damaged = mutator.mutate(&files[seed], &files);
         fs::write(&path, &damaged).unwrap();
         let started = Instant::now();
         let _ = sample::columns(&path);
