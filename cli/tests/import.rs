@@ -115,7 +115,7 @@ fn models_of_lightgbm_are_imported_scored_and_explained() {
         0,
     );
     assert!(said.contains("no reasons for churn_90d"), "{said}");
-    assert_eq!(compare(folder, "out", "p_churn_90d", &lightgbm), rows);
+    assert_eq!(compare(folder, "out", "churn_90d_probability", &lightgbm), rows);
     assert!(succeed(folder, &["models", "list"]).contains("acme  version 1  champion"));
     let shown = succeed(folder, &["models", "show", "acme"]);
     assert!(shown.contains("imported") && shown.contains("column 1") && shown.contains("OnnxMLTools"), "{shown}");
@@ -129,7 +129,7 @@ fn models_of_lightgbm_are_imported_scored_and_explained() {
     let scores = read_parquet(&part(&folder.join("out2"), "2026-01-31"));
     let reasons = texts(&scores, "churn_90d_reason_1");
     assert!(reasons.iter().filter(|reason| reason.is_some()).count() > rows / 2, "{reasons:?}");
-    assert_eq!(compare(folder, "out2", "p_churn_90d", &lightgbm), rows);
+    assert_eq!(compare(folder, "out2", "churn_90d_probability", &lightgbm), rows);
 
     let said = fail(folder, &["models", "promote", "acme@2"], 2);
     assert!(said.contains("a backtest to compare with"), "{said}");
@@ -144,7 +144,7 @@ fn models_of_lightgbm_are_imported_scored_and_explained() {
     let engine = ["--engine", "onnxruntime", "--onnxruntime-library", &library];
     let score = ["score", "--bundle", "registry/acme@1", "--input", "features.parquet", "--out", "out3"];
     infer(folder, &[&score[..], &engine].concat(), 0);
-    assert_eq!(compare(folder, "out3", "p_churn_90d", &lightgbm), rows);
+    assert_eq!(compare(folder, "out3", "churn_90d_probability", &lightgbm), rows);
     infer(folder, &[&["verify", "--bundle", "registry/acme@1"][..], &engine].concat(), 0);
 }
 
@@ -161,7 +161,7 @@ fn pipelines_with_texts_are_imported_and_what_cannot_run_here_runs_in_onnxruntim
         let onnx = format!("churn_90d=models/{name}.onnx");
         succeed(folder, &["models", "import", "--onnx", &onnx, "--columns-from", &file, "--name", name]);
         infer(folder, &["score", "--bundle", &bundle, "--input", &file, "--out", name], 0);
-        assert!(compare(folder, name, "p_churn_90d", &record) > 200, "{name}");
+        assert!(compare(folder, name, "churn_90d_probability", &record) > 200, "{name}");
     }
     // An operator that the native engine does not have, after the probability.
     let script = "import onnx, sys\nfrom onnx import helper\nm = onnx.load(sys.argv[1])\n\
@@ -191,7 +191,7 @@ fn pipelines_with_texts_are_imported_and_what_cannot_run_here_runs_in_onnxruntim
     let said = infer(folder, &score, 4);
     assert!(said.contains("Softplus") && said.contains("use --engine onnxruntime"), "{said}");
     infer(folder, &[&score[..], &engine].concat(), 0);
-    assert_eq!(compare(folder, "odd", "p_churn_90d", &record), rows);
+    assert_eq!(compare(folder, "odd", "churn_90d_probability", &record), rows);
 }
 
 #[test]
