@@ -113,6 +113,10 @@ impl Manifest {
         if names.is_empty() || names.len() > MAX_TARGETS {
             return Err(BundleError::content("targets", "1 to 100", names.len()));
         }
+        if self.imported.is_some() != (self.format == IMPORTED_FORMAT) {
+            let expected = format!("{IMPORTED_FORMAT} for imported models, and only for them");
+            return Err(BundleError::content("format", expected, self.format));
+        }
         if let Some(imported) = &self.imported {
             let models: Vec<&str> = imported.models.iter().map(|model| model.target.as_str()).collect();
             if models != names {
