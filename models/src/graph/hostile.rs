@@ -208,7 +208,7 @@ fn broken_graphs_and_tensors_are_refused() {
     functions.functions.push(vec![1, 2, 3]);
     let expand = |shape: TensorProto| model(vec![node("Expand", "", &["x", "c"], &["p"], vec![])], vec![shape]);
     let large = |output: &str| node("ConstantOfShape", "", &["c"], &[output], vec![]);
-    let side = TensorProto { int64_data: vec![1 << 25], ..tensor("c", &[1], 7) };
+    let side = TensorProto { int64_data: vec![1 << 24], ..tensor("c", &[1], 7) };
     let many = vec![large("q"), large("r"), large("s"), node("Sum", "", &["q", "r", "s"], &["p"], vec![])];
     let square = TensorProto { int64_data: vec![1 << 12, 1 << 12], ..tensor("c", &[2], 7) };
     let cube = vec![large("q"), node("MatMul", "", &["q", "q"], &["p"], vec![])];
@@ -219,18 +219,18 @@ fn broken_graphs_and_tensors_are_refused() {
         (model(twice, vec![]), "each value made once"),
         (model(add(), vec![]), "a value `c`"),
         (model(add(), vec![external]), "a reference to external data"),
-        (model(add(), vec![raw(&[1 << 40, 1 << 40])]), "at most 2^25 elements"),
-        (model(add(), vec![raw(&[i64::MAX, i64::MAX, i64::MAX])]), "at most 2^25 elements"),
+        (model(add(), vec![raw(&[1 << 40, 1 << 40])]), "at most 2^24 elements"),
+        (model(add(), vec![raw(&[i64::MAX, i64::MAX, i64::MAX])]), "at most 2^24 elements"),
         (model(add(), vec![raw(&[-1])]), "dimensions from 0"),
         (model(add(), vec![raw(&[1 << 20])]), "1048576 numbers, found 2"),
         (model(add(), vec![raw(&[1, 1])]), "1 numbers, found 2"),
         (model(add(), vec![TensorProto { raw_data: Some(vec![0; 7]), ..tensor("c", &[2], 1) }]), "bytes of whole"),
         (model(add(), vec![tensor("c", &[1], 16)]), "data type 16"),
-        (model(many, vec![side]), "at most 2^26 elements in all"),
+        (model(many, vec![side]), "at most 2^25 elements in all"),
         (model(cube, vec![square]), "at most 2^30 products"),
         (model(product, vec![raw(&[1, 2])]), "2 rows on the right"),
         (expand(huge.clone()), "one like [2, 2]"),
-        (model(vec![node("ConstantOfShape", "", &["c"], &["p"], vec![])], vec![huge]), "at most 2^25 elements"),
+        (model(vec![node("ConstantOfShape", "", &["c"], &["p"], vec![])], vec![huge]), "at most 2^24 elements"),
         (model(vec![node("If", "", &["x"], &["p"], vec![subgraph])], vec![]), "this operator"),
         (functions, "neither functions"),
         (model(vec![], vec![]), "1 to 100000 nodes"),

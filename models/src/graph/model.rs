@@ -89,7 +89,7 @@ impl GraphModel {
             .as_ref()
             .map_err(|reason| self.failed("an operator that the native engine runs", reason))?;
         let mut margins = Vec::with_capacity(values.len() / width);
-        for rows in values.chunks(CHUNK_ROWS * width) {
+        for rows in values.chunks(((1 << 20) / width).clamp(1, CHUNK_ROWS) * width) {
             let count = rows.len() / width;
             let found = program.run(self.inner.feed.tensors(rows), program.output);
             let found = found.map_err(|error| self.failed("a graph that runs on every row", &error.to_string()))?;

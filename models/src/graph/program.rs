@@ -257,7 +257,7 @@ impl Program {
                 |slot: &Option<usize>| slot.and_then(|slot| values[slot].as_ref().or(constants.get(&slot).copied()));
             let inputs: Vec<Option<&Tensor>> = step.inputs.iter().map(of_slot).collect();
             let result = step.operator.apply(&inputs).map_err(|error| at_node(error, step))?;
-            let too_many = || GraphError::malformed("graph", "at most 2^26 elements in all values together", "more");
+            let too_many = || GraphError::malformed("graph", "at most 2^25 elements in all values together", "more");
             left = left.checked_sub(result.len()).ok_or_else(too_many)?;
             values[step.output] = Some(result);
         }

@@ -7,7 +7,7 @@ use super::error::GraphError;
 use super::proto::TensorProto;
 
 /// Most elements of a tensor.
-pub(super) const MAX_ELEMENTS: usize = 1 << 25;
+pub(super) const MAX_ELEMENTS: usize = 1 << 24;
 
 /// Most dimensions of a tensor.
 pub(super) const MAX_RANK: usize = 8;
@@ -85,7 +85,7 @@ pub(super) fn element_count(shape: &[usize]) -> Result<usize, GraphError> {
     match count {
         Some(count) if count <= MAX_ELEMENTS && shape.len() <= MAX_RANK => Ok(count),
         _ => {
-            Err(GraphError::malformed("tensor", "at most 2^25 elements in at most 8 dimensions", format!("{shape:?}")))
+            Err(GraphError::malformed("tensor", "at most 2^24 elements in at most 8 dimensions", format!("{shape:?}")))
         }
     }
 }
