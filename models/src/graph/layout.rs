@@ -123,7 +123,7 @@ pub(super) fn reshape(input: &Tensor, wanted: &[i64], zero_is_zero: bool) -> Res
     }
     let known = element_count(&shape)?;
     if let Some(at) = open {
-        if known == 0 || input.len() % known != 0 {
+        if known == 0 || !input.len().is_multiple_of(known) {
             return Err(malformed("Reshape", format!("{wanted:?}"), format!("{:?}", input.shape)));
         }
         shape[at] = input.len() / known;

@@ -132,7 +132,7 @@ impl Tensor {
     /// Rows and columns, with all but the last dimension as rows; a vector is one row.
     pub(super) fn matrix(&self) -> (usize, usize) {
         let columns = self.shape.last().copied().unwrap_or(1);
-        (if columns == 0 { 0 } else { self.len() / columns }, columns)
+        (self.len().checked_div(columns).unwrap_or(0), columns)
     }
 
     pub(super) fn reshaped(&self, shape: Vec<usize>) -> Result<Self, GraphError> {

@@ -138,7 +138,7 @@ impl Traces {
             Operator::OneHot { categories, .. } => return self.one_hot(step, categories, feed),
             Operator::Labels(labels) => {
                 let columns = self.columns(step, 0)?.0.to_vec();
-                let keys: Vec<String> = labels.from_texts.keys().map(|key| key.to_string()).collect();
+                let keys: Vec<String> = labels.from_texts.keys().map(ToString::to_string).collect();
                 self.note_levels(&columns, keys.into_iter());
                 return None;
             }
@@ -188,7 +188,7 @@ impl Traces {
         }
         let columns = columns.to_vec();
         if let Categories::Texts(texts) = categories {
-            self.note_levels(&columns, texts.iter().map(|text| text.to_string()));
+            self.note_levels(&columns, texts.iter().map(ToString::to_string));
         }
         let mut indicators = Vec::new();
         for column in &columns {
@@ -221,7 +221,7 @@ impl Traces {
             && let Values::Texts(texts) = &tensor.values
         {
             let (columns, texts) = (columns.to_vec(), texts.clone());
-            self.note_levels(&columns, texts.iter().map(|text| text.to_string()));
+            self.note_levels(&columns, texts.iter().map(ToString::to_string));
             return None;
         }
         let is_left = self.columns(step, 0).is_some();
