@@ -465,6 +465,8 @@ pub(crate) enum ModelsCommand {
         #[command(flatten)]
         decision: DecisionArguments,
     },
+    /// Make a bundle of ONNX models of other tools: LightGBM, XGBoost, CatBoost, scikit-learn and others.
+    Import(ImportArguments),
     /// Who changed which version plays which part, when and why.
     History {
         /// NAME.
@@ -473,6 +475,38 @@ pub(crate) enum ModelsCommand {
         #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
         format: ReportFormat,
     },
+}
+
+/// `bellwether models import`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("inputs").required(true))]
+pub(crate) struct ImportArguments {
+    /// The model of a target; repeat it for each target.
+    #[arg(long, value_name = "TARGET=FILE", required = true)]
+    pub(crate) onnx: Vec<String>,
+    /// The inputs, as `signature.json` of a bundle has them.
+    #[arg(long, value_name = "FILE", group = "inputs")]
+    pub(crate) signature: Option<PathBuf>,
+    /// A Parquet file: its numeric columns other than account_id and as_of are the inputs, in its order, and the texts
+    /// that a model asks for by name.
+    #[arg(long, value_name = "FILE", group = "inputs")]
+    pub(crate) columns_from: Option<PathBuf>,
+    /// Name of the model in the registry.
+    #[arg(long, default_value = "imported")]
+    pub(crate) name: String,
+    /// Which output is the probability, and which column of it. Default: the only output of floats, or the one named so;
+    /// its only column, or the second of two.
+    #[arg(long, value_name = "TARGET=OUTPUT[:COLUMN]")]
+    pub(crate) probability: Vec<String>,
+    /// A Parquet file of rows like those that the model learned from: they are counted at every node of the trees, which is
+    /// what reasons need where the file has no hit rates, and they say how the inputs are distributed.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) background: Option<PathBuf>,
+    /// The registry folder; default: --registry.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) engine: EngineArguments,
 }
 
 /// Who decides, and why.

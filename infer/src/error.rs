@@ -278,6 +278,15 @@ pub enum InferError {
         /// What it said.
         reason: String,
     },
+    /// A model that only another engine runs.
+    #[error("target {target}: the native engine does not run its model: {reason}")]
+    #[diagnostic(code(bellwether::infer::not_native), help("use --engine onnxruntime"))]
+    NotNative {
+        /// Target.
+        target: String,
+        /// Operator, node and attribute.
+        reason: String,
+    },
     /// The engine does not give what the bundle's golden rows say.
     #[error(
         "target {target}: expected the golden rows' {what} within {tolerance:e}, found a difference of {difference:e}"
@@ -391,6 +400,7 @@ impl InferError {
             | Self::Bundle(_)
             | Self::Model(_)
             | Self::OnnxRuntime { .. }
+            | Self::NotNative { .. }
             | Self::Golden { .. } => ExitCode::ModelRefused,
             Self::TooLarge { .. } => ExitCode::ResourceLimit,
             Self::Locked { .. } => ExitCode::Transient,

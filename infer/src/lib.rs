@@ -23,6 +23,7 @@ pub mod limits;
 pub mod logging;
 pub mod observe;
 mod output;
+pub mod sample;
 pub mod schema;
 pub mod score;
 pub mod signals;

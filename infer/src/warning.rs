@@ -73,6 +73,18 @@ pub enum Warning {
         /// How many.
         accounts: u64,
     },
+    /// Targets whose model gives no reasons.
+    #[error("no reasons for {}", targets.iter().map(|(target, why)| format!("{target}: {why}")).collect::<Vec<_>>().join("; "))]
+    #[diagnostic(
+        code(bellwether::infer::no_reasons),
+        help(
+            "probabilities are not affected; `bellwether models import --background SAMPLE` counts what reasons need"
+        )
+    )]
+    NoReasons {
+        /// Target, and why.
+        targets: Vec<(String, String)>,
+    },
     /// The base has moved away from the training base.
     #[error("{} inputs have drifted from the training base, among them {}", inputs.len(), inputs.iter().take(5).cloned().collect::<Vec<_>>().join(", "))]
     #[diagnostic(

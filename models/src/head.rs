@@ -1,5 +1,6 @@
 //! The model of one target.
 
+use crate::graph::GraphModel;
 use crate::{Calibration, LinearModel, ModelError, Signature, TreeEnsemble};
 
 /// How the margin is computed.
@@ -9,6 +10,8 @@ pub enum MarginModel {
     Linear(LinearModel),
     /// A sum of trees.
     Trees(TreeEnsemble),
+    /// A graph of another tool that is neither; its margin is its probability.
+    Graph(GraphModel),
 }
 
 /// The model of one target: margin, then calibration.
@@ -31,6 +34,7 @@ impl MarginModel {
         match self {
             Self::Linear(model) => model.validate(width),
             Self::Trees(model) => model.validate(width),
+            Self::Graph(model) => model.validate(width),
         }
     }
 
@@ -39,7 +43,7 @@ impl MarginModel {
     #[must_use]
     pub fn with_exact_sums(self) -> Self {
         match self {
-            Self::Linear(_) => self,
+            Self::Linear(_) | Self::Graph(_) => self,
             Self::Trees(model) => Self::Trees(model.with_exact_sums()),
         }
     }
@@ -50,6 +54,8 @@ impl MarginModel {
         match self {
             Self::Linear(model) => model.terms.iter().all(|term| term.weight == 0.0),
             Self::Trees(model) => model.trees.iter().all(|tree| tree.depth() == 0),
+            // Nobody looked.
+            Self::Graph(_) => false,
         }
     }
 
@@ -59,6 +65,7 @@ impl MarginModel {
         match self {
             Self::Linear(model) => model.margin(row),
             Self::Trees(model) => model.margin(row),
+            Self::Graph(model) => model.margin(row),
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod design;
 pub mod drift;
 pub mod ensemble;
 pub mod error;
+pub mod graph;
 pub mod head;
 mod kernel;
 pub mod level;

@@ -4,6 +4,7 @@
 //! [`Scorer`] one of them. Scoring is single-threaded; a caller splits rows over threads, and the split cannot change a
 //! result: each row's margin is that of the plain walk, bit for bit.
 
+use crate::graph::GraphModel;
 use crate::kernel::{BinnedEnsembles, Instructions, Values};
 use crate::{
     Calibration, DesignBlock, FeatureBlock, Head, LinearModel, MarginModel, ModelError, Signature, TreeEnsemble,
@@ -44,6 +45,7 @@ enum CompiledMargin {
     Linear(LinearModel),
     /// Position among the ensembles.
     Trees(usize),
+    Graph(GraphModel),
 }
 
 impl HeadsScorer {
@@ -64,6 +66,7 @@ impl HeadsScorer {
                     ensembles.push(model);
                     CompiledMargin::Trees(ensembles.len() - 1)
                 }
+                MarginModel::Graph(model) => CompiledMargin::Graph(model.clone()),
             };
             compiled.push(CompiledHead { margin, calibration: head.calibration.clone() });
         }
@@ -84,10 +87,10 @@ impl HeadsScorer {
     /// [`ModelError::Block`] when the block does not fit the signature.
     pub fn score(&self, block: &FeatureBlock) -> Result<Vec<HeadScores>, ModelError> {
         block.check(&self.signature)?;
-        let linear = self.heads.iter().any(|head| matches!(head.margin, CompiledMargin::Linear(_)));
-        let design = if linear { Some(DesignBlock::new(&self.signature, block)?) } else { None };
+        let trees_alone = self.heads.iter().all(|head| matches!(head.margin, CompiledMargin::Trees(_)));
+        let design = if !trees_alone { Some(DesignBlock::new(&self.signature, block)?) } else { None };
         let margins = self.trees.margins(&BlockValues { block, columns: &self.columns });
-        Ok(self.calibrated(self.of_heads(margins, design.as_ref())))
+        Ok(self.calibrated(self.of_heads(margins, design.as_ref())?))
     }
 
     /// Scores rows whose design is already built.
@@ -110,17 +113,18 @@ impl HeadsScorer {
                 found: design.width().to_string(),
             });
         }
-        Ok(self.of_heads(self.trees.margins(design), Some(design)))
+        self.of_heads(self.trees.margins(design), Some(design))
     }
 
-    /// Margins by head from those by ensemble; `design` is there where a head is linear.
-    fn of_heads(&self, mut of_trees: Vec<Vec<f64>>, design: Option<&DesignBlock>) -> Vec<Vec<f64>> {
-        let margins = self.heads.iter().map(|head| match &head.margin {
-            CompiledMargin::Trees(position) => std::mem::take(&mut of_trees[*position]),
-            CompiledMargin::Linear(model) => {
-                let rows = design.into_iter().flat_map(|design| (0..design.rows()).map(|row| design.row(row)));
-                rows.map(|row| model.margin(row)).collect()
+    /// Margins by head from those by ensemble; `design` is there where a head is no ensemble.
+    fn of_heads(&self, mut of_trees: Vec<Vec<f64>>, design: Option<&DesignBlock>) -> Result<Vec<Vec<f64>>, ModelError> {
+        let margins = self.heads.iter().map(|head| match (&head.margin, design) {
+            (CompiledMargin::Trees(position), _) => Ok(std::mem::take(&mut of_trees[*position])),
+            (CompiledMargin::Linear(model), Some(design)) => {
+                Ok((0..design.rows()).map(|row| model.margin(design.row(row))).collect())
             }
+            (CompiledMargin::Graph(graph), Some(design)) => graph.margins(design.values()),
+            (CompiledMargin::Linear(_) | CompiledMargin::Graph(_), None) => Ok(Vec::new()),
         });
         margins.collect()
     }

@@ -227,8 +227,10 @@ fn the_folder_holds_exactly_the_listed_files() {
 
 #[test]
 fn a_bundle_signed_again_must_still_make_sense() {
-    let edits: [(&str, &str, &str); 6] = [
+    let edits: [(&str, &str, &str); 7] = [
+        // The format of imported bundles, which this one is not.
         ("bundle.json", "\"format\": 1", "\"format\": 2"),
+        ("bundle.json", "\"format\": 1", "\"format\": 3"),
         ("signature.json", "\"format\": 1", "\"format\": 9"),
         ("signature.json", "usage_0", "usage_x"),
         ("policy.json", "usage_0", "usage_x"),
@@ -244,7 +246,7 @@ fn a_bundle_signed_again_must_still_make_sense() {
         sign_again(&folder);
         let error = Bundle::load(&folder).expect_err("refused");
         let expected = match (name, to) {
-            ("bundle.json", _) | (_, "\"format\": 9") => matches!(error, BundleError::NewerFormat { .. }),
+            ("bundle.json", "\"format\": 3") | (_, "\"format\": 9") => matches!(error, BundleError::NewerFormat { .. }),
             _ => !matches!(error, BundleError::Digest { .. } | BundleError::Files { .. }),
         };
         assert!(expected, "{name}: {error}");

@@ -59,7 +59,7 @@ fn main() -> Result<(), Failure> {
         seconds += start.elapsed().as_secs_f64();
         trees.push(match &model {
             bellwether_models::MarginModel::Trees(ensemble) => ensemble.trees.len(),
-            bellwether_models::MarginModel::Linear(_) => 0,
+            bellwether_models::MarginModel::Linear(_) | bellwether_models::MarginModel::Graph(_) => 0,
         });
         let margins = scorer::margins(encoder.signature(), &model, &encoder.block(&dataset, &test))?;
         for (row, margin) in test.iter().zip(margins) {

@@ -9,7 +9,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bellwether_models::bundle::{Bundle, BundleError, write_bundle};
+use bellwether_models::bundle::{Bundle, BundleError, ImportedContents, WrittenBundle, write_bundle};
 use bellwether_models::head::is_plain_name;
 use bellwether_models::registry::{
     ALIASES_FILE, Alias, Aliases, RegistryError as ReadError, VERSIONS_FOLDER, models, version_folder, versions,
@@ -195,8 +195,32 @@ pub struct Listed {
 /// # Errors
 /// [`RegistryError::Locked`], [`RegistryError::Name`], [`RegistryError::Bundle`], [`TrainError::Io`].
 pub fn add(registry: &Path, trained: &Trained, actor: &Actor) -> Result<Added, TrainError> {
-    let contents = &trained.contents;
-    let model = model_folder(registry, &contents.name)?;
+    add_version(registry, &trained.contents.name, actor, None, |model, path, version| {
+        trained.forecasts.write(model, version)?;
+        Ok(write_bundle(path, version, &trained.contents).map_err(RegistryError::Bundle)?)
+    })
+}
+
+/// Adds models of other tools as a version; they have no backtest, so a gate has nothing to compare.
+///
+/// # Errors
+/// As [`add`].
+pub fn import(registry: &Path, contents: &ImportedContents, actor: &Actor) -> Result<Added, TrainError> {
+    let reason = Some("imported from ONNX".to_owned());
+    add_version(registry, contents.name(), actor, reason, |_, path, version| {
+        Ok(contents.write(path, version).map_err(RegistryError::Bundle)?)
+    })
+}
+
+/// Adds a version that `write` puts into its folder, given the folder of the model, its own folder and its number.
+fn add_version(
+    registry: &Path,
+    name: &str,
+    actor: &Actor,
+    reason: Option<String>,
+    write: impl FnOnce(&Path, &Path, u32) -> Result<WrittenBundle, TrainError>,
+) -> Result<Added, TrainError> {
+    let model = model_folder(registry, name)?;
     let folder = model.join(VERSIONS_FOLDER);
     fs::create_dir_all(&folder).map_err(|cause| TrainError::io(&folder, "create the folder", cause))?;
     let _lock = Lock::take(&model)?;
@@ -207,14 +231,13 @@ pub fn add(registry: &Path, trained: &Trained, actor: &Actor) -> Result<Added, T
     }
     let version = versions(&model).map_err(RegistryError::Read)?.last().map_or(1, |last| last + 1);
     let path = version_folder(&model, version);
-    trained.forecasts.write(&model, version)?;
-    let written = write_bundle(&path, version, contents).map_err(RegistryError::Bundle)?;
+    let written = write(&model, &path, version)?;
     let became_champion = before.champion.is_none();
     let aliases = match became_champion {
         true => Aliases { champion: Some(version), ..before },
         false => Aliases { challenger: Some(version), ..before },
     };
-    let decision = Decision { actor: actor.clone(), reason: None, despite_gate: false };
+    let decision = Decision { actor: actor.clone(), reason, despite_gate: false };
     record(&model, before, &entry(&decision, Action::Add, version, aliases))?;
     Ok(Added { version, identity: written.identity, path, became_champion })
 }
@@ -277,8 +300,15 @@ fn pass_gate(
     champion: u32,
     despite_gate: bool,
 ) -> Result<Promoted, TrainError> {
-    let challenger = backtest_of(model, version)?;
     let mut promoted = Promoted { version, previous: Some(champion), comparisons: Vec::new(), despite_gate: None };
+    let challenger = match backtest_of(model, version) {
+        // An imported model has no backtest, and somebody may know better.
+        Err(cause) if despite_gate => {
+            promoted.despite_gate = Some(format!("challenger {version} cannot be compared: {cause}"));
+            return Ok(promoted);
+        }
+        challenger => challenger?,
+    };
     let old = match backtest_of(model, champion) {
         // A champion that cannot be read would block every successor.
         Err(cause) if despite_gate => {

@@ -26,7 +26,7 @@ fn fit_and_judge(name: &str, learner: &dyn Learner, fit: &World, judge: &World) 
     let forecast = probabilities(&model, judge);
     let trees = match &model {
         bellwether_models::MarginModel::Trees(trees) => trees.trees.len(),
-        bellwether_models::MarginModel::Linear(_) => 0,
+        bellwether_models::MarginModel::Linear(_) | bellwether_models::MarginModel::Graph(_) => 0,
     };
     let loss = log_loss(&judge.labels, &forecast).unwrap_or(f64::NAN);
     let auc = roc_auc(&judge.labels, &forecast).unwrap_or(f64::NAN);

@@ -4,6 +4,7 @@ mod backtest;
 mod check;
 mod demo;
 mod features;
+mod import;
 mod init;
 mod matrix;
 mod models;

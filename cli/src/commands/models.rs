@@ -20,6 +20,7 @@ pub(crate) fn run(arguments: &ModelsArguments, output: &Output) -> Result<(), Fa
             promote(registry, model, &decided(decision, *despite_gate), output)
         }
         ModelsCommand::Rollback { model, decision } => rollback(registry, model, &decided(decision, false), output),
+        ModelsCommand::Import(import) => super::import::run(registry, import, output),
         ModelsCommand::History { model, format } => history(registry, model, *format, output),
     }
 }
@@ -42,6 +43,10 @@ fn list(registry: &Path, output: &Output) -> Result<(), Failure> {
 
 fn show(registry: &Path, model: &str, output: &Output) -> Result<(), Failure> {
     let (name, version) = resolved(registry, model, "champion")?;
+    if let Some(bundle) = super::import::imported(registry, name, version)? {
+        super::import::show(&bundle, output);
+        return Ok(());
+    }
     let (listed, summary) = registry::show(registry, name, version).map_err(Failure::training)?;
     let aliases = if listed.aliases.is_empty() { "no alias".to_owned() } else { listed.aliases.join(", ") };
     output.result(format_args!("{name} version {version} ({aliases}) in {}", listed.path.display()));

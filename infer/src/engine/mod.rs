@@ -3,6 +3,7 @@
 //! The native engine is the predictor that the trainer evaluated, and needs nothing installed. onnxruntime runs the very
 //! ONNX files of the bundle, for those who want to check one against the other, or must run what others run.
 
+mod foreign;
 mod library;
 mod native;
 mod onnxruntime;
@@ -14,6 +15,7 @@ use bellwether_models::{Bundle, FeatureBlock, HeadScores};
 pub use library::HOW_TO_GET_ONNXRUNTIME;
 use native::NativeEngine;
 use onnxruntime::OnnxRuntimeEngine;
+pub use onnxruntime::foreign_probabilities;
 
 use crate::error::InferError;
 
@@ -75,8 +77,8 @@ pub(crate) fn check_golden(engine: &dyn Engine, bundle: &Bundle) -> Result<(), I
 /// loaded, must give the probabilities of the golden rows first.
 ///
 /// # Errors
-/// [`InferError::OnnxRuntimeMissing`], [`InferError::OnnxRuntimeLoad`], [`InferError::OnnxRuntime`],
-/// [`InferError::Golden`].
+/// [`InferError::NotNative`], [`InferError::OnnxRuntimeMissing`], [`InferError::OnnxRuntimeLoad`],
+/// [`InferError::OnnxRuntime`], [`InferError::Golden`].
 pub(crate) fn start<'a>(
     choice: &EngineChoice,
     bundle: &'a Bundle,

@@ -1,6 +1,6 @@
 //! The native engine: the heads of the bundle, as the trainer ran them.
 
-use bellwether_models::{Bundle, FeatureBlock, HeadScores, HeadsScorer};
+use bellwether_models::{Bundle, FeatureBlock, HeadScores, HeadsScorer, MarginModel};
 
 use super::Engine;
 use crate::error::InferError;
@@ -14,8 +14,15 @@ impl NativeEngine {
     /// The heads of a bundle.
     ///
     /// # Errors
-    /// None for a bundle that was loaded.
+    /// [`InferError::NotNative`] for a model that only another engine runs.
     pub(crate) fn new(bundle: &Bundle) -> Result<Self, InferError> {
+        for head in bundle.heads() {
+            if let MarginModel::Graph(graph) = &head.margin
+                && let Some(reason) = graph.foreign_reason()
+            {
+                return Err(InferError::NotNative { target: head.target.clone(), reason: reason.to_owned() });
+            }
+        }
         Ok(Self { heads: HeadsScorer::new(bundle.signature(), bundle.heads())? })
     }
 }

@@ -7,12 +7,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use bellwether_models::graph::{ForeignModel, with_output};
 use bellwether_models::{Bundle, FeatureBlock, HeadScores, Signature};
 use ort::environment::Environment;
 use ort::session::{Session, SessionInputValue};
 use ort::value::Tensor;
 
-use super::{Engine, library};
+use super::{Engine, foreign, library};
 use crate::error::InferError;
 
 /// Sessions of all targets.
@@ -21,11 +22,13 @@ pub(crate) struct OnnxRuntimeEngine {
     /// Per category input, the text of each code: levels, "other", missing.
     texts: Vec<Vec<String>>,
     sessions: Vec<(String, Mutex<Session>)>,
+    /// Per target, how a model of another tool is run.
+    foreign: Vec<Option<ForeignModel>>,
     library: String,
 }
 
 /// An input or output error of onnxruntime for one target.
-fn failed(target: &str, action: &'static str, reason: impl std::fmt::Display) -> InferError {
+pub(super) fn failed(target: &str, action: &'static str, reason: impl std::fmt::Display) -> InferError {
     InferError::OnnxRuntime { target: target.to_owned(), action, reason: reason.to_string() }
 }
 
@@ -34,15 +37,19 @@ impl OnnxRuntimeEngine {
     pub(crate) fn start(bundle: &Bundle, asked: Option<&Path>, threads: usize) -> Result<Self, InferError> {
         let path = library::find(asked)?;
         let environment = environment(&path)?;
-        let mut sessions = Vec::new();
+        let (mut sessions, mut foreign) = (Vec::new(), Vec::new());
         for head in bundle.heads() {
-            let session = open_session(&environment, bundle, &head.target, threads)?;
+            let target = head.target.as_str();
+            let model = bundle.foreign(target).filter(|model| !model.is_ours());
+            let bytes = bundle.onnx(target).ok_or_else(|| failed(target, "has no model", "not in the bundle"))?;
+            let session = open_session(&environment, target, bytes, model, threads)?;
             sessions.push((head.target.clone(), Mutex::new(session)));
+            foreign.push(model.cloned());
         }
         let signature = bundle.signature().clone();
         let texts = signature.category_inputs().map(|(_, _, levels)| texts_of_codes(levels)).collect();
         let library = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Self { signature, texts, sessions, library })
+        Ok(Self { signature, texts, sessions, foreign, library })
     }
 
     /// The block as tensors, for the inputs that a session has.
@@ -81,8 +88,11 @@ impl Engine for OnnxRuntimeEngine {
     }
 
     fn score(&self, block: &FeatureBlock) -> Result<Vec<HeadScores>, InferError> {
-        let run = |(target, session): &(String, Mutex<Session>)| {
+        let run = |((target, session), foreign): (&(String, Mutex<Session>), &Option<ForeignModel>)| {
             let mut session = session.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(model) = foreign {
+                return foreign::score(target, model, &self.texts, &mut session, block);
+            }
             let tensors = self.tensors(target, &session, block)?;
             let outputs = session.run(tensors).map_err(|error| failed(target, "cannot score", error))?;
             let column = |name: &'static str| -> Result<Vec<f64>, InferError> {
@@ -102,7 +112,7 @@ impl Engine for OnnxRuntimeEngine {
                 high: column("high")?,
             })
         };
-        self.sessions.iter().map(run).collect()
+        self.sessions.iter().zip(&self.foreign).map(run).collect()
     }
 }
 
@@ -124,13 +134,39 @@ fn environment(path: &Path) -> Result<Environment, InferError> {
     Ok(environment)
 }
 
+/// The probabilities of a model of another tool that is in no bundle yet: what becomes its golden rows.
+///
+/// # Errors
+/// [`InferError::OnnxRuntimeMissing`], [`InferError::OnnxRuntimeLoad`], [`InferError::OnnxRuntime`].
+pub fn foreign_probabilities(
+    signature: &Signature,
+    model: &ForeignModel,
+    bytes: &[u8],
+    block: &FeatureBlock,
+    asked: Option<&Path>,
+) -> Result<Vec<f64>, InferError> {
+    let environment = environment(&library::find(asked)?)?;
+    let target = model.head.target.as_str();
+    let mut session = open_session(&environment, target, bytes, Some(model), 1)?;
+    let texts: Vec<Vec<String>> = signature.category_inputs().map(|(_, _, levels)| texts_of_codes(levels)).collect();
+    Ok(foreign::score(target, model, &texts, &mut session, block)?.probability)
+}
+
 fn open_session(
     environment: &Environment,
-    bundle: &Bundle,
     target: &str,
+    bytes: &[u8],
+    foreign: Option<&ForeignModel>,
     threads: usize,
 ) -> Result<Session, InferError> {
-    let model = bundle.onnx(target).ok_or_else(|| failed(target, "has no model", "not in the bundle"))?;
+    let patched;
+    let model = match foreign.filter(|model| model.tensor != model.output) {
+        None => bytes,
+        Some(model) => {
+            patched = with_output(bytes, &model.tensor);
+            &patched
+        }
+    };
     let builder = Session::builder(environment).map_err(|error| failed(target, "cannot start", error))?;
     let mut builder = builder.with_intra_threads(threads).map_err(|error| failed(target, "cannot start", error))?;
     builder.commit_from_memory(model).map_err(|error| failed(target, "refuses the model", error))

@@ -120,12 +120,12 @@ fn wanted_columns(signature: &Signature, has_date: bool) -> Vec<(&str, &'static 
 /// Whether a column of this type can be read as what is wanted.
 type Accepts = fn(&DataType) -> bool;
 
-fn is_text(kind: &DataType) -> bool {
+pub(crate) fn is_text(kind: &DataType) -> bool {
     // A column without a single value has no type in some writers.
     matches!(kind, DataType::Utf8View | DataType::Null)
 }
 
-fn is_number(kind: &DataType) -> bool {
+pub(crate) fn is_number(kind: &DataType) -> bool {
     kind.is_integer() || matches!(kind, DataType::Float32 | DataType::Float64 | DataType::Boolean | DataType::Null)
 }
 

@@ -28,9 +28,8 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::errors::ParquetError;
 
-pub(crate) use columns::ACCOUNT_ID;
-pub(crate) use columns::Columns;
 use columns::as_views;
+pub(crate) use columns::{ACCOUNT_ID, AS_OF, Columns, is_number, is_text};
 pub(crate) use convert::{Converted, Converter};
 pub(crate) use digest::PendingDigest;
 pub use digest::sha256_of_file;

@@ -5,7 +5,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, RecordBatch, StringArray};
 use bellwether_models::policy::{Band, ResolvedPolicy, Status, StatusReason, status};
 use bellwether_models::scores::{REASONS, ScoreColumns, ScoresError, TargetColumns};
-use bellwether_models::{Bundle, DesignBlock, Explainer, FeatureBlock, ModelError, Reason, SignalBook, top_reasons};
+use bellwether_models::{Bundle, DesignBlock, Explainer, FeatureBlock, Reason, SignalBook, top_reasons};
 
 use super::ReasonChoice;
 use super::overview::BatchOverview;
@@ -22,7 +22,8 @@ pub(super) struct BatchScorer<'a> {
     reasons: ReasonChoice,
     targets: Vec<&'a str>,
     policy: ResolvedPolicy,
-    explainers: Vec<Explainer>,
+    /// None for a target without reasons.
+    explainers: Vec<Option<Explainer>>,
     book: SignalBook,
     model: String,
 }
@@ -45,10 +46,7 @@ impl<'a> BatchScorer<'a> {
         let signature = bundle.signature();
         let explainers = match reasons {
             ReasonChoice::None => Vec::new(),
-            ReasonChoice::All | ReasonChoice::Top => {
-                let explainers = bundle.heads().iter().map(|head| Explainer::new(signature, head));
-                explainers.collect::<Result<_, ModelError>>()?
-            }
+            ReasonChoice::All | ReasonChoice::Top => bundle.explainers()?,
         };
         Ok(Self {
             bundle,
@@ -130,7 +128,9 @@ impl<'a> BatchScorer<'a> {
             return Ok(Vec::new());
         }
         let design = DesignBlock::new(self.bundle.signature(), block)?;
-        let of_target = |(explainer, bands): (&Explainer, &Vec<Option<Band>>)| {
+        let of_target = |(explainer, bands): (&Option<Explainer>, &Vec<Option<Band>>)| {
+            // Where hit rates are not known there are no reasons.
+            let Some(explainer) = explainer else { return Ok(vec![Vec::new(); block.rows]) };
             let wanted =
                 |row: &usize| scored[*row] && (self.reasons == ReasonChoice::All || bands[*row] == Some(Band::High));
             let rows: Vec<usize> = (0..block.rows).filter(wanted).collect();

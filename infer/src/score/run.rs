@@ -16,7 +16,7 @@ use super::overview::Overview;
 use super::recorder::Recorder;
 use super::stream::{BadRows, ReadLane, Sorter};
 use super::tally::{DriftRecord, Tally};
-use super::{Counts, Moved, ScoreRequest, ScoreSummary, pipeline};
+use super::{Counts, Moved, ReasonChoice, ScoreRequest, ScoreSummary, pipeline};
 use crate::bundle;
 use crate::engine;
 use crate::error::InferError;
@@ -65,6 +65,7 @@ fn run_or_stream(
     observer.stage(Stage::LoadBundle);
     let bundle = bundle::load(&request.bundle)?;
     let engine = engine::start(&request.engine, &bundle, request.threads.get())?;
+    warn_of_reasons(request, &bundle, &observer);
     let file = FeatureFile::open(&request.input, &request.limits, &observer)?;
     let result = run_on(request, &bundle, engine.as_ref(), &file, place, &observer);
     result.map_err(|error| file.digest.cause_of(error, &observer))
@@ -279,6 +280,15 @@ fn moved_most(drift: &[DriftRecord]) -> Vec<Moved> {
         usual_shift: record.usual_shift,
     };
     sorted.iter().take(MOST_MOVED).map(moved).collect()
+}
+
+/// Says for which targets reasons were asked for and cannot be given.
+fn warn_of_reasons(request: &ScoreRequest, bundle: &Bundle, observer: &dyn Observer) {
+    let targets = bundle.no_reasons().into_iter().map(|(target, why)| (target.to_owned(), why.to_owned()));
+    let targets: Vec<(String, String)> = targets.collect();
+    if request.reasons != ReasonChoice::None && !targets.is_empty() {
+        observer.warning(&Warning::NoReasons { targets });
+    }
 }
 
 fn warn_of_keys(plan: &KeyPlan, observer: &dyn Observer) {

@@ -6,6 +6,7 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use crate::ModelError;
+use crate::graph::GraphError;
 use crate::onnx::OnnxError;
 
 /// A bundle that is not taken. Apart from [`BundleError::Io`] and [`BundleError::Exists`], the model is refused (exit
@@ -108,6 +109,18 @@ pub enum BundleError {
         file: String,
         /// What is unknown.
         source: OnnxError,
+    },
+    /// A model of another tool that is not read.
+    #[error("bundle, {file}: {source}")]
+    #[diagnostic(
+        code(bellwether::bundle::graph),
+        help("import the model again with this version: `bellwether models import`")
+    )]
+    Graph {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        source: GraphError,
     },
     /// Golden rows that cannot be read or written.
     #[error("bundle, golden.parquet: {reason}")]

@@ -9,9 +9,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::golden::{self, GOLDEN_TOLERANCE, Golden};
-use super::manifest::{BUNDLE_FORMAT, Manifest, sha256_hex};
+use super::imported::{BACKGROUND_FILE, ImportedModel, RunsOn, is_foreign, no_reasons};
+use super::manifest::{IMPORTED_FORMAT, Manifest, sha256_hex};
 use super::{Bundle, BundleError};
 use crate::drift::Reference;
+use crate::graph::{self, Background, ForeignModel, OutputChoice};
 use crate::onnx;
 use crate::signature::{Output, SIGNATURE_FORMAT, SignatureFile};
 use crate::{Head, Policy, Scorer, SignalCard, Signature};
@@ -22,8 +24,9 @@ const MAX_FILE_BYTES: u64 = onnx::MAX_BYTES as u64;
 /// Largest `bundle.json`.
 const MAX_MANIFEST_BYTES: u64 = 1 << 24;
 
-/// Files that an imported bundle may lack.
-const OPTIONAL: [&str; 5] = ["signals.json", "reference.json", "backtest.json", "MODEL_CARD.md", "report.html"];
+/// Files that an imported bundle may lack, and the one that it may have besides.
+const OPTIONAL: [&str; 6] =
+    ["signals.json", "reference.json", "backtest.json", "MODEL_CARD.md", "report.html", BACKGROUND_FILE];
 
 /// The format alone, read before the rest: a newer file need not have our fields.
 #[derive(Deserialize)]
@@ -55,15 +58,28 @@ impl Bundle {
         let reference = files.reference(&signature, &targets)?;
         let mut onnx_models = Vec::with_capacity(targets.len());
         let mut heads = Vec::with_capacity(targets.len());
-        let mut scorers = Vec::with_capacity(targets.len());
-        for target in &targets {
-            let (head, scorer, bytes) = files.head(target, &signature)?;
+        let mut foreign = Vec::with_capacity(targets.len());
+        for (position, target) in targets.iter().enumerate() {
+            let record = manifest.imported.as_ref().and_then(|imported| imported.models.get(position));
+            let (head, model, bytes) = files.head(target, &signature, record)?;
             heads.push(head);
-            scorers.push(scorer);
+            foreign.push(model);
             onnx_models.push(bytes);
         }
+        let background: Option<Background> = files.optional_json(BACKGROUND_FILE)?;
+        if let Some(background) = &background {
+            let refuse = |source| BundleError::Graph { file: BACKGROUND_FILE.to_owned(), source };
+            background.apply(&mut heads).map_err(refuse)?;
+        }
+        let scorer =
+            |head: &Head| Scorer::new(&signature, head).map_err(BundleError::model(&format!("{}.onnx", head.target)));
+        let scorers = heads.iter().map(scorer).collect::<Result<Vec<_>, _>>()?;
         let golden = golden::decode(&signature, &targets, files.take("golden.parquet")?)?;
-        check_golden(&targets, &scorers, &golden)?;
+        check_golden(&heads, &scorers, &golden)?;
+        let without_reasons = |(model, head): (&Option<ForeignModel>, &Head)| {
+            model.as_ref().and_then(|model| no_reasons(model, head, background.is_some()))
+        };
+        let no_reasons = foreign.iter().zip(&heads).map(without_reasons).collect();
         let backtest = files.optional_json("backtest.json")?;
         Ok(Self {
             manifest,
@@ -77,6 +93,8 @@ impl Bundle {
             reference,
             golden,
             backtest,
+            foreign,
+            no_reasons,
         })
     }
 }
@@ -93,7 +111,7 @@ fn read_manifest(folder: &Path) -> Result<(Manifest, String), BundleError> {
     if sum != format!("{found}  bundle.json\n") {
         return Err(BundleError::Digest { path, expected, found });
     }
-    refuse_newer(&path, &bytes, BUNDLE_FORMAT)?;
+    refuse_newer(&path, &bytes, IMPORTED_FORMAT)?;
     let manifest: Manifest =
         serde_json::from_slice(&bytes).map_err(|source| BundleError::Json { path: path.clone(), source })?;
     manifest.validate()?;
@@ -195,15 +213,28 @@ impl Files {
         Ok(reference)
     }
 
-    fn head(&mut self, target: &str, signature: &Signature) -> Result<(Head, Scorer, Vec<u8>), BundleError> {
+    /// The model of a target; of another tool where there is a record of its import.
+    fn head(
+        &mut self,
+        target: &str,
+        signature: &Signature,
+        record: Option<&ImportedModel>,
+    ) -> Result<(Head, Option<ForeignModel>, Vec<u8>), BundleError> {
         let file = format!("{target}.onnx");
         let bytes = self.take(&file)?;
-        let head = onnx::read(&bytes, signature).map_err(|source| BundleError::Onnx { file: file.clone(), source })?;
-        if head.target != target {
-            return Err(BundleError::content(&file, target, &head.target));
-        }
-        let scorer = Scorer::new(signature, &head).map_err(BundleError::model(&file))?;
-        Ok((head, scorer, bytes))
+        let Some(record) = record else {
+            let head = onnx::read(&bytes, signature);
+            let head = head.map_err(|source| BundleError::Onnx { file: file.clone(), source })?;
+            if head.target != target {
+                return Err(BundleError::content(&file, target, &head.target));
+            }
+            return Ok((head, None, bytes));
+        };
+        let choice = OutputChoice { name: Some(record.output.clone()), column: Some(record.column) };
+        let allow_foreign = record.runs_on == RunsOn::Onnxruntime;
+        let model = graph::read(&bytes, signature, target, &choice, allow_foreign);
+        let model = model.map_err(|source| BundleError::Graph { file, source })?;
+        Ok((model.head.clone(), Some(model), bytes))
     }
 }
 
@@ -244,10 +275,13 @@ fn check_listing(folder: &Path, manifest: &Manifest) -> Result<(), BundleError> 
     }
 }
 
-fn check_golden(targets: &[&str], scorers: &[Scorer], golden: &Golden) -> Result<(), BundleError> {
-    for ((target, scorer), expected) in targets.iter().zip(scorers).zip(&golden.expected) {
-        let found = scorer.score(&golden.block).map_err(BundleError::model("golden.parquet"))?;
-        golden::compare(target, expected, &found, GOLDEN_TOLERANCE)?;
+/// A model that only another engine runs is checked by that engine.
+fn check_golden(heads: &[Head], scorers: &[Scorer], golden: &Golden) -> Result<(), BundleError> {
+    for ((head, scorer), expected) in heads.iter().zip(scorers).zip(&golden.expected) {
+        if !is_foreign(head) {
+            let found = scorer.score(&golden.block).map_err(BundleError::model("golden.parquet"))?;
+            golden::compare(&head.target, expected, &found, GOLDEN_TOLERANCE)?;
+        }
     }
     Ok(())
 }

@@ -7,10 +7,14 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::BundleError;
+use super::imported::Imported;
 use crate::head::is_plain_name;
 
-/// Version of the bundle's format; a newer one is refused.
+/// Version of the format of a bundle that Bellwether trained.
 pub const BUNDLE_FORMAT: u32 = 1;
+
+/// Version of the format of an imported bundle, which versions before it cannot read; a newer one is refused.
+pub const IMPORTED_FORMAT: u32 = 2;
 
 /// One target of a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,7 +74,7 @@ pub struct FileDigest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// [`BUNDLE_FORMAT`].
+    /// [`BUNDLE_FORMAT`], or [`IMPORTED_FORMAT`].
     pub format: u32,
     /// Name of the model, as in the registry.
     pub name: String,
@@ -86,6 +90,9 @@ pub struct Manifest {
     pub tool_version: String,
     /// Every file but this one and `bundle.sha256`.
     pub files: BTreeMap<String, FileDigest>,
+    /// Of models of other tools; absent where Bellwether trained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<Imported>,
 }
 
 impl Manifest {
@@ -105,6 +112,16 @@ impl Manifest {
         let names = self.target_names();
         if names.is_empty() || names.len() > MAX_TARGETS {
             return Err(BundleError::content("targets", "1 to 100", names.len()));
+        }
+        if self.imported.is_some() != (self.format == IMPORTED_FORMAT) {
+            let expected = format!("{IMPORTED_FORMAT} for imported models, and only for them");
+            return Err(BundleError::content("format", expected, self.format));
+        }
+        if let Some(imported) = &self.imported {
+            let models: Vec<&str> = imported.models.iter().map(|model| model.target.as_str()).collect();
+            if models != names {
+                return Err(BundleError::content("imported, models", names.join(", "), models.join(", ")));
+            }
         }
         for (position, name) in names.iter().enumerate() {
             if !is_plain_name(name) {

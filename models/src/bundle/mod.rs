@@ -6,16 +6,21 @@
 
 mod error;
 mod golden;
+mod imported;
 mod load;
 mod manifest;
 mod write;
 
 pub use error::BundleError;
 pub use golden::{GOLDEN_ROWS, GOLDEN_TOLERANCE, Golden, compare};
-pub use manifest::{BUNDLE_FORMAT, FileDigest, Manifest, TargetInfo, TargetRows, TrainingInfo, sha256_hex};
+pub use imported::{FLAG_IMPORTED, ImportSource, Imported, ImportedContents, ImportedModel, RunsOn};
+pub use manifest::{
+    BUNDLE_FORMAT, FileDigest, IMPORTED_FORMAT, Manifest, TargetInfo, TargetRows, TrainingInfo, sha256_hex,
+};
 pub use write::{BundleContents, WrittenBundle, write_bundle};
 
 use crate::drift::Reference;
+use crate::graph::ForeignModel;
 use crate::{Explainer, Head, Policy, Scorer, SignalCard, Signature};
 
 /// A bundle that passed every check.
@@ -32,6 +37,9 @@ pub struct Bundle {
     reference: Option<Reference>,
     golden: Golden,
     backtest: Option<serde_json::Value>,
+    /// Per target, what is known of a model of another tool.
+    foreign: Vec<Option<ForeignModel>>,
+    no_reasons: Vec<Option<String>>,
 }
 
 /// `name/version@` and the first 12 hex digits of the digest of `bundle.json`.
@@ -107,12 +115,28 @@ impl Bundle {
         &self.scorers
     }
 
-    /// Explainers, in the order of the targets. They are laid out on each call.
+    /// Explainers, in the order of the targets; none where there are no reasons (see [`Bundle::no_reasons`]). They are
+    /// laid out on each call.
     ///
     /// # Errors
     /// None for a bundle that was loaded; the type is that of [`Explainer::new`].
-    pub fn explainers(&self) -> Result<Vec<Explainer>, crate::ModelError> {
-        self.heads.iter().map(|head| Explainer::new(&self.signature, head)).collect()
+    pub fn explainers(&self) -> Result<Vec<Option<Explainer>>, crate::ModelError> {
+        let explained = self.heads.iter().zip(&self.no_reasons);
+        explained.map(|(head, why)| why.is_none().then(|| Explainer::new(&self.signature, head)).transpose()).collect()
+    }
+
+    /// Targets without reasons, each with why; all of them are imported.
+    #[must_use]
+    pub fn no_reasons(&self) -> Vec<(&str, &str)> {
+        let named = self.heads.iter().zip(&self.no_reasons);
+        named.filter_map(|(head, why)| Some((head.target.as_str(), why.as_deref()?))).collect()
+    }
+
+    /// What is known of the model of a target that another tool wrote; none for one of ours.
+    #[must_use]
+    pub fn foreign(&self, target: &str) -> Option<&ForeignModel> {
+        let position = self.heads.iter().position(|head| head.target == target)?;
+        self.foreign.get(position)?.as_ref()
     }
 
     /// Bins of the training base; absent in an imported bundle.

@@ -65,7 +65,24 @@ pub struct WrittenBundle {
 /// # Errors
 /// [`BundleError`] when the parts do not fit together, when a folder is in the way or when the file system refuses.
 pub fn write_bundle(folder: &Path, version: u32, contents: &BundleContents) -> Result<WrittenBundle, BundleError> {
-    let (files, digest) = encode(version, contents)?;
+    let files = encode(contents)?;
+    let name = (contents.name.as_str(), version);
+    let digests = (contents.data_digest.as_str(), contents.tool_version.as_str());
+    let manifest = manifest_of(name, contents.targets.clone(), contents.training.clone(), digests, &files);
+    publish(folder, &manifest, files)
+}
+
+/// Adds `bundle.json` and its digest to the files, and puts them into place.
+pub(super) fn publish(
+    folder: &Path,
+    manifest: &Manifest,
+    mut files: BTreeMap<String, Vec<u8>>,
+) -> Result<WrittenBundle, BundleError> {
+    manifest.validate()?;
+    let bytes = json("bundle.json", manifest)?;
+    let digest = sha256_hex(&bytes);
+    files.insert("bundle.sha256".to_owned(), format!("{digest}  bundle.json\n").into_bytes());
+    files.insert("bundle.json".to_owned(), bytes);
     let occupied = fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
     if occupied || folder.symlink_metadata().is_ok_and(|found| !found.is_dir()) {
         return Err(BundleError::Exists { path: folder.to_owned() });
@@ -74,7 +91,7 @@ pub fn write_bundle(folder: &Path, version: u32, contents: &BundleContents) -> R
     write_files(staging.path(), &files)?;
     Bundle::load(staging.path())?;
     staging.publish().map_err(BundleError::io(folder, "move the new bundle here"))?;
-    Ok(WrittenBundle { identity: identity(&contents.name, version, &digest), digest })
+    Ok(WrittenBundle { identity: identity(&manifest.name, manifest.version, &digest), digest })
 }
 
 fn write_files(folder: &Path, files: &BTreeMap<String, Vec<u8>>) -> Result<(), BundleError> {
@@ -89,8 +106,8 @@ fn write_files(folder: &Path, files: &BTreeMap<String, Vec<u8>>) -> Result<(), B
     Ok(())
 }
 
-/// All files of the bundle, and the digest of `bundle.json`.
-fn encode(version: u32, contents: &BundleContents) -> Result<(BTreeMap<String, Vec<u8>>, String), BundleError> {
+/// All files of the bundle but `bundle.json` and its digest.
+fn encode(contents: &BundleContents) -> Result<BTreeMap<String, Vec<u8>>, BundleError> {
     check(contents)?;
     let signature = &contents.signature;
     let mut files = BTreeMap::new();
@@ -115,27 +132,28 @@ fn encode(version: u32, contents: &BundleContents) -> Result<(BTreeMap<String, V
     let targets: Vec<&str> = contents.targets.iter().map(|target| target.name.as_str()).collect();
     let golden = golden::encode(signature, &targets, &Golden { block, expected })?;
     files.insert("golden.parquet".to_owned(), golden);
-
-    let manifest = manifest(version, contents, &files);
-    manifest.validate()?;
-    let bytes = json("bundle.json", &manifest)?;
-    let digest = sha256_hex(&bytes);
-    files.insert("bundle.sha256".to_owned(), format!("{digest}  bundle.json\n").into_bytes());
-    files.insert("bundle.json".to_owned(), bytes);
-    Ok((files, digest))
+    Ok(files)
 }
 
-fn manifest(version: u32, contents: &BundleContents, files: &BTreeMap<String, Vec<u8>>) -> Manifest {
+/// `bundle.json` of a bundle that was trained. `name`: and version; `digests`: of the data, and the version of Bellwether.
+pub(super) fn manifest_of(
+    (name, version): (&str, u32),
+    targets: Vec<TargetInfo>,
+    training: TrainingInfo,
+    (data_digest, tool_version): (&str, &str),
+    files: &BTreeMap<String, Vec<u8>>,
+) -> Manifest {
     let digest = |bytes: &Vec<u8>| FileDigest { bytes: bytes.len() as u64, sha256: sha256_hex(bytes) };
     Manifest {
         format: BUNDLE_FORMAT,
-        name: contents.name.clone(),
+        name: name.to_owned(),
         version,
-        targets: contents.targets.clone(),
-        training: contents.training.clone(),
-        data_digest: contents.data_digest.clone(),
-        tool_version: contents.tool_version.clone(),
+        targets,
+        training,
+        data_digest: data_digest.to_owned(),
+        tool_version: tool_version.to_owned(),
         files: files.iter().map(|(name, bytes)| (name.clone(), digest(bytes))).collect(),
+        imported: None,
     }
 }
 
@@ -156,7 +174,7 @@ fn check(contents: &BundleContents) -> Result<(), BundleError> {
 }
 
 /// Indented, so that people can read and compare it, with a line end.
-fn json(file: &str, value: &impl Serialize) -> Result<Vec<u8>, BundleError> {
+pub(super) fn json(file: &str, value: &impl Serialize) -> Result<Vec<u8>, BundleError> {
     let mut bytes =
         serde_json::to_vec_pretty(value).map_err(|source| BundleError::Json { path: PathBuf::from(file), source })?;
     bytes.push(b'\n');

@@ -27,6 +27,10 @@ use crate::{
 /// [`ModelError`] when the head breaks a rule or does not fit the signature.
 pub fn write(signature: &Signature, head: &Head) -> Result<Vec<u8>, ModelError> {
     head.validate(signature)?;
+    if matches!(head.margin, MarginModel::Graph(_)) {
+        let (place, found) = ("margin model".to_owned(), "a graph of another tool".to_owned());
+        return Err(ModelError::Margin { place, expected: "trees or a linear model", found });
+    }
     Ok(model(signature, head).encode_to_vec())
 }
 
@@ -44,6 +48,8 @@ pub(crate) fn model(signature: &Signature, head: &Head) -> ModelProto {
             metadata.push(entry(METADATA_MEANS, &serde_json::json!(means).to_string()));
         }
         MarginModel::Trees(model) => add_trees(&mut builder, model, &design),
+        // Refused by `write`: such a head keeps the file that it came from.
+        MarginModel::Graph(_) => {}
     }
     add_calibration(&mut builder, &head.calibration);
     for name in ["margin", "probability", "low", "high"] {

@@ -78,6 +78,13 @@ impl Explainer {
                 let base = trees.base_margin;
                 (ExplainedMargin::Trees(trees), base)
             }
+            MarginModel::Graph(_) => {
+                return Err(ModelError::Margin {
+                    place: format!("reasons for {}", head.target),
+                    expected: "trees or a linear model",
+                    found: "a graph of another form".to_owned(),
+                });
+            }
         };
         Ok(Self {
             input_of_column: signature.design_columns().iter().map(|column| column.input).collect(),

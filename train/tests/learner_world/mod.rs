@@ -172,6 +172,7 @@ pub(crate) fn margin(model: &MarginModel, world: &World, row: usize) -> f64 {
     match model {
         MarginModel::Linear(linear) => linear_margin(linear, &design),
         MarginModel::Trees(trees) => trees_margin(trees, &design),
+        MarginModel::Graph(_) => panic!("no learner makes one"),
     }
 }
 
@@ -238,13 +239,13 @@ pub(crate) fn leaf_of(tree: &Tree, value: &dyn Fn(usize) -> f32) -> usize {
 pub(crate) fn trees(model: &MarginModel) -> &TreeEnsemble {
     match model {
         MarginModel::Trees(trees) => trees,
-        MarginModel::Linear(_) => panic!("expected trees"),
+        MarginModel::Linear(_) | MarginModel::Graph(_) => panic!("expected trees"),
     }
 }
 
 pub(crate) fn linear(model: &MarginModel) -> &LinearModel {
     match model {
         MarginModel::Linear(linear) => linear,
-        MarginModel::Trees(_) => panic!("expected a linear model"),
+        MarginModel::Trees(_) | MarginModel::Graph(_) => panic!("expected a linear model"),
     }
 }
