@@ -24,7 +24,7 @@ pub(super) fn score(
     let outputs = session.run(tensors).map_err(|error| failed(target, "cannot score", error))?;
     let value = outputs.get(model.tensor.as_str()).ok_or_else(|| failed(target, "has no output", &model.tensor))?;
     let (count, values) = numbers(target, value)?;
-    let columns = if block.rows == 0 { 1 } else { values.len() / block.rows };
+    let columns = values.len().checked_div(block.rows).unwrap_or(1);
     if count != block.rows || model.column >= columns || columns * block.rows != values.len() {
         return Err(failed(target, "gives another number of rows", format!("{count} rows, {} values", values.len())));
     }
