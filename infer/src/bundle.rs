@@ -6,6 +6,7 @@ use bellwether_models::Bundle;
 use bellwether_models::registry::{RegistryError, resolve};
 
 use crate::error::InferError;
+use crate::input::loading;
 
 /// Loads a folder, or `registry/name@alias`; loading checks every digest, the signature and the golden rows.
 ///
@@ -13,10 +14,10 @@ use crate::error::InferError;
 /// [`InferError::Registry`] when there is no such bundle, [`InferError::Bundle`] when it is refused.
 pub(crate) fn load(reference: &str) -> Result<Bundle, InferError> {
     match resolve(reference) {
-        Ok(found) => Ok(Bundle::load(&found.path)?),
+        Ok(found) => Ok(loading(|| Bundle::load(&found.path))?),
         // A folder that is neither a bundle nor a model: what it lacks tells more than that it was not found.
         Err(RegistryError::UnknownModel { .. }) if Path::new(reference).join("bundle.sha256").exists() => {
-            Ok(Bundle::load(Path::new(reference))?)
+            Ok(loading(|| Bundle::load(Path::new(reference)))?)
         }
         Err(error) => Err(error.into()),
     }

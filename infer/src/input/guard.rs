@@ -9,12 +9,29 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
+use bellwether_models::BundleError;
 use parquet::errors::ParquetError;
 
 use crate::error::InferError;
 
+/// What a thread decodes.
+#[derive(Debug, Clone)]
+enum Decoded {
+    Input(PathBuf),
+    /// The golden rows of a bundle; what loads them catches their panics, where they can be caught.
+    Bundle,
+}
+
 thread_local! {
-    static DECODING: RefCell<Option<PathBuf>> = const { RefCell::new(None) };
+    static DECODING: RefCell<Option<Decoded>> = const { RefCell::new(None) };
+}
+
+/// Loads a bundle.
+pub(crate) fn loading<T>(work: impl FnOnce() -> T) -> T {
+    DECODING.set(Some(Decoded::Bundle));
+    let result = work();
+    DECODING.set(None);
+    result
 }
 
 /// Runs a step of the decoder on the file at `path`.
@@ -22,7 +39,7 @@ thread_local! {
 /// # Errors
 /// Those of `work`; [`InferError::Damaged`] where it panics.
 pub(super) fn guarded<T>(path: &Path, work: impl FnOnce() -> Result<T, InferError>) -> Result<T, InferError> {
-    DECODING.set(Some(path.to_path_buf()));
+    DECODING.set(Some(Decoded::Input(path.to_path_buf())));
     let result = catch_unwind(AssertUnwindSafe(work));
     DECODING.set(None);
     result.unwrap_or_else(|_| Err(contradiction(path)))
@@ -31,7 +48,19 @@ pub(super) fn guarded<T>(path: &Path, work: impl FnOnce() -> Result<T, InferErro
 /// The error that a panic of this thread stands for, if it is decoding a file; `None` where a panic is a bug of ours.
 #[must_use]
 pub fn decoding() -> Option<InferError> {
-    DECODING.with_borrow(|path| path.as_deref().map(contradiction))
+    DECODING.with_borrow(|decoded| decoded.as_ref().map(Decoded::contradiction))
+}
+
+impl Decoded {
+    fn contradiction(&self) -> InferError {
+        match self {
+            Self::Input(path) => contradiction(path),
+            Self::Bundle => {
+                let reason = "its content contradicts its own description".to_owned();
+                InferError::Bundle(BundleError::GoldenFile { reason })
+            }
+        }
+    }
 }
 
 fn contradiction(path: &Path) -> InferError {
@@ -54,5 +83,7 @@ mod tests {
         assert!(error.to_string().contains("f.parquet"), "{error}");
         assert!(decoding().is_none());
         assert!(guarded(path, || Ok(decoding().is_some())).unwrap());
+        assert_eq!(loading(|| decoding().map(|one| one.exit_code())), Some(ExitCode::ModelRefused));
+        assert!(decoding().is_none());
     }
 }

@@ -35,6 +35,7 @@ pub(crate) use digest::PendingDigest;
 pub use digest::sha256_of_file;
 pub use guard::decoding;
 use guard::guarded;
+pub(crate) use guard::loading;
 pub(crate) use keys::{KeyPlan, Order, Rule, batch_dates};
 pub use metadata::FileFacts;
 use positioned::PositionedFile;

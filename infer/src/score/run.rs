@@ -250,7 +250,7 @@ impl Run<'_> {
         if tally.unusable_mrr > 0 {
             self.observer.warning(&Warning::UnusableMrr { accounts: tally.unusable_mrr });
         }
-        let shifted = drift.iter().filter(|record| record.is_large());
+        let shifted = by_movement(drift).into_iter().filter(|record| record.is_large());
         let inputs: Vec<String> = shifted.map(|record| record.name.clone()).collect();
         if !inputs.is_empty() && self.plan.rows >= LEAST_ROWS_FOR_DRIFT {
             self.observer.warning(&Warning::Drift { inputs });
@@ -268,18 +268,22 @@ fn copy(path: &Path, sink: &mut dyn Write) -> Result<(), InferError> {
 /// What is named of drift on the terminal, at most.
 const MOST_MOVED: usize = 10;
 
-/// Those that moved most, beyond their usual shift.
-fn moved_most(drift: &[DriftRecord]) -> Vec<Moved> {
+/// Those that moved most beyond their usual shift first.
+fn by_movement(drift: &[DriftRecord]) -> Vec<&DriftRecord> {
     let mut sorted: Vec<&DriftRecord> = drift.iter().collect();
     sorted.sort_by(|one, other| {
         other.beyond_usual().total_cmp(&one.beyond_usual()).then_with(|| one.name.cmp(&other.name))
     });
+    sorted
+}
+
+fn moved_most(drift: &[DriftRecord]) -> Vec<Moved> {
     let moved = |record: &&DriftRecord| Moved {
         name: record.name.clone(),
         population_stability_index: record.population_stability_index,
         usual_shift: record.usual_shift,
     };
-    sorted.iter().take(MOST_MOVED).map(moved).collect()
+    by_movement(drift).iter().take(MOST_MOVED).map(moved).collect()
 }
 
 /// Says for which targets reasons were asked for and cannot be given.
