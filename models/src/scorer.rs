@@ -54,6 +54,14 @@ impl HeadsScorer {
     /// # Errors
     /// [`ModelError`] when a head breaks a rule or does not fit the signature.
     pub fn new(signature: &Signature, heads: &[Head]) -> Result<Self, ModelError> {
+        Self::of(signature, &heads.iter().collect::<Vec<_>>())
+    }
+
+    /// As [`HeadsScorer::new`], of some heads.
+    ///
+    /// # Errors
+    /// [`ModelError`] when a head breaks a rule or does not fit the signature.
+    pub fn of(signature: &Signature, heads: &[&Head]) -> Result<Self, ModelError> {
         signature.validate()?;
         let width = signature.design_width();
         let mut ensembles: Vec<&TreeEnsemble> = Vec::new();

@@ -130,7 +130,7 @@ fn what_is_written_is_loaded() {
         assert_eq!(bundle.policy(), &contents.policy);
         assert_eq!(bundle.signals(), contents.signals);
         assert_eq!(bundle.reference(), Some(&contents.reference));
-        assert_eq!(bundle.backtest(), Some(&contents.backtest));
+        assert_eq!(bundle.backtest().as_ref(), Some(&contents.backtest));
         assert_eq!(bundle.targets(), TARGETS);
         assert_eq!(bundle.manifest().training, contents.training);
         assert!(bundle.onnx("churn_90d").is_some() && bundle.onnx("other").is_none());

@@ -29,8 +29,9 @@ fn the_scores_are_those_of_the_scorer_and_every_account_is_accounted_for() {
     assert_eq!(batch.schema().fields(), scores::schema(&TARGETS).fields());
     assert_eq!(texts(&batch, "account_id"), base.ids);
     let bundle = Bundle::load(&world.bundle).unwrap();
-    for (target, scorer) in TARGETS.into_iter().zip(bundle.scorers()) {
-        let expected = scorer.score(&base.block()).unwrap().probability;
+    let expected = bundle.scorer().unwrap().score(&base.block()).unwrap();
+    for (target, expected) in TARGETS.into_iter().zip(expected) {
+        let expected = expected.probability;
         let found = numbers(&batch, &format!("{target}_probability"));
         for (row, (found, expected)) in found.iter().zip(expected).enumerate() {
             let stale = base.days_since_last[row] > 60.0;

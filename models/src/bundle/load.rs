@@ -16,7 +16,7 @@ use crate::drift::Reference;
 use crate::graph::{self, Background, ForeignModel, OutputChoice};
 use crate::onnx;
 use crate::signature::{Output, SIGNATURE_FORMAT, SignatureFile};
-use crate::{Head, Policy, Scorer, SignalCard, Signature};
+use crate::{Head, HeadsScorer, Policy, SignalCard, Signature};
 
 /// Largest file that is read into memory.
 const MAX_FILE_BYTES: u64 = onnx::MAX_BYTES as u64;
@@ -71,16 +71,20 @@ impl Bundle {
             let refuse = |source| BundleError::Graph { file: BACKGROUND_FILE.to_owned(), source };
             background.apply(&mut heads).map_err(refuse)?;
         }
-        let scorer =
-            |head: &Head| Scorer::new(&signature, head).map_err(BundleError::model(&format!("{}.onnx", head.target)));
-        let scorers = heads.iter().map(scorer).collect::<Result<Vec<_>, _>>()?;
+        for head in &heads {
+            head.validate(&signature).map_err(BundleError::model(&format!("{}.onnx", head.target)))?;
+        }
+        let native: Vec<&Head> = heads.iter().filter(|head| !is_foreign(head)).collect();
+        let scorer = HeadsScorer::of(&signature, &native).map_err(BundleError::model("bundle.json"))?;
         let golden = golden::decode(&signature, &targets, files.take("golden.parquet")?)?;
-        check_golden(&heads, &scorers, &golden)?;
+        check_golden(&heads, &scorer, &golden)?;
+        let scorer = (native.len() == heads.len()).then_some(scorer);
         let without_reasons = |(model, head): (&Option<ForeignModel>, &Head)| {
             model.as_ref().and_then(|model| no_reasons(model, head, background.is_some()))
         };
         let no_reasons = foreign.iter().zip(&heads).map(without_reasons).collect();
-        let backtest = files.optional_json("backtest.json")?;
+        // Large, and nobody's business at night: whether it is JSON is all that is asked before somebody reads it.
+        let backtest = files.optional_text("backtest.json")?;
         Ok(Self {
             manifest,
             digest,
@@ -89,7 +93,7 @@ impl Bundle {
             policy,
             heads,
             onnx_models,
-            scorers,
+            scorer,
             reference,
             golden,
             backtest,
@@ -173,6 +177,14 @@ impl Files {
 
     fn optional_json<T: DeserializeOwned>(&mut self, name: &str) -> Result<Option<T>, BundleError> {
         if self.contents.contains_key(name) { self.json(name).map(Some) } else { Ok(None) }
+    }
+
+    /// A JSON text that is kept as it is.
+    fn optional_text(&mut self, name: &str) -> Result<Option<String>, BundleError> {
+        let Some(bytes) = self.contents.get(name) else { return Ok(None) };
+        let text = std::str::from_utf8(bytes).map(str::to_owned).unwrap_or_default();
+        let _: Option<serde::de::IgnoredAny> = self.optional_json(name)?;
+        Ok(Some(text))
     }
 
     fn signature(&mut self, manifest: &Manifest) -> Result<Signature, BundleError> {
@@ -276,12 +288,11 @@ fn check_listing(folder: &Path, manifest: &Manifest) -> Result<(), BundleError> 
 }
 
 /// A model that only another engine runs is checked by that engine.
-fn check_golden(heads: &[Head], scorers: &[Scorer], golden: &Golden) -> Result<(), BundleError> {
-    for ((head, scorer), expected) in heads.iter().zip(scorers).zip(&golden.expected) {
-        if !is_foreign(head) {
-            let found = scorer.score(&golden.block).map_err(BundleError::model("golden.parquet"))?;
-            golden::compare(&head.target, expected, &found, GOLDEN_TOLERANCE)?;
-        }
+fn check_golden(heads: &[Head], scorer: &HeadsScorer, golden: &Golden) -> Result<(), BundleError> {
+    let found = scorer.score(&golden.block).map_err(BundleError::model("golden.parquet"))?;
+    let native = heads.iter().zip(&golden.expected).filter(|(head, _)| !is_foreign(head));
+    for ((head, expected), found) in native.zip(&found) {
+        golden::compare(&head.target, expected, found, GOLDEN_TOLERANCE)?;
     }
     Ok(())
 }

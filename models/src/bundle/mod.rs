@@ -21,7 +21,7 @@ pub use write::{BundleContents, WrittenBundle, write_bundle};
 
 use crate::drift::Reference;
 use crate::graph::ForeignModel;
-use crate::{Explainer, Head, Policy, Scorer, SignalCard, Signature};
+use crate::{Explainer, Head, HeadsScorer, Policy, SignalCard, Signature};
 
 /// A bundle that passed every check.
 #[derive(Debug, Clone)]
@@ -33,10 +33,12 @@ pub struct Bundle {
     policy: Policy,
     heads: Vec<Head>,
     onnx_models: Vec<Vec<u8>>,
-    scorers: Vec<Scorer>,
+    /// `None` where another engine must run one of the heads.
+    scorer: Option<HeadsScorer>,
     reference: Option<Reference>,
     golden: Golden,
-    backtest: Option<serde_json::Value>,
+    /// As in the file.
+    backtest: Option<String>,
     /// Per target, what is known of a model of another tool.
     foreign: Vec<Option<ForeignModel>>,
     no_reasons: Vec<Option<String>>,
@@ -66,7 +68,7 @@ impl Bundle {
         identity(&self.manifest.name, self.manifest.version, &self.digest)
     }
 
-    /// Names of the targets; heads, scorers and golden scores have the same order.
+    /// Names of the targets; heads and golden scores have the same order.
     #[must_use]
     pub fn targets(&self) -> Vec<&str> {
         self.manifest.target_names()
@@ -109,10 +111,10 @@ impl Bundle {
         self.onnx_models.get(position).map(Vec::as_slice)
     }
 
-    /// Native scorers, in the order of the targets.
+    /// All heads ready to run, in the order of the targets; `None` where another engine must run one of them.
     #[must_use]
-    pub fn scorers(&self) -> &[Scorer] {
-        &self.scorers
+    pub fn scorer(&self) -> Option<&HeadsScorer> {
+        self.scorer.as_ref()
     }
 
     /// Explainers, in the order of the targets; none where there are no reasons (see [`Bundle::no_reasons`]). They are
@@ -153,7 +155,7 @@ impl Bundle {
 
     /// `backtest.json`; absent in an imported bundle.
     #[must_use]
-    pub fn backtest(&self) -> Option<&serde_json::Value> {
-        self.backtest.as_ref()
+    pub fn backtest(&self) -> Option<serde_json::Value> {
+        self.backtest.as_ref().and_then(|text| serde_json::from_str(text).ok())
     }
 }
