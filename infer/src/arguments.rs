@@ -125,7 +125,7 @@ enum EngineName {
 #[derive(Debug, Clone, Copy, Args)]
 #[command(next_help_heading = "Gates (exit 3, nothing published)")]
 pub struct GateArguments {
-    /// Share of the accounts of the run before, by date, that may be missing; 1 lets all go
+    /// By which share the accounts may be fewer than those of the run before, by date; 1 lets all go
     #[arg(long, value_name = "SHARE", value_parser = share, default_value_t = Gates::default().max_fewer_accounts)]
     max_fewer_accounts: f64,
     /// Share of the accounts that may get no probability; 1 lets all go

@@ -184,6 +184,18 @@ pub enum InferError {
         /// Most that are set aside.
         limit: u64,
     },
+    /// Not a single row has a key that can be used.
+    #[error("{}: expected an account_id that is there once, found {rows} rows without one", path.display())]
+    #[diagnostic(
+        code(bellwether::infer::no_good_key),
+        help("account_id must be unique, never null and never empty: mend the file")
+    )]
+    NoGoodKey {
+        /// Input.
+        path: PathBuf,
+        /// Rows of the date.
+        rows: u64,
+    },
     /// No account of the base got a probability.
     #[error("expected at least one scored account, found {not_scored} that could not be scored; nothing was published")]
     #[diagnostic(
@@ -387,6 +399,7 @@ impl InferError {
             | Self::NoDate { .. }
             | Self::DateNotFound { .. }
             | Self::TooManyBadRows { .. }
+            | Self::NoGoodKey { .. }
             | Self::Identity { .. }
             | Self::Gate { .. }
             | Self::NothingScored { .. } => ExitCode::DataContract,

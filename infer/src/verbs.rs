@@ -53,7 +53,7 @@ fn run_score(arguments: &Arguments, score: &ScoreArguments) -> Result<(), InferE
     let stop =
         StopFlag::install().map_err(|error| InferError::Internal { reason: format!("no signal handler: {error}") })?;
     let terminal = Terminal::new(arguments.common.progress(), stop);
-    let to_stdout = request.out == Path::new("-");
+    let to_stdout = request.out == Path::new("-") && !request.dry_run;
     let result = if to_stdout {
         score::run_into(&request, &mut io::stdout().lock(), &terminal)
     } else {
@@ -65,7 +65,7 @@ fn run_score(arguments: &Arguments, score: &ScoreArguments) -> Result<(), InferE
         Err(InferError::Io { source, .. }) if to_stdout && source.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
         result => result?,
     };
-    if to_stdout && !request.dry_run {
+    if to_stdout {
         tracing::info!("{}", summary.counts.text());
         return Ok(());
     }

@@ -48,7 +48,10 @@ pub enum Warning {
     },
     /// Rows set aside.
     #[error("{rows} rows were quarantined ({rules})")]
-    #[diagnostic(code(bellwether::infer::quarantined), help("the rows are in the quarantine folder of this run"))]
+    #[diagnostic(
+        code(bellwether::infer::quarantined),
+        help("what is published has the rows in its quarantine folder; with --out - they are left out")
+    )]
     Quarantined {
         /// How many.
         rows: u64,
@@ -86,11 +89,8 @@ pub enum Warning {
         targets: Vec<(String, String)>,
     },
     /// The base has moved away from the training base.
-    #[error("{} inputs have drifted from the training base, among them {}", inputs.len(), inputs.iter().take(5).cloned().collect::<Vec<_>>().join(", "))]
-    #[diagnostic(
-        code(bellwether::infer::drift),
-        help("compare the bins in the manifest with the bundle's reference; consider a new model")
-    )]
+    #[error("{} inputs and scores have drifted from the training base, among them {}", inputs.len(), inputs.iter().take(5).cloned().collect::<Vec<_>>().join(", "))]
+    #[diagnostic(code(bellwether::infer::drift), help("`drift` in the manifest says how far; consider a new model"))]
     Drift {
         /// Names of the inputs.
         inputs: Vec<String>,

@@ -107,5 +107,7 @@ level! {
         OutsideTraining => "OUTSIDE_TRAINING",
         /// An input that must not be null is.
         MissingInput => "MISSING_INPUT",
+        /// The model of a target gives no finite number for it: one that another tool made, on values that overflow in it.
+        NoFiniteScore => "NO_FINITE_SCORE",
     }
 }

@@ -160,6 +160,9 @@ impl Policy {
                 return Err(policy_error(field, "a finite number", &number.to_string()));
             }
         }
+        if let Some(uplift) = self.mean_expansion_uplift.filter(|uplift| !(0.0..=1_000.0).contains(uplift)) {
+            return Err(policy_error("mean_expansion_uplift", "a share from 0 to 1,000", &uplift.to_string()));
+        }
         if !(0.0..=1.0).contains(&self.max_share_outside_training) {
             let found = self.max_share_outside_training.to_string();
             return Err(policy_error("max_share_outside_training", "a share in [0, 1]", &found));

@@ -75,7 +75,8 @@ pub struct SignalCard {
 }
 
 impl SignalCard {
-    /// The card of an input that nobody described: its own idea, told as "name: value", and not actionable.
+    /// The card of an input that nobody described: its own idea, told as "name: value". Nobody said that it is
+    /// a fixed fact, so it is not called one.
     #[must_use]
     pub fn unknown(name: &str, kind: &InputKind) -> Self {
         Self {
@@ -88,7 +89,7 @@ impl SignalCard {
             null_text: None,
             churn: Direction::Unknown,
             expansion: Direction::Unknown,
-            actionable: false,
+            actionable: true,
             typical: None,
         }
     }

@@ -138,6 +138,11 @@ fn signature(arguments: &ImportArguments, sources: &[ImportSource]) -> Result<Si
     let columns = sample::columns(path).map_err(Failure::scoring)?;
     let models: Vec<(&[u8], &OutputChoice)> =
         sources.iter().map(|source| (source.bytes.as_slice(), &source.choice)).collect();
+    // One by one first, so that an error says whose it is.
+    for (source, model) in sources.iter().zip(&models) {
+        let alone = graph::signature(std::slice::from_ref(model), &columns);
+        alone.map_err(|error| refused(error).at(format!("--onnx {}", source.target)))?;
+    }
     graph::signature(&models, &columns).map_err(refused)
 }
 

@@ -102,7 +102,10 @@ impl KeyPlan {
             return Err(too_many());
         }
         if scan.bad.len() as u64 == scan.rows {
-            return Err(InferError::Empty { path: file.path.clone() });
+            return Err(match scan.rows {
+                0 => InferError::Empty { path: file.path.clone() },
+                rows => InferError::NoGoodKey { path: file.path.clone(), rows },
+            });
         }
         Ok(Self { as_of, rows: scan.rows, bad: scan.bad, order: scan.order })
     }

@@ -52,10 +52,6 @@ impl ScoresWriter {
     }
 
     fn push_sorted(&mut self, batch: RecordBatch) -> Result<(), InferError> {
-        // A whole chunk is written as it is.
-        if batch.num_rows() == CHUNK_ROWS && self.chunks.is_empty() {
-            return self.encoder.write(&batch);
-        }
         self.chunks.push_batch(batch).map_err(|error| inconsistent(&error))?;
         self.write_chunks()
     }

@@ -1,5 +1,7 @@
 //! One batch: from columns of the file to rows of the scores. This is what a worker does; it knows no other batch.
 
+use std::collections::BTreeMap;
+
 use arrow_array::builder::StringBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, RecordBatch, StringArray};
@@ -61,13 +63,28 @@ impl<'a> BatchScorer<'a> {
         })
     }
 
+    /// Per target with reasons, the probability at its expected margin.
+    pub(super) fn base_probabilities(&self) -> BTreeMap<String, f64> {
+        let of_target = |(target, explainer): (&&str, &Option<Explainer>)| {
+            Some(((*target).to_owned(), explainer.as_ref()?.base_probability()))
+        };
+        self.targets.iter().zip(&self.explainers).filter_map(of_target).collect()
+    }
+
     /// Scores a batch of good rows.
     pub(super) fn score(&self, batch: &RecordBatch) -> Result<ScoredBatch, InferError> {
         let signature = self.bundle.signature();
         let converted = Converter { signature, columns: self.columns }.convert(batch)?;
         let block = &converted.block;
         let heads = self.engine.score(block)?;
-        let status_reason = self.policy.status_reasons(self.bundle.reference(), block);
+        let mut status_reason = self.policy.status_reasons(self.bundle.reference(), block);
+        for head in &heads {
+            for (reason, probability) in status_reason.iter_mut().zip(&head.probability) {
+                if *reason == StatusReason::Ok && !probability.is_finite() {
+                    *reason = StatusReason::NoFiniteScore;
+                }
+            }
+        }
         let scored: Vec<bool> = status_reason.iter().map(|reason| *reason == StatusReason::Ok).collect();
         let targets = self.targets.len();
         let status: Vec<Status> =

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bellwether_models::drift::LEAST_ROWS_FOR_DRIFT;
 use chrono::{DateTime, Utc};
 
 use super::manifest::{CHECKS, FORMAT, FileRecord, Latest, Manifest, ModelRecord, RunResults, Tool, timestamp};
@@ -11,6 +12,7 @@ use super::{Counts, report};
 use crate::error::InferError;
 use crate::exit::ExitCode;
 use crate::output::{Publication, Staged, write_json, write_text};
+use crate::warning::WarningRecord;
 
 /// What is told about a finished run.
 pub(super) struct Finished<'a> {
@@ -22,6 +24,14 @@ pub(super) struct Finished<'a> {
     pub(super) drift: &'a [DriftRecord],
     pub(super) scored: &'a Scored,
     pub(super) publication: &'a Publication,
+    /// Whether the accounts were compared with those of the run before.
+    pub(super) compared_accounts: bool,
+}
+
+impl Finished<'_> {
+    fn rows(&self) -> u64 {
+        self.counts.scored + self.counts.partial + self.counts.not_scored
+    }
 }
 
 impl Run<'_> {
@@ -37,7 +47,7 @@ impl Run<'_> {
             as_of: &as_of,
             exit_code: ExitCode::Done.code(),
             status: "success",
-            checks: &CHECKS,
+            checks: checks(&warnings, finished),
             warnings: &warnings,
         };
         write_json(&staged.run().join("run_results.json"), &results)?;
@@ -50,7 +60,13 @@ impl Run<'_> {
             scores: publication.scores.display().to_string(),
             manifest: publication.run.join("manifest.json").display().to_string(),
         };
-        write_json(&staged.latest(), &latest).map(drop)
+        // Scoring an earlier date again does not make it the newest one.
+        let newest =
+            std::fs::read(self.request.out.join("latest.json")).ok().filter(|bytes| is_of_later(bytes, &as_of));
+        match newest.and_then(|bytes| String::from_utf8(bytes).ok()) {
+            Some(text) => write_text(&staged.latest(), &text).map(drop),
+            None => write_json(&staged.latest(), &latest).map(drop),
+        }
     }
 
     fn manifest<'b>(&'b self, finished: &'b Finished<'_>, as_of: &'b str) -> Manifest<'b> {
@@ -86,6 +102,7 @@ impl Run<'_> {
                 .flat_map(|facts| facts.table_ages_hours.iter().map(|(table, hours)| (table.as_str(), *hours)))
                 .collect(),
             drift: finished.drift,
+            base_probabilities: &finished.scored.base_probabilities,
         }
     }
 
@@ -109,6 +126,27 @@ impl Run<'_> {
         }
         records
     }
+}
+
+/// Whether a `latest.json` is of a later date.
+fn is_of_later(bytes: &[u8], as_of: &str) -> bool {
+    let value: Option<serde_json::Value> = serde_json::from_slice(bytes).ok();
+    // Dates written year first sort as texts.
+    value.as_ref().and_then(|value| value.get("as_of")?.as_str()).is_some_and(|date| date > as_of)
+}
+
+/// What was compared: with nothing to compare with, a check was not made.
+fn checks(warnings: &[WarningRecord], finished: &Finished<'_>) -> Vec<&'static str> {
+    let warned = |code: &str| warnings.iter().any(|warning| warning.code.ends_with(code));
+    let with_drift = !finished.drift.is_empty() && finished.rows() >= LEAST_ROWS_FOR_DRIFT;
+    let some = [
+        ("input.digest", !warned("::no_digest")),
+        ("input.definitions", !warned("::no_metadata") && !warned("::no_definition")),
+        ("gate.accounts", finished.compared_accounts),
+        ("gate.inputs", with_drift),
+        ("gate.scores", with_drift),
+    ];
+    CHECKS.into_iter().chain(some.into_iter().filter(|(_, made)| *made).map(|(name, _)| name)).collect()
 }
 
 fn above_zero<'a>(names: impl Iterator<Item = &'a str>, counts: &[u64]) -> BTreeMap<&'a str, u64> {

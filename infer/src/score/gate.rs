@@ -9,6 +9,7 @@ use std::path::Path;
 
 use bellwether_models::Bundle;
 use bellwether_models::drift::LEAST_ROWS_FOR_DRIFT;
+use bellwether_models::policy::StatusReason;
 use chrono::NaiveDate;
 use serde::Deserialize;
 
@@ -22,7 +23,7 @@ const LEAST_ROWS_TO_DIFFER: u64 = 100;
 /// How much a run may differ from what is usual before it is refused (exit 3, nothing published).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Gates {
-    /// Share of the accounts of the run before, by date, that may be missing; 1 lets all go.
+    /// By which share the accounts may be fewer than those of the run before, by date; 1 lets all go.
     pub max_fewer_accounts: f64,
     /// Share of the accounts that may get no probability; 1 lets all go.
     pub max_not_scored: f64,
@@ -53,7 +54,7 @@ impl Gates {
     /// [`InferError::Gate`] with the first gate that is shut.
     pub(super) fn check(&self, night: &Night<'_>) -> Result<(), InferError> {
         self.accounts(night)?;
-        self.not_scored(night.counts)?;
+        self.not_scored(night)?;
         equal_scores(night.bundle, night.tally)?;
         if night.rows() >= LEAST_ROWS_FOR_DRIFT {
             self.inputs(night.drift)?;
@@ -78,18 +79,20 @@ impl Gates {
         })
     }
 
-    fn not_scored(&self, counts: Counts) -> Result<(), InferError> {
+    fn not_scored(&self, night: &Night<'_>) -> Result<(), InferError> {
+        let counts = night.counts;
         let rows = counts.scored + counts.partial + counts.not_scored;
         let share = counts.not_scored as f64 / rows.max(1) as f64;
         if share <= self.max_not_scored {
             return Ok(());
         }
+        let all = night.tally.status_reasons.iter().filter(|(reason, _)| **reason != StatusReason::Ok.text());
+        let reasons: Vec<String> = all.map(|(reason, count)| format!("{reason} {count}")).collect();
         Err(InferError::Gate {
             gate: "not_scored",
             expected: format!("at most {:.1} % of the accounts without a probability", 100.0 * self.max_not_scored),
-            found: format!("{:.1} % ({} of {rows})", 100.0 * share, counts.not_scored),
-            hint: "`status_reason` of a run with --dry-run says why; --max-not-scored 1 publishes them all the same"
-                .to_owned(),
+            found: format!("{:.1} % ({} of {rows}: {})", 100.0 * share, counts.not_scored, reasons.join(", ")),
+            hint: "look at what the reasons name; --max-not-scored 1 publishes them all the same".to_owned(),
         })
     }
 
@@ -118,6 +121,9 @@ impl Gates {
     fn scores(&self, drift: &[DriftRecord]) -> Result<(), InferError> {
         let scores = drift.iter().filter(|record| record.kind == DriftKind::Score);
         let mut far = scores.filter(|record| record.beyond_usual() > self.max_score_shift);
+        let mut inputs: Vec<&DriftRecord> = drift.iter().filter(|record| record.kind == DriftKind::Input).collect();
+        inputs.sort_by(|one, other| other.beyond_usual().total_cmp(&one.beyond_usual()));
+        let moved: Vec<&str> = inputs.iter().take(5).map(|record| record.name.as_str()).collect();
         far.next().map_or(Ok(()), |record| {
             Err(InferError::Gate {
                 gate: "scores",
@@ -125,10 +131,12 @@ impl Gates {
                     "probabilities of {} within {:.2} of the usual population stability index ({:.2})",
                     record.name, self.max_score_shift, record.usual_shift
                 ),
-                found: format!("{:.2}", record.population_stability_index),
-                hint: "look at the inputs that moved most (--dry-run, then `drift` in what it prints); --max-score-shift inf \
-                       publishes all the same"
-                    .to_owned(),
+                found: format!(
+                    "{:.2}; of the inputs moved most: {}",
+                    record.population_stability_index,
+                    moved.join(", ")
+                ),
+                hint: "look at those inputs; --max-score-shift inf publishes all the same".to_owned(),
             })
         })
     }
@@ -187,17 +195,17 @@ struct PublishedCounts {
 }
 
 impl Before {
-    /// Looks under `runs/` for the run of the latest date before `as_of`. What is not there or cannot be read is no
-    /// yardstick: the second value says so for a manifest that is there.
+    /// The scores of the latest date before `as_of`, and what their last run says under `runs/`. Where there are such scores and
+    /// it says nothing that can be read, the second value is true.
     pub(super) fn find(root: &Path, as_of: NaiveDate) -> (Option<Self>, bool) {
-        let dates = names(&root.join("runs")).into_iter().filter_map(|name| {
+        let dates = names(&root.join("scores").join("v1")).into_iter().filter_map(|name| {
             let date = name.strip_prefix("as_of=")?.parse::<NaiveDate>().ok()?;
             (date < as_of).then_some((date, name))
         });
         let Some((date, folder)) = dates.max() else { return (None, false) };
         let folder = root.join("runs").join(folder);
         // A run's name begins with its time.
-        let Some(run) = names(&folder).into_iter().max() else { return (None, false) };
+        let run = names(&folder).into_iter().max().unwrap_or_default();
         let text = fs::read_to_string(folder.join(run).join("manifest.json"));
         let manifest = text.ok().and_then(|text| serde_json::from_str::<PublishedManifest>(&text).ok());
         let before = manifest.map(|PublishedManifest { counts }| Self {
@@ -233,12 +241,12 @@ mod tests {
         let gates = Gates::default();
         let near = [record("mrr", DriftKind::Input, 9.0, 0.0), record("churn_90d", DriftKind::Score, 1.3, 0.3)];
         assert!(gates.scores(&near).is_ok());
-        let far = [record("churn_90d", DriftKind::Score, 1.31, 0.3)];
+        let far = [near[0].clone(), record("churn_90d", DriftKind::Score, 1.31, 0.3)];
         let error = gates.scores(&far).unwrap_err().to_string();
         assert_eq!(
             error,
             "gate scores: expected probabilities of churn_90d within 1.00 of the usual population stability index (0.30), \
-             found 1.31; nothing was published"
+             found 1.31; of the inputs moved most: mrr; nothing was published"
         );
         assert!(Gates::open().scores(&far).is_ok());
     }
@@ -267,6 +275,7 @@ mod tests {
             fs::create_dir_all(&place).unwrap();
             let counts = serde_json::json!({"counts": {"given": 9, "scored": rows, "partial": 1, "not_scored": 2}});
             fs::write(place.join("manifest.json"), counts.to_string()).unwrap();
+            fs::create_dir_all(folder.path().join(format!("scores/v1/as_of={day}"))).unwrap();
         };
         assert_eq!(Before::find(folder.path(), date("2026-01-31")), (None, false));
         write("2026-01-29", "20260130T010000000Z-aa", 10);
@@ -276,5 +285,7 @@ mod tests {
         let found = Before::find(folder.path(), date("2026-01-31"));
         assert_eq!(found, (Some(Before { as_of: date("2026-01-30"), accounts: 33 }), false));
         assert_eq!(Before::find(folder.path(), date("2026-01-29")), (None, false));
+        fs::remove_dir_all(folder.path().join("runs/as_of=2026-01-30")).unwrap();
+        assert_eq!(Before::find(folder.path(), date("2026-01-31")), (None, true));
     }
 }

@@ -143,7 +143,9 @@ impl Counts {
     /// Accounts accounted for.
     #[must_use]
     pub fn accounted(&self) -> u64 {
-        self.scored + self.partial + self.not_scored + self.quarantined + self.ineligible
+        let parts = [self.scored, self.partial, self.not_scored, self.quarantined, self.ineligible];
+        // What metadata say may be any number.
+        parts.into_iter().fold(0, u64::saturating_add)
     }
 
     /// The parts in words.
@@ -214,20 +216,23 @@ impl ScoreSummary {
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = format!(
-            "{} of {} accounts scored for {} with {}\n{}\nscores     {}\nmanifest   {}\nreport     {}\n",
+            "{} of {} accounts scored for {} with {}\n{}\n",
             self.counts.scored + self.counts.partial,
             self.counts.given,
             self.as_of,
             self.model,
             self.counts.text(),
-            self.scores.display(),
-            self.run.join("manifest.json").display(),
-            self.run.join("report.html").display(),
         );
         if self.dry_run {
             text.push_str("nothing was published: this was a dry run\n");
             return text + &self.moved_text();
         }
+        text.push_str(&format!(
+            "scores     {}\nmanifest   {}\nreport     {}\n",
+            self.scores.display(),
+            self.run.join("manifest.json").display(),
+            self.run.join("report.html").display(),
+        ));
         if let Some(quarantine) = &self.quarantine {
             text.push_str(&format!("quarantine {}\n", quarantine.display()));
         }

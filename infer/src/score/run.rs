@@ -122,6 +122,8 @@ pub(super) struct Scored {
     pub(super) overview: Overview,
     pub(super) part: Written,
     pub(super) quarantine: Option<Written>,
+    /// See [`super::manifest::Manifest`].
+    pub(super) base_probabilities: BTreeMap<String, f64>,
 }
 
 impl Run<'_> {
@@ -143,7 +145,7 @@ impl Run<'_> {
         counts.check()?;
         let drift = scored.tally.drift(self.bundle);
         self.warn_of_values(&scored.tally, &drift);
-        self.check_gates(counts, &scored.tally, &drift)?;
+        let compared_accounts = self.check_gates(counts, &scored.tally, &drift)?;
         self.observer.stage(Stage::Publish);
         let (publication, engine) = (Publication::of(self.plan.as_of, &run_id), engine.name());
         let finished = Finished {
@@ -155,6 +157,7 @@ impl Run<'_> {
             drift: &drift,
             scored: &scored,
             publication: &publication,
+            compared_accounts,
         };
         self.describe(&finished, &staged)?;
         self.observer.check_stop()?;
@@ -179,14 +182,15 @@ impl Run<'_> {
         })
     }
 
-    /// Compares the run with what was known before it.
-    fn check_gates(&self, counts: Counts, tally: &Tally, drift: &[DriftRecord]) -> Result<(), InferError> {
+    /// Compares the run with what was known before it; whether there was a run before.
+    fn check_gates(&self, counts: Counts, tally: &Tally, drift: &[DriftRecord]) -> Result<bool, InferError> {
         let (before, unreadable) = Before::find(&self.request.out, self.plan.as_of);
         if unreadable {
             self.observer.warning(&Warning::NoRunBefore);
         }
         let night = Night { bundle: self.bundle, counts, tally, drift, before: before.as_ref() };
-        self.request.gates.check(&night)
+        self.request.gates.check(&night)?;
+        Ok(before.is_some())
     }
 
     /// The second pass: every good row of the date is scored and written to staging.
@@ -223,7 +227,7 @@ impl Run<'_> {
         let part = writer.finish()?;
         let quarantine = quarantine.finish()?;
         staged.mark_success()?;
-        Ok(Scored { tally, overview, part, quarantine })
+        Ok(Scored { tally, overview, part, quarantine, base_probabilities: scorer.base_probabilities() })
     }
 
     /// What became of the accounts: as the metadata of a file of one date says, else of the rows of the date.
@@ -237,7 +241,7 @@ impl Run<'_> {
             scored: tally.scored,
             partial: tally.partial,
             not_scored: tally.not_scored,
-            quarantined: quarantined + bad,
+            quarantined: quarantined.saturating_add(bad),
             ineligible,
         }
     }

@@ -137,3 +137,38 @@ fn a_dry_run_says_everything_and_leaves_the_folder_as_it_was() {
     refused(&world, &dry, "accounts");
     assert!(!world.out.join("scores/v1/as_of=2026-01-31").exists());
 }
+
+#[test]
+fn checks_are_those_that_could_be_made() {
+    let base = Base::random(1_200, 3);
+    let checks = |world: &World| {
+        let run = world.score().unwrap().run;
+        let results = read_json(&run.join("run_results.json"));
+        let names = results["checks"].as_array().unwrap().clone();
+        names.into_iter().map(|name| name.as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let world = World::new(&base);
+    let whole = checks(&world);
+    assert!(whole.contains(&"input.digest".to_owned()) && whole.contains(&"gate.scores".to_owned()), "{whole:?}");
+    assert!(!whole.contains(&"gate.accounts".to_owned()), "there was no run before");
+    let bare = World::with_columns(&base.take(&(0..50).collect::<Vec<_>>()).columns(), None);
+    let few = checks(&bare);
+    for name in ["input.digest", "input.definitions", "gate.accounts", "gate.inputs", "gate.scores"] {
+        assert!(!few.contains(&name.to_owned()), "{name}: {few:?}");
+    }
+}
+
+#[test]
+fn scores_whose_manifest_is_gone_are_no_yardstick_and_an_earlier_date_is_not_the_newest() {
+    let base = Base::random(200, 3);
+    let world = World::new(&base);
+    give(&world, &base, "2026-01-30");
+    world.score().unwrap();
+    std::fs::remove_dir_all(world.out.join("runs")).unwrap();
+    give(&world, &base.take(&[1, 2, 3]), "2026-01-31");
+    let codes: Vec<String> = world.score().unwrap().warnings.into_iter().map(|warning| warning.code).collect();
+    assert!(codes.contains(&"bellwether::infer::no_run_before".to_owned()), "{codes:?}");
+    give(&world, &base, "2025-12-31");
+    world.score().unwrap();
+    assert_eq!(read_json(&world.out.join("latest.json"))["as_of"], "2026-01-31");
+}

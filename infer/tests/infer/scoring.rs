@@ -339,3 +339,35 @@ fn a_run_that_is_stopped_anywhere_leaves_nothing_behind() {
     assert!(stopped >= 6, "asked {stopped} times only");
     assert!(world.part().exists());
 }
+
+#[test]
+fn a_file_of_many_chunks_has_the_same_bytes_for_any_size_of_batches() {
+    let base = Base::random(26_000, 9);
+    let world = World::new(&base);
+    let bytes = |batch_rows: usize| {
+        let batch_rows = NonZeroUsize::new(batch_rows).unwrap();
+        let reasons = ReasonChoice::None;
+        score::run(&ScoreRequest { batch_rows, reasons, ..world.request() }, &Silent).unwrap();
+        std::fs::read(world.part()).unwrap()
+    };
+    let expected = bytes(8_192);
+    for batch_rows in [1_000, 4_096, 65_536] {
+        assert!(bytes(batch_rows) == expected, "{batch_rows}");
+    }
+    // The effects of an account add up to its probability less that of the base.
+    world.score().unwrap();
+    let run = std::fs::read_dir(world.out.join("runs/as_of=2026-01-31")).unwrap().map(|run| run.unwrap().path()).max();
+    let bases = read_json(&run.unwrap().join("manifest.json"))["base_probabilities"].clone();
+    let batch = read_parquet(&world.part());
+    for target in TARGETS {
+        let base = bases[target].as_f64().unwrap();
+        let probabilities = numbers(&batch, &format!("{target}_probability"));
+        let effects: Vec<Vec<Option<f64>>> =
+            (1..=5).map(|rank| numbers(&batch, &format!("{target}_reason_{rank}_effect"))).collect();
+        for (row, probability) in probabilities.iter().enumerate().take(500) {
+            let Some(probability) = probability else { continue };
+            let sum: f64 = effects.iter().filter_map(|column| column[row]).sum();
+            assert!((base + sum - probability).abs() < 1e-9, "{target}, row {row}");
+        }
+    }
+}

@@ -111,7 +111,13 @@ pub(super) fn one_hot(input: &Tensor, categories: &Categories, zeros: bool) -> R
         match found {
             Some(position) => out[at * width + position] = 1.0,
             None if zeros => {}
-            None => return Err(malformed("OneHotEncoder", "a known category (attribute `zeros` is 0)", "another")),
+            None => {
+                return Err(malformed(
+                    "OneHotEncoder",
+                    "a known category (its `zeros` is 0, so it refuses any other: export it with handle_unknown=\"ignore\")",
+                    "another",
+                ));
+            }
         }
     }
     Ok(Tensor::numbers(Kind::Float, shape, out))

@@ -25,7 +25,7 @@ pub enum GraphError {
     #[error("ONNX model, {place}: expected {expected}, found {found}")]
     #[diagnostic(
         code(bellwether::graph::malformed),
-        help("no runtime should run this file; export the model again, and run `onnx.checker.check_model` on it")
+        help("export the model again, and run `onnx.checker.check_model` on it")
     )]
     Malformed {
         /// Node, attribute, tensor.

@@ -66,7 +66,10 @@ pub fn read(
     signature.validate()?;
     let file = ModelFile::read(bytes)?;
     let feed = Feed::new(&file.inputs, signature)?;
-    let producer = format!("{} {}", file.model.producer_name, file.model.producer_version).trim().to_owned();
+    let producer = format!("{} {}", file.model.producer_name, file.model.producer_version);
+    // One line, and nothing that a terminal obeys.
+    let line = producer.lines().next().unwrap_or_default().trim();
+    let producer: String = line.chars().filter(|letter| !letter.is_control()).take(100).collect();
     if let Ok(head) = onnx::read(bytes, signature)
         && choice.name.as_deref().is_none_or(|name| name == "probability")
     {

@@ -96,6 +96,12 @@ impl Explainer {
         })
     }
 
+    /// The probability at the expected margin: what is expected before anything is known.
+    #[must_use]
+    pub fn base_probability(&self) -> f64 {
+        self.base_probability
+    }
+
     /// Explains one row of a design. [`Self::explain_rows`] takes less time per row, being made for several, and gives the same
     /// bits.
     ///
