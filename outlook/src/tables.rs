@@ -27,8 +27,9 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
 use crate::Outlook;
+use crate::change::ChangeSum;
 use crate::cohort::{CohortAge, Share};
-use crate::movement::Amount;
+use crate::movement::{Amount, MonthlyMovements};
 use crate::retention::Retention;
 
 /// The files of an outlook, and the empty file that says it is whole.
@@ -143,8 +144,8 @@ fn movements(outlook: &Outlook) -> Columns {
         ("is_complete", Arc::new(rows.iter().map(|row| Some(row.is_complete)).collect::<BooleanArray>())),
     ];
     amount_columns!(columns, rows, opening, new, reactivation, expansion, contraction, churn, closing);
-    columns.push(("quick_ratio", numbers(rows.iter().map(|row| row.quick_ratio()))));
-    columns.push(("net_churn", numbers(rows.iter().map(|row| row.net_churn()))));
+    columns.push(("quick_ratio", numbers(rows.iter().map(MonthlyMovements::quick_ratio))));
+    columns.push(("net_churn", numbers(rows.iter().map(MonthlyMovements::net_churn))));
     let years = &outlook.trailing_years;
     columns.push(("nrr_12m", numbers(years.iter().map(Retention::net))));
     columns.push(("grr_12m", numbers(years.iter().map(Retention::gross))));
@@ -203,7 +204,7 @@ fn segments(outlook: &Outlook) -> Columns {
 fn changes(outlook: &Outlook) -> Columns {
     let rows = outlook.changes.iter();
     vec![
-        ("direction", texts(rows.clone().map(|row| row.direction()))),
+        ("direction", texts(rows.clone().map(ChangeSum::direction))),
         ("kind", texts(rows.clone().map(|row| row.kind.name()))),
         ("changes", counts(rows.clone().map(|row| row.changes))),
         ("accounts", counts(rows.clone().map(|row| row.accounts))),
