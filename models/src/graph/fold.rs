@@ -1,4 +1,4 @@
-//! From a program to a [`Head`] of our own form, where that is the same model: one tree ensemble or one linear model over
+//! From a program to a [`crate::Head`] of our own form, where that is the same model: one tree ensemble or one linear model over
 //! columns that are monotone functions of single inputs.
 //!
 //! A threshold on such a column becomes a threshold on the input, found by bisection over the floats with the very

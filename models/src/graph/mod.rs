@@ -2,7 +2,7 @@
 //!
 //! A graph is read whole or refused by name, and only the part that leads to the probability counts. Where that part is
 //! one tree ensemble or one linear model over columns that each follow from one input (imputers, scalers, encoders), it
-//! becomes a [`Head`] of our own form, with the fast scorer and exact reasons; everything else is interpreted. What the
+//! becomes a [`crate::Head`] of our own form, with the fast scorer and exact reasons; everything else is interpreted. What the
 //! interpreter does not know, an operator or one of its attributes, is named, and another engine can run it.
 //!
 //! All arithmetic is in 64-bit floats, rounded to the type of each value. Sums over trees and products are not rounded in
