@@ -21,7 +21,7 @@ mod testing;
 use mutate::{Mutator, corpus, seconds};
 
 /// Longest time that any file may take.
-const SLOWEST: Duration = Duration::from_secs(2);
+const SLOWEST: Duration = Duration::from_secs(20);
 
 fn signature_of(bytes: &[u8]) -> Option<Signature> {
     let numbers = (0..6).map(|at| SignatureSource { name: format!("x{at}"), is_text: false });

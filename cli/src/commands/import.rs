@@ -21,6 +21,9 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::stop;
 
+/// A background of fewer rows is worth a warning.
+const FEW_ROWS: usize = 1_000;
+
 pub(crate) fn run(registry: &Path, arguments: &ImportArguments, output: &Output) -> Result<(), Failure> {
     let registry = arguments.out.as_deref().unwrap_or(registry);
     registry::check(registry, &arguments.name).map_err(Failure::training)?;
@@ -28,6 +31,11 @@ pub(crate) fn run(registry: &Path, arguments: &ImportArguments, output: &Output)
     let signature = signature(arguments, &sources)?;
     let background = arguments.background.as_deref().map(|path| sample::block(path, &signature));
     let background = background.transpose().map_err(Failure::scoring)?;
+    if let Some(rows) = background.as_ref().map(|block| block.rows).filter(|rows| *rows < FEW_ROWS) {
+        output.warn(format_args!(
+            "--background has {rows} rows: reasons and the cut-offs of the bands rest on them; a thousand and more are better"
+        ));
+    }
     let engine = arguments.engine.choice();
     let allow_foreign = engine != EngineChoice::Native;
     let version = env!("CARGO_PKG_VERSION");

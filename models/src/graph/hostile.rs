@@ -145,7 +145,8 @@ fn refused(model: &ModelProto) -> GraphError {
     let bytes = model.encode_to_vec();
     let started = Instant::now();
     let error = read(&bytes, &signature(), "churn_90d", &OutputChoice::default(), false).expect_err("refused");
-    assert!(started.elapsed() < Duration::from_secs(1), "{error}: {:?}", started.elapsed());
+    // Under a second on a machine that does nothing else; the bound here is for what would never end.
+    assert!(started.elapsed() < Duration::from_secs(20), "{error}: {:?}", started.elapsed());
     error
 }
 
@@ -283,7 +284,7 @@ fn a_deeply_nested_or_damaged_message_is_refused() {
             let _ = model.head.margin.margin(&[0.5, f32::NAN]);
         }
     }
-    assert!(started.elapsed() < Duration::from_secs(2));
+    assert!(started.elapsed() < Duration::from_secs(40));
 }
 
 #[test]

@@ -417,7 +417,9 @@ mod tests {
         inputs.push(category("plan", &["basic", "pro"]));
         let signature = Signature { inputs };
         let change = "events in the last 28 days {value} against the 28 days before";
+        let plan = card("plan", "plan", Unit::Category, "plan: {value}", None);
         let cards = [
+            SignalCard { actionable: false, ..plan },
             card("events_change", "usage.events.change", Unit::RelativeChange, change, Some(0.0)),
             card("active_change", "usage.active_days.change", Unit::RelativeChange, "active days {value}", Some(0.0)),
             card("late", "payments.late", Unit::Days, "invoices are {value} late", Some(2.0)),
