@@ -222,13 +222,15 @@ def main():
             commands[side] = [sys.executable, __file__, "--case", arguments.case, "--folder", folder, "--side", side]
     results = {side: min(measured(command) for _ in range(arguments.runs)) for side, command in commands.items()}
     rows = [assert_same(out["bellwether"], out[side]) for side in commands if side != "bellwether"]
-    print(f"case {arguments.case}: {accounts:,} accounts, {uses:,} uses, {count} dates, {rows[0] if rows else '?'} rows, values equal")
+    compared = f"{rows[0]} rows, values equal" if rows else "no peer, so nothing was compared"
+    print(f"case {arguments.case}: {accounts:,} accounts, {uses:,} uses, {count} dates, {compared}")
     best = min((results[side][0] for side in commands if side != "bellwether"), default=float("nan"))
     for side, (seconds, mebibytes) in results.items():
         print(f"{side:12} {seconds:8.2f} s {mebibytes:8.0f} MiB")
     reading, writing = min((floor(table, out["floor"], out["bellwether"]) for _ in range(arguments.runs)), key=sum)
     print(f"floor        {reading + writing:8.2f} s (pyarrow reads the uses in {reading:.2f} s, writes the rows in {writing:.2f} s)")
-    print(f"bellwether / fastest peer: {results['bellwether'][0] / best:.3f}")
+    if rows:
+        print(f"bellwether / fastest peer: {results['bellwether'][0] / best:.3f}")
     if arguments.folder is None:
         shutil.rmtree(folder)
 
