@@ -7,7 +7,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, RecordBatch, StringArray};
 use bellwether_models::policy::{Band, ResolvedPolicy, Status, StatusReason, status};
 use bellwether_models::scores::{REASONS, ScoreColumns, ScoresError, TargetColumns};
-use bellwether_models::{Bundle, DesignBlock, Explainer, FeatureBlock, Reason, SignalBook, top_reasons};
+use bellwether_models::{Bundle, DesignBlock, Explainer, FeatureBlock, HeadScores, Reason, SignalBook, top_reasons};
 
 use super::ReasonChoice;
 use super::overview::BatchOverview;
@@ -78,13 +78,7 @@ impl<'a> BatchScorer<'a> {
         let block = &converted.block;
         let heads = self.engine.score(block)?;
         let mut status_reason = self.policy.status_reasons(self.bundle.reference(), block);
-        for head in &heads {
-            for (reason, probability) in status_reason.iter_mut().zip(&head.probability) {
-                if *reason == StatusReason::Ok && !probability.is_finite() {
-                    *reason = StatusReason::NoFiniteScore;
-                }
-            }
-        }
+        mark_not_finite(&mut status_reason, &heads);
         let scored: Vec<bool> = status_reason.iter().map(|reason| *reason == StatusReason::Ok).collect();
         let targets = self.targets.len();
         let status: Vec<Status> =
@@ -164,5 +158,31 @@ impl<'a> BatchScorer<'a> {
 impl From<ScoresError> for InferError {
     fn from(error: ScoresError) -> Self {
         Self::Internal { reason: error.to_string() }
+    }
+}
+
+/// A row on which the model of any target overflows is not scored: a model of another tool may.
+fn mark_not_finite(status_reason: &mut [StatusReason], heads: &[HeadScores]) {
+    for head in heads {
+        for (reason, probability) in status_reason.iter_mut().zip(&head.probability) {
+            if *reason == StatusReason::Ok && !probability.is_finite() {
+                *reason = StatusReason::NoFiniteScore;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_on_which_any_model_overflows_is_not_scored() {
+        let head = |probability: [f64; 4]| HeadScores { probability: probability.to_vec(), ..HeadScores::default() };
+        let heads = [head([0.1, f64::NAN, 0.2, f64::NAN]), head([0.3, 0.4, f64::INFINITY, 0.5])];
+        let mut reasons = [StatusReason::Ok, StatusReason::Ok, StatusReason::Ok, StatusReason::StaleUsage];
+        mark_not_finite(&mut reasons, &heads);
+        let not_finite = StatusReason::NoFiniteScore;
+        assert_eq!(reasons, [StatusReason::Ok, not_finite, not_finite, StatusReason::StaleUsage]);
     }
 }

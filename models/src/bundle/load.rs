@@ -182,7 +182,9 @@ impl Files {
     /// A JSON text that is kept as it is.
     fn optional_text(&mut self, name: &str) -> Result<Option<String>, BundleError> {
         let Some(bytes) = self.contents.get(name) else { return Ok(None) };
-        let text = std::str::from_utf8(bytes).map(str::to_owned).unwrap_or_default();
+        let Ok(text) = std::str::from_utf8(bytes).map(str::to_owned) else {
+            return Err(BundleError::content(name, "UTF-8 text", "other bytes"));
+        };
         let _: Option<serde::de::IgnoredAny> = self.optional_json(name)?;
         Ok(Some(text))
     }
