@@ -9,6 +9,7 @@ pub mod money;
 pub mod movement;
 pub mod pool;
 pub mod retention;
+pub mod scored;
 pub mod segment;
 pub mod tables;
 pub mod timeline;

@@ -38,7 +38,7 @@ pub(crate) fn run(config: &Path, arguments: &OutlookArguments, output: &Output) 
             || Ok::<_, Failure>(business.outlook(arguments.as_of, &settings)),
             |outlook| format!("{} months, {} segments", outlook.movements.len(), outlook.segments.len()),
         )?;
-        stop::protect(|| tables::write(&outlook, &folder)).map_err(Failure::outlook)?;
+        stop::protect(|| tables::write(tables::revenue::tables(&outlook), &folder)).map_err(Failure::outlook)?;
         for line in text(&outlook, arguments.as_of) {
             output.result(line);
         }

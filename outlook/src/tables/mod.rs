@@ -1,0 +1,175 @@
+//! The outlook as Parquet: `outlook/v1`, one folder per `as_of`, one file per table.
+//!
+//! | file | one row is | columns |
+//! |---|---|---|
+//! | `movements.parquet` | a month, ascending | `month`, `is_complete`, then `mrr` and `accounts` of opening, new, reactivation, expansion, contraction, churn and closing (`opening_mrr`, `opening_accounts`, ...), `quick_ratio`, `net_churn`, and over the twelve months to its end `nrr_12m`, `grr_12m`, `logo_retention_12m` |
+//! | `cohorts.parquet` | span (`month`, `quarter`), cohort and age | `span`, `cohort`, `age_months`, `accounts`, `kept_accounts`, `opening_mrr`, `mrr`, `logo_retention`, `_low`, `_high`, `nrr`, `_low`, `_high` |
+//! | `segments.parquet` | a group of accounts that paid a year before | `by`, `group`, `accounts`, `kept_accounts`, `opening_mrr`, `mrr`, `nrr_12m`, `grr_12m`, `logo_retention_12m` as counted, and `logo_retention_drawn`, `nrr_drawn` with `_low` and `_high`: drawn towards all groups |
+//! | `changes.parquet` | expansion or contraction by kind | `direction`, `kind`, `changes`, `accounts`, `mrr` |
+//!
+//! Money is in the project's currency, exact to the cent; shares are fractions; what cannot be known is null. The same facts
+//! give the same bytes. Additive columns stay in v1; a rename, a new type or a new meaning is v2.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::{
+    ArrayRef, BooleanArray, Date32Array, Float64Array, RecordBatch, StringArray, UInt32Array, UInt64Array,
+};
+use arrow_schema::ArrowError;
+use bellwether_features::time::days_from_epoch;
+use bellwether_staging::Staging;
+use chrono::NaiveDate;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+
+pub mod revenue;
+
+use crate::cohort::Share;
+
+/// The tables of an outlook; each is a file of this name with `.parquet` after it.
+pub const TABLES: &[&str] = &["movements", "cohorts", "segments", "changes"];
+
+/// The empty file that says that a folder is whole.
+pub const SUCCESS: &str = "_SUCCESS";
+
+/// A table: a name of [`TABLES`], and columns of one length.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// Name.
+    pub name: &'static str,
+    /// Columns by name, in order.
+    pub columns: Columns,
+}
+
+impl Table {
+    /// Number of rows.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.columns.first().map_or(0, |(_, column)| column.len())
+    }
+}
+
+/// Why an outlook was not written.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum WriteError {
+    /// The disk.
+    #[error("{path}: cannot be written: {source}")]
+    #[diagnostic(code(bellwether::outlook::io), help("{}", bellwether_staging::advice(source, "try again")))]
+    Io {
+        /// What was being written.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A folder that is no outlook stands in the way.
+    #[error("{path}: expected a folder of an earlier outlook, or none, found `{found}` in it")]
+    #[diagnostic(code(bellwether::outlook::in_the_way), help("give another --out, or move what is there"))]
+    InTheWay {
+        /// The folder.
+        path: String,
+        /// What is not an outlook's.
+        found: String,
+    },
+}
+
+/// Columns by name, in order.
+pub type Columns = Vec<(&'static str, ArrayRef)>;
+
+/// Writes tables into the folder, which appears whole or not at all; an earlier outlook there is replaced.
+///
+/// # Errors
+/// [`WriteError`]; then nothing has changed.
+pub fn write(tables: Vec<Table>, folder: &Path) -> Result<(), WriteError> {
+    let failed = |source: std::io::Error| WriteError::Io { path: folder.display().to_string(), source };
+    check_place(folder)?;
+    let staging = Staging::folder(folder).map_err(failed)?;
+    for table in tables {
+        let path = staging.path().join(format!("{}.parquet", table.name));
+        write_table(&path, table.columns).map_err(failed)?;
+    }
+    File::create(staging.path().join(SUCCESS)).and_then(|file| file.sync_all()).map_err(failed)?;
+    staging.publish_over().map_err(failed)
+}
+
+/// Whether an outlook may stand in this folder.
+///
+/// # Errors
+/// [`WriteError::InTheWay`] for a folder with anything else in it.
+pub fn check_place(folder: &Path) -> Result<(), WriteError> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(()) };
+    let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let is_ours =
+        |name: &str| name == SUCCESS || name.strip_suffix(".parquet").is_some_and(|table| TABLES.contains(&table));
+    match names.into_iter().find(|name| !is_ours(name)) {
+        Some(found) => Err(WriteError::InTheWay { path: folder.display().to_string(), found }),
+        None => Ok(()),
+    }
+}
+
+fn write_table(path: &Path, columns: Columns) -> std::io::Result<()> {
+    let batch =
+        RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, column)| (name, column, true)));
+    let batch = batch.map_err(|error: ArrowError| std::io::Error::other(error))?;
+    let io = |error: ParquetError| match error {
+        ParquetError::External(inner) => match inner.downcast::<std::io::Error>() {
+            Ok(source) => *source,
+            Err(inner) => std::io::Error::other(inner),
+        },
+        other => std::io::Error::other(other),
+    };
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_created_by("bellwether".to_owned())
+        .build();
+    let file = File::create_new(path)?;
+    let mut writer = ArrowWriter::try_new(file.try_clone()?, batch.schema(), Some(properties)).map_err(io)?;
+    writer.write(&batch).map_err(io)?;
+    writer.close().map_err(io)?;
+    file.sync_all()
+}
+
+pub(crate) fn dates(values: impl Iterator<Item = NaiveDate>) -> ArrayRef {
+    Arc::new(values.map(|date| Some(days_from_epoch(date))).collect::<Date32Array>())
+}
+
+pub(crate) fn numbers(values: impl Iterator<Item = Option<f64>>) -> ArrayRef {
+    Arc::new(values.map(|value| value.filter(|value| value.is_finite())).collect::<Float64Array>())
+}
+
+pub(crate) fn counts(values: impl Iterator<Item = u64>) -> ArrayRef {
+    Arc::new(values.map(Some).collect::<UInt64Array>())
+}
+
+pub(crate) fn texts<'a>(values: impl Iterator<Item = &'a str>) -> ArrayRef {
+    Arc::new(values.map(Some).collect::<StringArray>())
+}
+
+pub(crate) fn shares(
+    columns: &mut Columns,
+    names: [&'static str; 3],
+    values: impl Iterator<Item = Option<Share>> + Clone,
+) {
+    let ends: [fn(Share) -> f64; 3] = [|share| share.value, |share| share.low, |share| share.high];
+    for (name, end) in names.into_iter().zip(ends) {
+        columns.push((name, numbers(values.clone().map(|share| share.map(end)))));
+    }
+}
+
+/// Whole numbers.
+pub(crate) fn small_counts(values: impl Iterator<Item = u32>) -> ArrayRef {
+    Arc::new(values.map(Some).collect::<UInt32Array>())
+}
+
+/// Texts that may not be known.
+pub(crate) fn known_texts<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
+    Arc::new(values.collect::<StringArray>())
+}
+
+/// Yes or no, or not known.
+pub(crate) fn flags(values: impl Iterator<Item = Option<bool>>) -> ArrayRef {
+    Arc::new(values.collect::<BooleanArray>())
+}
