@@ -313,7 +313,7 @@ pub(crate) struct LearnerArguments {
     #[arg(long, value_delimiter = ',', env = "BELLWETHER_LEARNERS", value_name = "NAMES")]
     learners: Option<Vec<String>>,
     /// Settings of boosting to try on the latest training rows of each refit, 1 to 8; a fit takes about as many times as
-    /// long [default: the project file's, else 1]
+    /// long [default: the project file's, else 2]
     #[arg(long, value_name = "SETTINGS", env = "BELLWETHER_BUDGET", value_parser = clap::value_parser!(u8).range(1..=8))]
     budget: Option<u8>,
     #[arg(skip)]

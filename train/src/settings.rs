@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cadence::{Cadence, History};
 use crate::learner::LearnerKind;
-use crate::learner::boosting::MOST_SETTINGS;
+use crate::learner::boosting::{BoostingParameters, MOST_SETTINGS};
 
 /// `[backtest]` as written.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -42,7 +42,7 @@ pub struct BacktestOptions {
     /// What a training row counts: `uniqueness` (the share of its outcome that no other row of its account tells) or
     /// `equal`. Default `uniqueness`.
     pub row_weights: Option<String>,
-    /// Settings of boosting that are tried on the latest training rows of each refit, 1 to 8. Default 1.
+    /// Settings of boosting that are tried on the latest training rows of each refit, 1 to 8. Default 2.
     pub budget: Option<usize>,
 }
 
@@ -166,7 +166,7 @@ impl BacktestOptions {
             seed: self.seed.unwrap_or(DEFAULT_SEED),
             max_training_rows: self.max_training_rows.map(training_rows).transpose()?,
             row_weights: row_weights(self.row_weights.as_deref())?,
-            budget: self.budget.map_or(Ok(1), budget)?,
+            budget: self.budget.map_or(Ok(BoostingParameters::default().settings), budget)?,
             accounts_per_week: capacity.resolve()?,
         })
     }

@@ -55,7 +55,9 @@ fn parameters_out_of_range_are_named() {
     let named =
         |error: LearnError, name: &str| matches!(error, LearnError::Parameter { parameter, .. } if parameter == name);
     let boosting = BoostingParameters::default();
-    assert!(named(BoostingParameters { rate: 0.0, ..boosting }.check().unwrap_err(), "rate"));
+    assert!(named(BoostingParameters { rate: -0.1, ..boosting }.check().unwrap_err(), "rate"));
+    assert!(named(BoostingParameters { rate: 1.5, ..boosting }.check().unwrap_err(), "rate"));
+    assert!(named(BoostingParameters { max_leaves: 1, ..boosting }.check().unwrap_err(), "max_leaves"));
     assert!(named(BoostingParameters { max_bins: 256, ..boosting }.check().unwrap_err(), "max_bins"));
     assert!(named(BoostingParameters { l2: f64::NAN, ..boosting }.check().unwrap_err(), "l2"));
     assert!(named(ForestParameters { trees: 0, ..ForestParameters::default() }.check().unwrap_err(), "trees"));

@@ -194,6 +194,32 @@ fn crooked_truth_is_learned_better_than_by_a_line() {
     assert!(boosted - truth < 0.35 * (base - truth), "truth {truth} boosting {boosted} base {base}");
 }
 
+/// Where the columns decide, the careful setting stops short of it and the bold one does not; where they say little, the
+/// bold one is not taken.
+#[test]
+fn the_bold_setting_is_taken_where_the_columns_decide() {
+    let mut stream = Stream(33);
+    let columns: Vec<Vec<f32>> = (0..6).map(|_| (0..6_000).map(|_| stream.normal() as f32).collect()).collect();
+    let decided = (0..6_000).map(|row| {
+        let field = |column: usize| (1.3 * columns[column][row]).floor() as i32;
+        (field(0) + field(1)).rem_euclid(2) == 0
+    });
+    let world = World::of_numbers(columns.clone(), decided.collect());
+    let (fit_rows, judge_rows): (Vec<usize>, Vec<usize>) = (0..6_000).partition(|row| row % 3 > 0);
+    let (training, judged) = (world.select(&fit_rows), world.select(&judge_rows));
+    let loss = |settings: usize| {
+        let model = fit(BoostingParameters { settings, ..BoostingParameters::default() }, &training);
+        log_loss(&judged.labels, &probabilities(&model, &judged)).unwrap()
+    };
+    let (careful, both) = (loss(1), loss(2));
+    assert!(both < 0.9 * careful, "careful {careful}, both {both}");
+
+    let uncertain = crooked_world(2_000, 8, 6);
+    let of =
+        |settings: usize| bytes(&fit(BoostingParameters { settings, ..BoostingParameters::default() }, &uncertain));
+    assert_eq!(of(1), of(2));
+}
+
 #[test]
 fn noise_is_left_alone() {
     let mut stream = Stream(21);

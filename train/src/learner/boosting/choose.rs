@@ -6,11 +6,11 @@
 
 use rayon::prelude::*;
 
-use super::parameters::BoostingParameters;
+use super::parameters::{BoostingParameters, SMALL_ROWS};
 use super::rounds::{Booster, Run};
 use super::start::Start;
 use crate::learner::logistic::LogisticParameters;
-use crate::learner::rows::{Slice, design_views};
+use crate::learner::rows::{Slice, design_views, rows_of_some};
 
 /// Shares of the fit that starts from a line; the rest starts from the base rate.
 const SHARES: [f32; 3] = [0.0, 0.5, 1.0];
@@ -36,16 +36,19 @@ struct Raced {
     margins: Vec<Vec<f32>>,
 }
 
+/// Another setting than the first is taken where its loss is below this share of the first's.
+const CLEARLY_LOWER: f64 = 0.995;
+
+/// Where a slice has more rows than [`SMALL_ROWS`], settings are compared on so many of them: what differs between settings
+/// shows on fewer rows, and then only one of them is fitted on all.
+const ROWS_TO_COMPARE: usize = 30_000;
+
+/// Another setting is given up after this part of the rounds without improvement that the first has.
+const LESS_PATIENCE: usize = 4;
+
 /// Chooses on the slices. `settings`: parameters to choose from, at least one.
 pub(super) fn plan(run: Run<'_>, slices: &[Slice], settings: &[BoostingParameters], base: f32) -> Plan {
-    let mut best: Option<(BoostingParameters, Raced)> = None;
-    for parameters in settings {
-        let raced = race(Run { parameters, ..run }, slices, base, None);
-        if best.as_ref().is_none_or(|(_, best)| raced.loss < best.loss) {
-            best = Some((*parameters, raced));
-        }
-    }
-    let Some((parameters, plain)) = best else {
+    let Some((parameters, plain)) = best_setting(run, slices, settings, base) else {
         let rounds = run.parameters.rounds_without_stopping;
         return Plan { parameters: *run.parameters, rounds, rounds_from_line: rounds, line_share: 0.0 };
     };
@@ -69,6 +72,43 @@ pub(super) fn plan(run: Run<'_>, slices: &[Slice], settings: &[BoostingParameter
         }
     }
     Plan { rounds_from_line: started.rounds, line_share: best.1, ..without }
+}
+
+/// The setting with the lowest loss, the first where no other is clearly better, and how it did on the whole slices.
+fn best_setting(
+    run: Run<'_>,
+    slices: &[Slice],
+    settings: &[BoostingParameters],
+    base: f32,
+) -> Option<(BoostingParameters, Raced)> {
+    let smaller: Vec<Slice> = slices.iter().map(|slice| smaller(run, slice)).collect();
+    let is_whole = smaller
+        .iter()
+        .zip(slices)
+        .all(|(some, all)| some.fit.len() == all.fit.len() && some.judge.len() == all.judge.len());
+    let whole = |parameters: &BoostingParameters| race(Run { parameters, ..run }, slices, base, None);
+    let (first, others) = settings.split_first()?;
+    if others.is_empty() {
+        return Some((*first, whole(first)));
+    }
+    let mut best = (*first, race(Run { parameters: first, ..run }, &smaller, base, None));
+    let least = CLEARLY_LOWER * best.1.loss;
+    for parameters in others {
+        let hasty = BoostingParameters { patience: (parameters.patience / LESS_PATIENCE).max(1), ..*parameters };
+        let raced = race(Run { parameters: &hasty, ..run }, &smaller, base, None);
+        if raced.loss < least.min(best.1.loss) {
+            best = (*parameters, raced);
+        }
+    }
+    let (parameters, raced) = best;
+    Some(if is_whole { (parameters, raced) } else { (parameters, whole(&parameters)) })
+}
+
+/// Some accounts of a slice with many rows.
+fn smaller(run: Run<'_>, slice: &Slice) -> Slice {
+    let most = if slice.fit.len() > SMALL_ROWS { ROWS_TO_COMPARE } else { SMALL_ROWS };
+    let some = |rows: &[u32]| rows_of_some(run.rows, rows, most, run.rows.seed ^ 0xC405);
+    Slice { fit: some(&slice.fit), judge: some(&slice.judge) }
 }
 
 /// Rows that the line is fitted on, at most: it is a start and no more, and its library runs on one thread.

@@ -61,8 +61,8 @@ impl Learner for Boosting {
 
     fn fit(&self, rows: &TrainingRows<'_>) -> Result<MarginModel, LearnError> {
         check_rows(NAME, rows, 1)?;
-        let parameters = &self.parameters;
-        let used = rows_of_some_accounts(rows, parameters.max_rows, rows.seed ^ 0xB005);
+        let used = rows_of_some_accounts(rows, self.parameters.max_rows, rows.seed ^ 0xB005);
+        let parameters = &self.parameters.for_rows(used.len());
         if used.len() >= 1 << 24 {
             let cause = format!("{} rows are more than the 16,777,215 that a tree can count", used.len());
             return Err(LearnError::Failed { learner: NAME, cause });
@@ -74,27 +74,25 @@ impl Learner for Boosting {
         if features.is_empty() {
             return Ok(ensemble(Vec::new(), base));
         }
-        let plan = self.plan(run, &used, base);
+        let plan = plan(run, &used, base);
         let (trees, base) = fit_as_planned(Run { parameters: &plan.parameters, ..run }, &used, &plan, base);
         let trees = trees.iter().map(|tree| export(tree, &features)).collect();
         Ok(ensemble(trees, base))
     }
 }
 
-impl Boosting {
-    /// Parameters, rounds and share of a line: chosen on the latest rows where there are enough of them.
-    fn plan(&self, run: Run<'_>, used: &[u32], base: f32) -> Plan {
-        let parameters = &self.parameters;
-        let (share, gap) = (parameters.stopping_share, parameters.stopping_gap_days);
-        let slices = if share > 0.0 {
-            let most = (OUTCOMES_TO_JUDGE, parameters.stopping_slices);
-            later_slices(run.rows, used, share, gap, LEAST_OF_EACH_CLASS, most)
-        } else {
-            Vec::new()
-        };
-        let settings = if slices.is_empty() { Vec::new() } else { parameters.settings_to_try() };
-        choose::plan(run, &slices, &settings, base)
-    }
+/// Parameters, rounds and share of a line: chosen on the latest rows where there are enough of them.
+fn plan(run: Run<'_>, used: &[u32], base: f32) -> Plan {
+    let parameters = run.parameters;
+    let (share, gap) = (parameters.stopping_share, parameters.stopping_gap_days);
+    let slices = if share > 0.0 {
+        let most = (OUTCOMES_TO_JUDGE, parameters.stopping_slices);
+        later_slices(run.rows, used, share, gap, LEAST_OF_EACH_CLASS, most)
+    } else {
+        Vec::new()
+    };
+    let settings = if slices.is_empty() { Vec::new() } else { parameters.settings_to_try() };
+    choose::plan(run, &slices, &settings, base)
 }
 
 /// All fits of the plan on all rows, as the trees and the base of one sum.

@@ -9,8 +9,8 @@ use super::{Boosting, NAME};
 /// | parameter | default | range |
 /// |---|---|---|
 /// | `max_rounds` | 1000 | 1 to 5,000 |
-/// | `rate` | 0.05 | above 0, at most 1 |
-/// | `max_leaves` | 8 | 2 to 1,024 |
+/// | `rate` | 0: by the number of rows | 0 to 1 |
+/// | `max_leaves` | 0: by the number of rows | 0, or 2 to 1,024 |
 /// | `min_rows_per_leaf` | 20 | at least 1 |
 /// | `min_hessian_per_leaf` | 1 | 0 or more |
 /// | `l2` | 5 | 0 or more |
@@ -20,11 +20,11 @@ use super::{Boosting, NAME};
 /// | `monotone` | false | |
 /// | `line` | true | |
 /// | `bags` | 0: by the number of rows | 0 to 64 |
-/// | `settings` | 1 | 1 to 8 |
+/// | `settings` | 2 | 1 to 8 |
 /// | `stopping_share` | 0.2 | 0 (no early stopping) to 0.5 |
 /// | `stopping_slices` | 4 | 1 to 20 |
 /// | `stopping_gap_days` | 90 | 0 to 3,650 |
-/// | `patience` | 40 | 1 to 1,000 |
+/// | `patience` | 0: by the number of rows | 0 to 1,000 |
 /// | `rounds_without_stopping` | 60 | 1 to 5,000 |
 /// | `max_rows` | 4,000,000 | 100 to 16,000,000 |
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -32,9 +32,10 @@ use super::{Boosting, NAME};
 pub struct BoostingParameters {
     /// Trees at most; early stopping chooses how many.
     pub max_rounds: usize,
-    /// Learning rate: each tree's leaves are multiplied by it.
+    /// Learning rate: each tree's leaves are multiplied by it. 0: 0.05 up to 100,000 rows, then 0.15, where the steps of a
+    /// small rate cost more time than they gain.
     pub rate: f64,
-    /// Leaves of a tree at most.
+    /// Leaves of a tree at most. 0: 8 up to 100,000 rows, then 16.
     pub max_leaves: usize,
     /// Training rows in a leaf at least.
     pub min_rows_per_leaf: usize,
@@ -56,7 +57,9 @@ pub struct BoostingParameters {
     /// Fits that are averaged, each with its own draws of accounts and columns. 0: 4 up to 10,000 rows, then as many as
     /// make 40,000 rows, at least 1.
     pub bags: usize,
-    /// Settings that are tried on the later rows, this one first: other numbers of leaves, other penalties, monotone.
+    /// Settings that are tried on the later rows, this one first: a bold one with twice the leaves and hardly a penalty, for
+    /// data in which the outcome is nearly decided by the columns; then other numbers of leaves, other penalties, monotone.
+    /// Another setting is taken only where it lowers the loss by more than half a per cent.
     pub settings: usize,
     /// Share of the rows, the latest, that the number of rounds is chosen on.
     pub stopping_share: f64,
@@ -64,7 +67,7 @@ pub struct BoostingParameters {
     pub stopping_slices: usize,
     /// Days between the last row fitted and the first of those rows.
     pub stopping_gap_days: i32,
-    /// Rounds without improvement after which the search for the number of rounds ends.
+    /// Rounds without improvement after which the search for the number of rounds ends. 0: 40 up to 100,000 rows, then 20.
     pub patience: usize,
     /// Trees where there are too few rows to choose the number.
     pub rounds_without_stopping: usize,
@@ -81,12 +84,15 @@ const BAGGED_ROWS: usize = 40_000;
 /// Fits that are averaged, at most.
 const MOST_BAGS: usize = 4;
 
+/// Rows up to which many small steps are affordable.
+pub(super) const SMALL_ROWS: usize = 100_000;
+
 impl Default for BoostingParameters {
     fn default() -> Self {
         Self {
             max_rounds: 1_000,
-            rate: 0.05,
-            max_leaves: 8,
+            rate: 0.0,
+            max_leaves: 0,
             min_rows_per_leaf: 20,
             min_hessian_per_leaf: 1.0,
             l2: 5.0,
@@ -96,11 +102,11 @@ impl Default for BoostingParameters {
             monotone: false,
             line: true,
             bags: 0,
-            settings: 1,
+            settings: 2,
             stopping_share: 0.2,
             stopping_slices: 4,
             stopping_gap_days: 90,
-            patience: 40,
+            patience: 0,
             rounds_without_stopping: 60,
             max_rows: 4_000_000,
         }
@@ -132,17 +138,36 @@ impl BoostingParameters {
         }
     }
 
+    /// These parameters with those that go by the number of rows.
+    pub(super) fn for_rows(self, rows: usize) -> Self {
+        let (rate, leaves, patience) = if rows <= SMALL_ROWS { (0.05, 8, 40) } else { (0.15, 16, 20) };
+        Self {
+            rate: if self.rate > 0.0 { self.rate } else { rate },
+            max_leaves: if self.max_leaves > 0 { self.max_leaves } else { leaves },
+            patience: if self.patience > 0 { self.patience } else { patience },
+            ..self
+        }
+    }
+
     /// These parameters and others near them, as many as `settings` says, in a fixed order.
     pub(super) fn settings_to_try(&self) -> Vec<Self> {
         let leaves = |factor: f64| ((self.max_leaves as f64 * factor) as usize).max(2);
+        let bold = Self {
+            max_leaves: leaves(2.0),
+            rate: self.rate.max(0.1),
+            l2: 0.02 * self.l2,
+            min_rows_per_leaf: self.min_rows_per_leaf.min(5),
+            min_hessian_per_leaf: 0.001 * self.min_hessian_per_leaf,
+            ..*self
+        };
         let all: [Self; MOST_SETTINGS] = [
             *self,
+            bold,
             Self { max_leaves: leaves(0.5), ..*self },
             Self { max_leaves: leaves(2.0), ..*self },
             Self { l2: 4.0 * self.l2 + 1.0, min_rows_per_leaf: 2 * self.min_rows_per_leaf, ..*self },
             Self { max_leaves: leaves(0.25), column_share: (2.0 * self.column_share).min(1.0), ..*self },
             Self { column_share: 0.5 * self.column_share, ..*self },
-            Self { max_leaves: leaves(2.0), l2: 0.2 * self.l2, ..*self },
             Self { monotone: !self.monotone, ..*self },
         ];
         all[..self.settings.min(all.len())].to_vec()
@@ -153,13 +178,15 @@ impl BoostingParameters {
             if (least..=most).contains(&found) { Ok(()) } else { outside(parameter, expected, &found) }
         };
         range("max_rounds", self.max_rounds, 1, 5_000, "from 1 to 5000")?;
-        range("max_leaves", self.max_leaves, 2, 1_024, "from 2 to 1024")?;
+        if self.max_leaves != 0 {
+            range("max_leaves", self.max_leaves, 2, 1_024, "0, or from 2 to 1024")?;
+        }
         range("min_rows_per_leaf", self.min_rows_per_leaf, 1, usize::MAX, "at least 1")?;
         range("max_bins", self.max_bins, 2, 255, "from 2 to 255")?;
         range("bags", self.bags, 0, 64, "from 0 to 64")?;
         range("settings", self.settings, 1, MOST_SETTINGS, "from 1 to 8")?;
         range("stopping_slices", self.stopping_slices, 1, 20, "from 1 to 20")?;
-        range("patience", self.patience, 1, 1_000, "from 1 to 1000")?;
+        range("patience", self.patience, 0, 1_000, "from 0 to 1000")?;
         range("rounds_without_stopping", self.rounds_without_stopping, 1, 5_000, "from 1 to 5000")?;
         range("max_rows", self.max_rows, 100, 16_000_000, "from 100 to 16000000")
     }
@@ -167,8 +194,8 @@ impl BoostingParameters {
     fn check_numbers(&self) -> Result<(), LearnError> {
         let not_negative = |value: f64| value >= 0.0 && value.is_finite();
         let share = |value: f64| value > 0.0 && value <= 1.0;
-        if !share(self.rate) {
-            return outside("rate", "above 0 and at most 1", &self.rate);
+        if !(0.0..=1.0).contains(&self.rate) {
+            return outside("rate", "from 0 to 1", &self.rate);
         }
         if !not_negative(self.min_hessian_per_leaf) {
             return outside("min_hessian_per_leaf", "0 or more", &self.min_hessian_per_leaf);
