@@ -10,6 +10,7 @@ mod output;
 mod project;
 mod project_file;
 mod stop;
+mod worth_outlook;
 
 use std::process::ExitCode as ProcessExit;
 

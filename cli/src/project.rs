@@ -12,6 +12,7 @@ use bellwether_features::contract::{
 };
 use bellwether_features::read::ReadError;
 use bellwether_infer::exit::ExitCode;
+use bellwether_outlook::settings::{MoneyOptions, MoneySettings};
 use bellwether_train::settings::{BacktestOptions, BacktestSettings, CapacityOptions, SettingsError};
 use serde::Deserialize;
 
@@ -50,6 +51,8 @@ struct ProjectFile {
     backtest: BacktestOptions,
     #[serde(default)]
     capacity: CapacityOptions,
+    #[serde(default)]
+    money: MoneyOptions,
 }
 
 /// A project: its contract, checked, and how its learners are judged.
@@ -61,6 +64,8 @@ pub(crate) struct Project {
     capacity: CapacityOptions,
     /// Tables, targets, eligibility and catalogue.
     pub(crate) contract: Contract,
+    /// What money is watched by.
+    pub(crate) money: MoneySettings,
 }
 
 impl Project {
@@ -94,7 +99,8 @@ impl Project {
         };
         let contract =
             Contract::resolve(folder, sections).map_err(|error| Failure::contract(error.located(path, &source)))?;
-        Ok(Self { path: path.to_owned(), source, backtest: file.backtest, capacity: file.capacity, contract })
+        let money = file.money.resolve().map_err(|error| Failure::contract(error.located(path, &source)))?;
+        Ok(Self { path: path.to_owned(), source, backtest: file.backtest, capacity: file.capacity, contract, money })
     }
 
     /// Checks `[backtest]` and `[capacity]` where they are written, so that `check` finds every mistake of the file.

@@ -291,6 +291,8 @@ fn rename(world: &Planted, name: impl Fn(&str) -> String) {
         "contacts",
         "meetings",
         "firmographics",
+        "spend",
+        "goals",
     ] {
         world.rewrite(table, |batch| {
             let names: Vec<String> = rows(batch).map(|row| name(row.text("account_id"))).collect();

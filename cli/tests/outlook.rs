@@ -67,15 +67,58 @@ fn the_tables_hold_the_revenue_of_the_subscriptions() {
         let day = next.min("2025-12-15".parse().unwrap());
         assert_eq!((closing[place].unwrap() * 100.0).round() as i64, mrr_before(&business, day), "{day}");
     }
-    for table in ["cohorts", "segments", "changes"] {
+    billed_is_what_the_invoices_say(&business, &tables);
+    for table in ["cohorts", "segments", "changes", "value", "money", "renewals", "goals"] {
         let rows: usize = rows(&tables.join(format!("{table}.parquet"))).iter().map(RecordBatch::num_rows).sum();
         assert!(rows > 0, "{table}");
     }
     // The same again, byte for byte, in the place of the first; one thread or two.
-    let bytes = |name: &str| std::fs::read(tables.join(name)).unwrap();
-    let before: Vec<Vec<u8>> = ["movements.parquet", "cohorts.parquet", "segments.parquet"].map(bytes).to_vec();
+    let names = bellwether_outlook::tables::TABLES.iter().filter(|name| **name != "discounts");
+    let all = || {
+        let bytes = |name: &&str| std::fs::read(tables.join(format!("{name}.parquet"))).unwrap();
+        names.clone().map(bytes).collect::<Vec<_>>()
+    };
+    let before = all();
+    assert!(!tables.join("discounts.parquet").exists(), "no limit is declared");
     succeed(&business, &[&arguments[..], &["--threads", "1"]].concat());
-    assert_eq!(["movements.parquet", "cohorts.parquet", "segments.parquet"].map(bytes).to_vec(), before);
+    assert_eq!(all(), before);
+    // With a limit there is one table more, and a wrong one is told with its line.
+    std::fs::write(business.join("bellwether.toml"), format!("{project}[money]\ndiscount_limit = 0.1\n")).unwrap();
+    let told = succeed(&business, &arguments);
+    assert!(told.contains("discounts beyond 10 %: "), "{told}");
+    assert!(tables.join("discounts.parquet").exists());
+    std::fs::write(business.join("bellwether.toml"), format!("{project}[money]\ndiscount_limit = 10\n")).unwrap();
+    let told = fail(&business, &arguments, 2);
+    assert!(told.contains("`money.discount_limit`") && told.contains("a share from 0 to 1"), "{told}");
+}
+
+/// The invoices known before 2025-12-15, by month and kind, against the table of money. The simulator states none again.
+fn billed_is_what_the_invoices_say(business: &Path, tables: &Path) {
+    let end = "2025-12-15".parse::<NaiveDate>().unwrap().and_hms_opt(0, 0, 0).unwrap().and_utc().timestamp_micros();
+    let mut billed: BTreeMap<(String, bool), i64> = BTreeMap::new();
+    for batch in rows(&business.join("data/invoices.parquet")) {
+        let time = |name: &str| batch.column_by_name(name).unwrap().as_primitive::<TimestampMicrosecondType>().clone();
+        let (issued, known) = (time("issued_at"), time("known_at"));
+        let kinds = batch.column_by_name("kind").unwrap().as_string::<i32>();
+        let amounts = batch.column_by_name("amount").unwrap().as_primitive::<Float64Type>();
+        for row in (0..batch.num_rows()).filter(|row| issued.value(*row) < end && known.value(*row) < end) {
+            let month = chrono::DateTime::from_timestamp_micros(issued.value(row)).unwrap().format("%Y-%m-01").to_string();
+            let is_one_time = kinds.value(row) == "one_time";
+            *billed.entry((month, is_one_time)).or_default() += (amounts.value(row) * 100.0).round() as i64;
+        }
+    }
+    let money = rows(&tables.join("money.parquet")).remove(0);
+    let months = money.column_by_name("month").unwrap().as_primitive::<Date32Type>();
+    let cents = |name: &str, row: usize| (numbers(&money, name)[row].unwrap() * 100.0).round() as i64;
+    let mut found = 0;
+    for row in 0..money.num_rows() {
+        let of = |one_time: bool| billed.get(&(months.value_as_date(row).unwrap().to_string(), one_time)).copied();
+        let expected = (of(false).unwrap_or(0), of(true).unwrap_or(0));
+        assert_eq!((cents("billed_recurring", row), cents("billed_one_time", row)), expected);
+        assert_eq!(cents("billed", row), expected.0 + expected.1 + cents("billed_not_said", row));
+        found += expected.0 + expected.1;
+    }
+    assert_eq!(found, billed.values().sum::<i64>());
 }
 
 #[test]

@@ -3,10 +3,14 @@
 //! This is the seam between the contract (which fills it from files) and the engine (which only reads it). Every fact
 //! carries `known_at`, resolved from the table's column or from its event time plus the declared delay.
 
+mod outlook;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::contract::TableName;
 use crate::time::Instant;
+
+pub use outlook::{Arm, GoalFact, GoalMetric, InterventionFact, OverrideFact, SpendFact};
 
 /// Strings as codes; code `c` stands for `names[c]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,6 +68,8 @@ pub struct AccountFact {
     pub region: Option<u32>,
     /// Channel.
     pub channel: Option<u32>,
+    /// Who looks after it, code into [`Facts::owners`]; no signal reads it.
+    pub owner: Option<u32>,
 }
 
 /// One use.
@@ -143,6 +149,15 @@ pub struct NpsFact {
     pub score: f64,
 }
 
+/// What an invoice is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InvoiceKind {
+    /// The subscription.
+    Recurring,
+    /// Anything else: services, training, hardware.
+    OneTime,
+}
+
 /// One version of an invoice.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct InvoiceFact {
@@ -160,6 +175,8 @@ pub struct InvoiceFact {
     pub amount: f64,
     /// When it was disputed; a knowledge time of its own.
     pub disputed_at: Option<Instant>,
+    /// What it is for; `None` where that is not said, or in other words. No signal reads it.
+    pub kind: Option<InvoiceKind>,
 }
 
 /// One version of a ticket.
@@ -308,6 +325,14 @@ pub struct Facts {
     pub meetings: Option<Grouped<MeetingFact>>,
     /// Sizes of the customers.
     pub firmographics: Option<Grouped<FirmographicFact>>,
+    /// What was done about accounts; like all below it, read by the outlook and by no signal.
+    pub interventions: Option<Grouped<InterventionFact>>,
+    /// Probabilities that people put in place of the model's.
+    pub overrides: Option<Grouped<OverrideFact>>,
+    /// What it cost to win and to serve the customers.
+    pub spend: Option<Grouped<SpendFact>>,
+    /// Goals of accounts and owners, by beginning, then knowledge time, then row order in the source.
+    pub goals: Option<Vec<GoalFact>>,
     /// Product features that occur in usage.
     pub features: Names,
     /// Users that occur in usage.
@@ -324,6 +349,20 @@ pub struct Facts {
     pub channels: Names,
     /// Ticket categories.
     pub ticket_categories: Names,
+    /// Owners: those who look after accounts, in all tables; there where the accounts table has them.
+    pub owners: Names,
+    /// Playbooks of interventions.
+    pub playbooks: Names,
+    /// Outcomes of interventions, in the business's own words.
+    pub outcomes: Names,
+    /// Targets of overrides.
+    pub override_targets: Names,
+    /// Who made overrides.
+    pub authors: Names,
+    /// Why overrides were made.
+    pub override_reasons: Names,
+    /// Use cases that goals name: a feature or a declared workflow.
+    pub use_cases: Names,
     /// What each declared signal reads, by its name.
     pub declared: BTreeMap<String, DeclaredFacts>,
     /// When accounts were entered; `None`: facts of all accounts count from ever.
@@ -378,6 +417,10 @@ impl Facts {
             rows(self.contacts.as_ref()),
             rows(self.meetings.as_ref()),
             rows(self.firmographics.as_ref()),
+            rows(self.interventions.as_ref()),
+            rows(self.overrides.as_ref()),
+            rows(self.spend.as_ref()),
+            self.goals.as_ref().map(Vec::len),
         ];
         tables.into_iter().flatten().collect()
     }

@@ -122,7 +122,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("range = { feature = [1, 2] }", "tables.usage.range.feature", "does not fit"),
     ("allowed = { quantity = [\"a\"] }", "tables.usage.allowed.quantity", "does not fit"),
     ("[tables.usge]\npath = \"x\"", "tables.usge", "did you mean `usage`?"),
-    ("[tables.goals]\npath = \"x\"", "tables.goals", "no signal reads this table yet"),
+    ("[tables.goal]\npath = \"x\"", "tables.goal", "did you mean `goals`"),
     ("[tables.nps]\npath = []", "tables.nps.path", "a path is missing"),
     ("[tables.nps]\npath = \"${NOT_SET_ANYWHERE}/n.csv\"", "tables.nps.path", "`NOT_SET_ANYWHERE` is not set"),
     ("[tables.nps]\npath = \"a[.csv\"", "tables.nps.path", "globs"),

@@ -405,6 +405,8 @@ fn rule_codes_are_stable() {
             "due_before_issued",
             "resolved_before_opened",
             "until_before_since",
+            "until_before_from",
+            "goal_of_nobody",
             "known_before_event"
         ]
     );

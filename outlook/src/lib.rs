@@ -3,15 +3,20 @@
 //! Everything here is recomputable for any past `as_of`: a fact counts only if it happened and was known before it, by the
 //! same rule as the features. Money is counted in whole cents ([`money::Cents`]), so that identities hold to the cent.
 
+pub mod billing;
 pub mod change;
 pub mod cohort;
+pub mod goal;
+pub mod known;
 pub mod money;
 pub mod movement;
 pub mod pool;
 pub mod retention;
 pub mod scored;
 pub mod segment;
+pub mod settings;
 pub mod tables;
+pub mod terms;
 pub mod timeline;
 pub mod value;
 

@@ -1,5 +1,9 @@
 //! What a customer is worth, and what it cost to win.
 
+pub mod groups;
+pub mod lifetime;
+pub mod moment;
+
 use serde::Serialize;
 
 use crate::money::Cents;

@@ -90,6 +90,13 @@ path = "data/meetings.parquet"
 [tables.firmographics]
 path = "data/firmographics.parquet"
 
+# What customers cost, and what they are to reach: read by `bellwether outlook`, and by no signal.
+[tables.spend]
+path = "data/spend.parquet"
+
+[tables.goals]
+path = "data/goals.parquet"
+
 # --- Who is scored, and what is predicted.
 
 [eligibility]

@@ -30,6 +30,10 @@ pub(crate) enum Purpose {
     Modules = 8,
     /// Employees of the customer.
     Firmographics = 9,
+    /// What the account cost.
+    Spend = 10,
+    /// What it is to reach.
+    Goals = 11,
 }
 
 /// Streams are numbered `account * PURPOSES + purpose` while purposes are below this.

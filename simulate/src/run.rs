@@ -12,12 +12,14 @@ use rayon::prelude::*;
 use crate::SimulateError;
 use crate::calendar::{Day, midnight};
 use crate::firmographics::{FirmographicRow, write_firmographics};
+use crate::goals::{GoalRow, write_goals};
 use crate::invoices::{InvoiceRow, write_invoices};
 use crate::life::{Life, live};
 use crate::meetings::{MeetingRow, write_meetings};
 use crate::modules::{ItemRow, write_items};
 use crate::parameters::Simulation;
 use crate::people::{ContactRow, people, write_contacts};
+use crate::spend::{SpendRow, write_spend};
 use crate::tables::{AccountRow, SubscriptionRow};
 use crate::truth::{CHURN_DAYS, EXPANSION_DAYS, EXPANSION_RATIO, Truth, truths};
 use crate::usage::{UsageRow, write_usage};
@@ -94,6 +96,10 @@ pub struct Summary {
     pub meeting_rows: u64,
     /// Rows of `data/firmographics.parquet`.
     pub firmographic_rows: u64,
+    /// Rows of `data/spend.parquet`.
+    pub spend_rows: u64,
+    /// Rows of `data/goals.parquet`.
+    pub goal_rows: u64,
     /// Rows of `truth/probabilities.parquet`; 0 where it was not asked for.
     pub truth_rows: u64,
     /// How often churn within 90 days followed.
@@ -109,7 +115,7 @@ const BLOCK_ACCOUNTS: u32 = 4_096;
 
 impl Simulation {
     /// Writes the business to `out`: `data/{accounts,subscriptions,subscription_items,nps,invoices,tickets,contacts,
-    /// meetings,firmographics}.parquet`, `data/usage/part-*.parquet` and, where asked for, `truth/probabilities.parquet`;
+    /// meetings,firmographics,spend,goals}.parquet`, `data/usage/part-*.parquet` and, where asked for, `truth/probabilities.parquet`;
     /// beside each its digest (`.sha256`). Replaces the files of an earlier simulation there, at the end and only if all
     /// went well; touches nothing else.
     ///
@@ -187,6 +193,8 @@ struct Block {
     contacts: Vec<ContactRow>,
     meetings: Vec<MeetingRow>,
     firmographics: Vec<FirmographicRow>,
+    spend: Vec<SpendRow>,
+    goals: Vec<GoalRow>,
     truths: Vec<Truth>,
     usage_rows: u64,
     active_at_end: u64,
@@ -209,6 +217,8 @@ impl Block {
         write_contacts(simulation, life, &people, &mut self.contacts);
         write_meetings(simulation, life, &people, &mut self.meetings);
         write_firmographics(simulation, life, &mut self.firmographics);
+        write_spend(simulation, life, &mut self.spend);
+        write_goals(simulation, life, &mut self.goals);
         if simulation.parameters.truth {
             self.truths.extend(truths(simulation, life));
         }
@@ -244,6 +254,8 @@ struct Files {
     contacts: TableWriter<ContactRow>,
     meetings: TableWriter<MeetingRow>,
     firmographics: TableWriter<FirmographicRow>,
+    spend: TableWriter<SpendRow>,
+    goals: TableWriter<GoalRow>,
     truths: Option<TableWriter<Truth>>,
 }
 
@@ -259,6 +271,8 @@ impl Files {
             contacts: TableWriter::create(staging.table("contacts"))?,
             meetings: TableWriter::create(staging.table("meetings"))?,
             firmographics: TableWriter::create(staging.table("firmographics"))?,
+            spend: TableWriter::create(staging.table("spend"))?,
+            goals: TableWriter::create(staging.table("goals"))?,
             truths: if truth { Some(TableWriter::create(staging.truth())?) } else { None },
         })
     }
@@ -279,6 +293,8 @@ impl Files {
         self.contacts.push(block.contacts)?;
         self.meetings.push(block.meetings)?;
         self.firmographics.push(block.firmographics)?;
+        self.spend.push(block.spend)?;
+        self.goals.push(block.goals)?;
         self.truths.as_mut().map_or(Ok(()), |truths| truths.push(block.truths))
     }
 
@@ -292,6 +308,8 @@ impl Files {
         summary.contact_rows = self.contacts.finish()?;
         summary.meeting_rows = self.meetings.finish()?;
         summary.firmographic_rows = self.firmographics.finish()?;
+        summary.spend_rows = self.spend.finish()?;
+        summary.goal_rows = self.goals.finish()?;
         summary.truth_rows = self.truths.map_or(Ok(0), TableWriter::finish)?;
         Ok(())
     }

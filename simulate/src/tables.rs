@@ -6,18 +6,22 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use arrow_array::builder::StringBuilder;
-use arrow_array::{ArrayRef, BooleanArray, Date32Array, Float64Array, Int32Array, TimestampMicrosecondArray};
+use arrow_array::{
+    ArrayRef, BooleanArray, Date32Array, Float64Array, Int32Array, StringArray, TimestampMicrosecondArray,
+};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 use crate::account::Profile;
 use crate::calendar::{Second, midnight};
 use crate::catalogue::{CHANNELS, FEATURES, INDUSTRIES, MODULES, PLANS, REGIONS};
 use crate::firmographics::FirmographicRow;
+use crate::goals::GoalRow;
 use crate::invoices::InvoiceRow;
 use crate::life::Version;
 use crate::meetings::MeetingRow;
 use crate::modules::ItemRow;
 use crate::people::{ContactId, ContactRow};
+use crate::spend::SpendRow;
 use crate::truth::Truth;
 use crate::usage::UsageRow;
 use crate::voice::{NpsRow, TicketRow};
@@ -102,6 +106,10 @@ fn instants<T>(rows: &[T], second: impl Fn(&T) -> Option<Second>) -> ArrayRef {
 
 fn numbers<T>(rows: &[T], number: impl Fn(&T) -> f64) -> ArrayRef {
     Arc::new(rows.iter().map(number).collect::<Vec<f64>>().into_iter().map(Some).collect::<Float64Array>())
+}
+
+fn known_numbers<T>(rows: &[T], number: impl Fn(&T) -> Option<f64>) -> ArrayRef {
+    Arc::new(rows.iter().map(number).collect::<Float64Array>())
 }
 
 fn integers<T>(rows: &[T], number: impl Fn(&T) -> i32) -> ArrayRef {
@@ -361,6 +369,54 @@ impl Row for FirmographicRow {
             accounts(rows, |row| row.account),
             instants(rows, |row| Some(row.at)),
             integers(rows, |row| row.employees),
+            instants(rows, |row| Some(row.known_at)),
+        ]
+    }
+}
+
+impl Row for SpendRow {
+    fn schema() -> Schema {
+        schema(&[
+            ("account_id", DataType::Utf8, false),
+            ("at", instant(), false),
+            ("acquisition_cost", DataType::Float64, true),
+            ("serve_cost", DataType::Float64, true),
+            ("known_at", instant(), false),
+        ])
+    }
+
+    fn columns(rows: &[Self]) -> Vec<ArrayRef> {
+        vec![
+            accounts(rows, |row| row.account),
+            instants(rows, |row| Some(row.at)),
+            known_numbers(rows, |row| row.acquisition_cost),
+            known_numbers(rows, |row| row.serve_cost),
+            instants(rows, |row| Some(row.known_at)),
+        ]
+    }
+}
+
+impl Row for GoalRow {
+    fn schema() -> Schema {
+        schema(&[
+            ("account_id", DataType::Utf8, false),
+            ("metric", DataType::Utf8, false),
+            ("use_case", DataType::Utf8, true),
+            ("target", DataType::Float64, false),
+            ("from", instant(), false),
+            ("until", instant(), false),
+            ("known_at", instant(), false),
+        ])
+    }
+
+    fn columns(rows: &[Self]) -> Vec<ArrayRef> {
+        vec![
+            accounts(rows, |row| row.account),
+            names(rows, |row| row.metric),
+            Arc::new(rows.iter().map(|row| row.use_case).collect::<StringArray>()),
+            numbers(rows, |row| row.target),
+            instants(rows, |row| Some(row.from)),
+            instants(rows, |row| Some(row.until)),
             instants(rows, |row| Some(row.known_at)),
         ]
     }

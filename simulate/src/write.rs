@@ -118,7 +118,7 @@ impl<T: Row> TableWriter<T> {
 }
 
 /// The tables with one file each.
-pub(crate) const TABLES: [&str; 9] = [
+pub(crate) const TABLES: [&str; 11] = [
     "accounts",
     "subscriptions",
     "subscription_items",
@@ -128,6 +128,8 @@ pub(crate) const TABLES: [&str; 9] = [
     "contacts",
     "meetings",
     "firmographics",
+    "spend",
+    "goals",
 ];
 
 /// The truth, relative to the output folder.

@@ -40,7 +40,7 @@ fn threads_memory_and_truth_change_no_byte() {
     pool(1).install(|| run(Parameters { blocks_in_flight: Some(1), ..small() }, &one));
     pool(3).install(|| run(Parameters { blocks_in_flight: Some(7), ..small() }, &three));
     let reference = contents(&one);
-    assert_eq!(reference.len(), 2 * 11, "nine tables and two parts of usage, each with its digest");
+    assert_eq!(reference.len(), 2 * 13, "eleven tables and two parts of usage, each with its digest");
     assert_same(&reference, &contents(&three));
     run(Parameters { truth: true, ..small() }, &truth);
     let mut with_truth = contents(&truth);
@@ -74,6 +74,8 @@ fn an_account_is_the_same_in_a_larger_business() {
         ("contacts", "until", None),
         ("meetings", "known_at", None),
         ("firmographics", "employees", None),
+        ("spend", "at", None),
+        ("goals", "until", Some("target")),
         ("accounts", "signed_up_at", None),
     ] {
         let rows = |out: &Path| {

@@ -126,6 +126,7 @@ fn the_summary_counts_the_rows() {
     assert_eq!(summary.contact_rows, rows("contacts"));
     assert_eq!(summary.meeting_rows, rows("meetings"));
     assert_eq!(summary.firmographic_rows, rows("firmographics"));
+    assert_eq!((summary.spend_rows, summary.goal_rows), (rows("spend"), rows("goals")));
 }
 
 #[test]

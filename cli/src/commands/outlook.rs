@@ -15,6 +15,7 @@ use crate::failure::Failure;
 use crate::output::{Output, grouped};
 use crate::project::Project;
 use crate::stop;
+use crate::worth_outlook::WorthOutlook;
 
 pub(crate) fn run(config: &Path, arguments: &OutlookArguments, output: &Output) -> Result<(), Failure> {
     let project = Project::load(config)?;
@@ -38,8 +39,10 @@ pub(crate) fn run(config: &Path, arguments: &OutlookArguments, output: &Output) 
             || Ok::<_, Failure>(business.outlook(arguments.as_of, &settings)),
             |outlook| format!("{} months, {} segments", outlook.movements.len(), outlook.segments.len()),
         )?;
-        stop::protect(|| tables::write(tables::revenue::tables(&outlook), &folder)).map_err(Failure::outlook)?;
-        for line in text(&outlook, arguments.as_of) {
+        let worth = WorthOutlook::of(&business, arguments.as_of, settings.grace_days, &project.money);
+        let tables = [tables::revenue::tables(&outlook), worth.tables(&business, arguments.as_of)].concat();
+        stop::protect(|| tables::write(tables, &folder)).map_err(Failure::outlook)?;
+        for line in text(&outlook, arguments.as_of).into_iter().chain(worth.lines(&project.money)) {
             output.result(line);
         }
         Ok(())

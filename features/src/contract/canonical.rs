@@ -26,11 +26,19 @@ pub enum TableName {
     Meetings,
     /// How large they are.
     Firmographics,
+    /// What was done about an account.
+    Interventions,
+    /// Where a person put another probability in place of the model's.
+    Overrides,
+    /// What it cost to win and to serve them.
+    Spend,
+    /// What they, or those who look after them, are to reach.
+    Goals,
 }
 
 impl TableName {
     /// All tables, in order.
-    pub const ALL: [TableName; 10] = [
+    pub const ALL: [TableName; 14] = [
         Self::Accounts,
         Self::Usage,
         Self::Subscriptions,
@@ -41,6 +49,10 @@ impl TableName {
         Self::Contacts,
         Self::Meetings,
         Self::Firmographics,
+        Self::Interventions,
+        Self::Overrides,
+        Self::Spend,
+        Self::Goals,
     ];
 
     /// The name as written in `[tables.<name>]`.
@@ -57,6 +69,10 @@ impl TableName {
             Self::Contacts => "contacts",
             Self::Meetings => "meetings",
             Self::Firmographics => "firmographics",
+            Self::Interventions => "interventions",
+            Self::Overrides => "overrides",
+            Self::Spend => "spend",
+            Self::Goals => "goals",
         }
     }
 
@@ -80,6 +96,10 @@ impl TableName {
             Self::Contacts => CONTACTS,
             Self::Meetings => MEETINGS,
             Self::Firmographics => FIRMOGRAPHICS,
+            Self::Interventions => INTERVENTIONS,
+            Self::Overrides => OVERRIDES,
+            Self::Spend => SPEND,
+            Self::Goals => GOALS,
         }
     }
 
@@ -94,15 +114,23 @@ impl TableName {
     pub fn key(self) -> &'static [&'static str] {
         match self {
             Self::Accounts => &["account_id"],
-            Self::Usage | Self::Meetings => &[],
+            Self::Usage | Self::Meetings | Self::Interventions | Self::Overrides => &[],
             Self::Subscriptions => &["account_id", "effective_at"],
             Self::SubscriptionItems => &["account_id", "item", "effective_at"],
             Self::Nps => &["account_id", "respondent_id", "at"],
             Self::Invoices => &["invoice_id"],
             Self::Tickets => &["ticket_id"],
             Self::Contacts => &["account_id", "contact_id"],
-            Self::Firmographics => &["account_id", "at"],
+            Self::Firmographics | Self::Spend => &["account_id", "at"],
+            Self::Goals => &["account_id", "owner", "metric", "use_case", "from"],
         }
+    }
+
+    /// Whether signals are computed from it. The others say what was done, spent and aimed at because of what signals said, or
+    /// beside it; a model that learned from them would learn from its own answers.
+    #[must_use]
+    pub fn feeds_signals(self) -> bool {
+        !matches!(self, Self::Interventions | Self::Overrides | Self::Spend | Self::Goals)
     }
 
     /// Whether rows of one key are rows of one account.
@@ -117,6 +145,8 @@ impl TableName {
         match self {
             Self::Accounts => "signed_up_at",
             Self::Usage | Self::Nps | Self::Meetings | Self::Firmographics => "at",
+            Self::Interventions | Self::Overrides | Self::Spend => "at",
+            Self::Goals => "from",
             Self::Subscriptions | Self::SubscriptionItems => "effective_at",
             Self::Invoices => "issued_at",
             Self::Tickets => "opened_at",
@@ -153,6 +183,10 @@ pub struct CanonicalColumn {
     pub required: bool,
     /// Whether anything computes with it; other columns may be declared, and are not read.
     pub read: bool,
+    /// Whether signals compute with it; what only the outlook reads can leak into none.
+    pub signals: bool,
+    /// Whether its times are knowledge times of their own: such a time is null until it has come.
+    pub known_later: bool,
     /// Least and greatest value that can be true of any business (numbers).
     pub range: [f64; 2],
     /// The only values there are, compared without regard to case (texts); empty: any.
@@ -160,12 +194,6 @@ pub struct CanonicalColumn {
 }
 
 impl CanonicalColumn {
-    /// Whether its times are knowledge times of their own: such a time is null until it has come.
-    #[must_use]
-    pub fn is_known_later(&self) -> bool {
-        matches!(self.name, "paid_at" | "disputed_at" | "resolved_at" | "until")
-    }
-
     /// What a number is where nothing is said.
     #[must_use]
     pub fn default_number(&self) -> Option<f64> {
@@ -177,7 +205,16 @@ const ANY: [f64; 2] = [f64::MIN, f64::MAX];
 const NOT_NEGATIVE: [f64; 2] = [0.0, f64::MAX];
 
 const fn column(name: &'static str, kind: ColumnKind) -> CanonicalColumn {
-    CanonicalColumn { name, kind, required: false, read: true, range: ANY, allowed: &[] }
+    CanonicalColumn {
+        name,
+        kind,
+        required: false,
+        read: true,
+        signals: true,
+        known_later: false,
+        range: ANY,
+        allowed: &[],
+    }
 }
 
 const fn required(name: &'static str, kind: ColumnKind) -> CanonicalColumn {
@@ -186,6 +223,16 @@ const fn required(name: &'static str, kind: ColumnKind) -> CanonicalColumn {
 
 const fn unread(name: &'static str, kind: ColumnKind) -> CanonicalColumn {
     CanonicalColumn { read: false, ..column(name, kind) }
+}
+
+/// Read for the outlook alone.
+const fn outlook(name: &'static str, kind: ColumnKind) -> CanonicalColumn {
+    CanonicalColumn { signals: false, ..column(name, kind) }
+}
+
+/// A time that comes to pass, and that nobody may see before.
+const fn news(name: &'static str) -> CanonicalColumn {
+    CanonicalColumn { known_later: true, ..column(name, ColumnKind::Time) }
 }
 
 const fn number(name: &'static str, range: [f64; 2]) -> CanonicalColumn {
@@ -208,6 +255,8 @@ pub(crate) const REVIEWS: [&str; 2] = ["qbr", "review"];
 const YES_OR_NO: &[&str] = &["true", "yes", "t", "1", "false", "no", "f", "0"];
 const MEETING_KINDS: &[&str] = &["qbr", "review", "call", "email"];
 const ROLES: &[&str] = &["sponsor", "champion", "admin", "user"];
+const ARMS: &[&str] = &["treated", "holdout"];
+const GOAL_METRICS: &[&str] = &["usage", "adoption", "revenue"];
 const BILLING_PERIODS: &[&str] = &["monthly", "month", "annual", "annually", "yearly", "year"];
 
 static ACCOUNTS: &[CanonicalColumn] = &[
@@ -218,7 +267,7 @@ static ACCOUNTS: &[CanonicalColumn] = &[
     column("region", ColumnKind::Text),
     column("channel", ColumnKind::Text),
     unread("campaign", ColumnKind::Text),
-    unread("owner", ColumnKind::Text),
+    outlook("owner", ColumnKind::Text),
     KNOWN_AT,
 ];
 
@@ -270,11 +319,11 @@ static INVOICES: &[CanonicalColumn] = &[
     ACCOUNT_ID,
     required("issued_at", ColumnKind::Time),
     required("due_at", ColumnKind::Time),
-    column("paid_at", ColumnKind::Time),
+    news("paid_at"),
     CanonicalColumn { required: true, ..number("amount", ANY) },
-    column("disputed_at", ColumnKind::Time),
+    news("disputed_at"),
     unread("currency", ColumnKind::Text),
-    unread("kind", ColumnKind::Text),
+    outlook("kind", ColumnKind::Text),
     KNOWN_AT,
 ];
 
@@ -282,7 +331,7 @@ static TICKETS: &[CanonicalColumn] = &[
     required("ticket_id", ColumnKind::Text),
     ACCOUNT_ID,
     required("opened_at", ColumnKind::Time),
-    column("resolved_at", ColumnKind::Time),
+    news("resolved_at"),
     column("category", ColumnKind::Text),
     column("severity", ColumnKind::Text),
     KNOWN_AT,
@@ -293,7 +342,7 @@ static CONTACTS: &[CanonicalColumn] = &[
     required("contact_id", ColumnKind::Text),
     CanonicalColumn { allowed: ROLES, ..required("role", ColumnKind::Text) },
     required("since", ColumnKind::Time),
-    column("until", ColumnKind::Time),
+    news("until"),
     KNOWN_AT,
 ];
 
@@ -313,15 +362,52 @@ static FIRMOGRAPHICS: &[CanonicalColumn] = &[
     KNOWN_AT,
 ];
 
-/// Tables of the glossary that no signal reads yet.
-pub(crate) const LATER_TABLES: [&str; 4] = ["interventions", "overrides", "spend", "goals"];
+static INTERVENTIONS: &[CanonicalColumn] = &[
+    ACCOUNT_ID,
+    required("at", ColumnKind::Time),
+    required("playbook", ColumnKind::Text),
+    CanonicalColumn { allowed: ARMS, ..required("arm", ColumnKind::Text) },
+    column("owner", ColumnKind::Text),
+    column("due", ColumnKind::Time),
+    column("outcome", ColumnKind::Text),
+    KNOWN_AT,
+];
+
+static OVERRIDES: &[CanonicalColumn] = &[
+    ACCOUNT_ID,
+    required("at", ColumnKind::Time),
+    required("target", ColumnKind::Text),
+    CanonicalColumn { required: true, ..number("probability", [0.0, 1.0]) },
+    required("author", ColumnKind::Text),
+    required("reason", ColumnKind::Text),
+    KNOWN_AT,
+];
+
+static SPEND: &[CanonicalColumn] = &[
+    ACCOUNT_ID,
+    required("at", ColumnKind::Time),
+    number("acquisition_cost", NOT_NEGATIVE),
+    number("serve_cost", NOT_NEGATIVE),
+    KNOWN_AT,
+];
+
+static GOALS: &[CanonicalColumn] = &[
+    column("account_id", ColumnKind::Text),
+    column("owner", ColumnKind::Text),
+    CanonicalColumn { allowed: GOAL_METRICS, ..required("metric", ColumnKind::Text) },
+    column("use_case", ColumnKind::Text),
+    CanonicalColumn { required: true, ..number("target", NOT_NEGATIVE) },
+    required("from", ColumnKind::Time),
+    required("until", ColumnKind::Time),
+    KNOWN_AT,
+];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// Every time but the event's and `known_at` is either said ahead (a plan) or comes to pass later, and then nobody may
-    /// see it before. Whoever adds such a column decides which, here and in [`CanonicalColumn::is_known_later`].
+    /// see it before. Whoever adds such a column decides which, by [`CanonicalColumn::known_later`].
     #[test]
     fn every_further_time_is_a_plan_or_news() {
         let mut plans = Vec::new();
@@ -330,12 +416,12 @@ mod tests {
             for column in table.columns() {
                 let further = column.name != table.event_time() && column.name != "known_at";
                 if column.kind == ColumnKind::Time && further {
-                    let list = if column.is_known_later() { &mut news } else { &mut plans };
+                    let list = if column.known_later { &mut news } else { &mut plans };
                     list.push(format!("{table}.{}", column.name));
                 }
             }
         }
-        assert_eq!(plans, ["subscriptions.renews_at", "invoices.due_at"]);
+        assert_eq!(plans, ["subscriptions.renews_at", "invoices.due_at", "interventions.due", "goals.until"]);
         assert_eq!(news, ["invoices.paid_at", "invoices.disputed_at", "tickets.resolved_at", "contacts.until"]);
     }
 }

@@ -121,10 +121,14 @@ impl Declaration<'_> {
     /// A table of events that the project declares.
     fn table(&self, tables: &BTreeMap<String, TableOptions>) -> Result<TableName, ContractError> {
         let name = &self.options.table;
-        let with_events = || TableName::ALL.into_iter().filter(|table| *table != TableName::Accounts);
+        let has_events = |table: &TableName| *table != TableName::Accounts && table.feeds_signals();
+        let with_events = || TableName::ALL.into_iter().filter(has_events);
         let Some(table) = with_events().find(|table| table.as_str() == name) else {
             let hint = if name == TableName::Accounts.as_str() {
                 "accounts are no events; their segment, industry, region and channel are signals already".to_owned()
+            } else if TableName::parse(name).is_some() {
+                "it says what was done about signals, or beside them; a model would learn from its own answers"
+                    .to_owned()
             } else {
                 did_you_mean(name, with_events().map(TableName::as_str).collect::<Vec<_>>())
             };
@@ -337,5 +341,7 @@ fn family_of(table: TableName) -> Family {
         TableName::Accounts | TableName::Subscriptions | TableName::SubscriptionItems | TableName::Firmographics => {
             Family::Commercial
         }
+        // None of them feeds signals.
+        TableName::Interventions | TableName::Overrides | TableName::Spend | TableName::Goals => Family::Commercial,
     }
 }

@@ -2,7 +2,7 @@
 
 use chrono_tz::Tz;
 
-use super::canonical::{CanonicalColumn, ColumnKind, LATER_TABLES, TableName};
+use super::canonical::{CanonicalColumn, ColumnKind, TableName};
 use super::duration::parse_duration_micros;
 use super::error::{ContractError, Problem};
 use super::expression::Expression;
@@ -37,6 +37,8 @@ pub struct ColumnRule {
     pub range: [f64; 2],
     /// The only texts allowed, byte-exact; empty: any (or the canonical ones).
     pub allowed: Vec<String>,
+    /// Whether a signal computes with it.
+    pub for_signals: bool,
 }
 
 /// A table, checked.
@@ -113,11 +115,7 @@ pub(super) fn resolve(
 
 fn table_name(name: &str) -> Result<TableName, ContractError> {
     TableName::parse(name).ok_or_else(|| {
-        let hint = if LATER_TABLES.contains(&name) {
-            "no signal reads this table yet; remove the section".to_owned()
-        } else {
-            did_you_mean(name, TableName::ALL.map(TableName::as_str))
-        };
+        let hint = did_you_mean(name, TableName::ALL.map(TableName::as_str));
         let problem = Problem::UnknownName { what: "table", found: name.to_owned(), hint: Some(hint) };
         ContractError::new(problem, &["tables", name])
     })
@@ -176,7 +174,12 @@ fn columns(
     check_columns(table, "range", options.range.keys(), Some(ColumnKind::Number))?;
     check_columns(table, "allowed", options.allowed.keys(), Some(ColumnKind::Text))?;
     let readable = table.columns().iter().filter(|column| column.read || also.contains(&column.name));
-    readable.map(|canonical| column_rule(canonical, name, options)).collect()
+    readable
+        .map(|canonical| {
+            let for_signals = table.feeds_signals() && (canonical.signals || also.contains(&canonical.name));
+            Ok(ColumnRule { for_signals, ..column_rule(canonical, name, options)? })
+        })
+        .collect()
 }
 
 fn column_rule(
@@ -204,7 +207,7 @@ fn column_rule(
         range = [range[0].max(*least), range[1].min(*most)];
     }
     let allowed = options.allowed.get(canonical.name).cloned().unwrap_or_default();
-    Ok(ColumnRule { canonical, source, range, allowed })
+    Ok(ColumnRule { canonical, source, range, allowed, for_signals: canonical.signals })
 }
 
 fn freshness(name: &str, options: &TableOptions) -> Result<(Option<i64>, Option<i64>), ContractError> {

@@ -232,7 +232,8 @@ impl LeakageReport {
         let grace_days = i64::from(grace.map(|target| target.grace_days).max().unwrap_or(0));
         let mut tables = Vec::new();
         for report in &check.tables {
-            if let Some(table) = contract.tables.get(&report.table) {
+            // What no signal reads can leak into none.
+            if let Some(table) = contract.tables.get(&report.table).filter(|table| table.name.feeds_signals()) {
                 let raw = raw_table(table, report.rows_read, &facts.accounts)?;
                 let outcomes = columns::outcomes(&raw, &fates, grace_days);
                 tables.push((raw, outcomes));

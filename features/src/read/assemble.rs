@@ -1,13 +1,15 @@
 //! Checked rows become [`Facts`].
 
+mod outlook;
+
 use std::collections::BTreeSet;
 
 use rayon::prelude::*;
 
 use crate::contract::{ANNUAL, Contract, MONTHLY, NO, OnViolation, REVIEWS, TableContract, TableName, YES};
 use crate::facts::{
-    AccountFact, BillingPeriod, ContactFact, Entries, Facts, FirmographicFact, Grouped, InvoiceFact, ItemFact,
-    MeetingFact, MeetingKind, Names, NpsFact, Role, SubscriptionFact, TicketFact, UsageFact,
+    AccountFact, BillingPeriod, ContactFact, Entries, Facts, FirmographicFact, Grouped, InvoiceFact, InvoiceKind,
+    ItemFact, MeetingFact, MeetingKind, Names, NpsFact, Role, SubscriptionFact, TicketFact, UsageFact,
 };
 use crate::time::Instant;
 
@@ -32,10 +34,13 @@ pub(crate) fn assemble(
     partition: Option<Partition>,
     entered: Option<&Entered>,
 ) -> Facts {
-    let mut accounts = distinct(&tables, &["account_id"]);
+    // A table that feeds no signal adds no account: features are the same bytes with and without it.
+    let mut accounts =
+        distinct_of(tables.iter().filter(|table| table.rows.table.name.feeds_signals()), &["account_id"]);
     accounts.retain(|id| partition.is_none_or(|partition| partition.holds(id)));
     let mut facts = Facts { accounts, ..Facts::default() };
     facts.entries = entered.and_then(|entered| entries(contract, &facts.accounts, entered));
+    facts.owners = Names { names: distinct(&tables, &["owner"]), is_there: has_owners(&tables) };
     let people = distinct(&tables, &["respondent_id", "contact_id"]);
     let own = tables.iter().find(|table| table.rows.table.name == TableName::Accounts);
     // Told by the files' columns, not by their values: those may still be filled in.
@@ -57,6 +62,10 @@ pub(crate) fn assemble(
             TableName::Contacts => builder.contacts(&mut facts, &people),
             TableName::Meetings => builder.meetings(&mut facts, &people),
             TableName::Firmographics => builder.firmographics(&mut facts),
+            TableName::Interventions => builder.interventions(&mut facts),
+            TableName::Overrides => builder.overrides(&mut facts),
+            TableName::Spend => builder.spend(&mut facts),
+            TableName::Goals => builder.goals(&mut facts),
         }
     }
     if lacks_sign_up {
@@ -76,7 +85,16 @@ fn entries(contract: &Contract, accounts: &[String], entered: &Entered) -> Optio
 }
 
 /// Every text that a kept row of any table has in one of `columns`, sorted by bytes.
-fn distinct(tables: &[ReadTable<'_>], columns: &[&str]) -> Vec<String> {
+pub(crate) fn distinct(tables: &[ReadTable<'_>], columns: &[&str]) -> Vec<String> {
+    distinct_of(tables.iter(), columns)
+}
+
+/// Whether the accounts table says who looks after them, even if it says so of none.
+fn has_owners(tables: &[ReadTable<'_>]) -> bool {
+    tables.iter().any(|table| table.rows.table.name == TableName::Accounts && table.rows.has("owner"))
+}
+
+fn distinct_of<'a>(tables: impl Iterator<Item = &'a ReadTable<'a>>, columns: &[&str]) -> Vec<String> {
     let mut ids: Vec<String> = Vec::new();
     for table in tables {
         for (codes, names) in columns.iter().filter_map(|column| table.rows.text(column)) {
@@ -198,6 +216,7 @@ impl<'a> Builder<'a> {
         let (regions, region) = self.category("region");
         let (channels, channel) = self.category("channel");
         let signed_up_at = self.time("signed_up_at");
+        let owner = self.category_among("owner", &facts.owners.names);
         let of = |category: &Option<Category<'_>>, row| category.as_ref().and_then(|category| category.of(row));
         facts.account_rows = Some(self.group(
             |fact: &AccountFact| (fact.signed_up_at.unwrap_or(Instant(NO_TIME)), fact.known_at),
@@ -208,6 +227,7 @@ impl<'a> Builder<'a> {
                 industry: of(&industry, row),
                 region: of(&region, row),
                 channel: of(&channel, row),
+                owner: of(&owner, row),
             },
         ));
         (facts.segments, facts.industries) = (segments, industries);
@@ -290,6 +310,7 @@ impl<'a> Builder<'a> {
         let (_, invoice) = self.category("invoice_id");
         let (due_at, paid_at, disputed_at) = (self.time("due_at"), self.time("paid_at"), self.time("disputed_at"));
         let amount = self.number("amount");
+        let kind = self.parsed("kind", invoice_kind);
         facts.invoices = Some(self.group(
             |fact: &InvoiceFact| (fact.issued_at, fact.known_at),
             |row| InvoiceFact {
@@ -300,6 +321,7 @@ impl<'a> Builder<'a> {
                 paid_at: paid_at(row),
                 amount: amount(row).unwrap_or(0.0),
                 disputed_at: disputed_at(row),
+                kind: kind(row),
             },
         ));
     }
@@ -395,6 +417,14 @@ fn role(name: &str) -> Option<Role> {
     let roles =
         [("sponsor", Role::Sponsor), ("champion", Role::Champion), ("admin", Role::Admin), ("user", Role::User)];
     roles.into_iter().find(|(spelling, _)| is_any(&[spelling], name)).map(|(_, role)| role)
+}
+
+fn invoice_kind(name: &str) -> Option<InvoiceKind> {
+    if is_any(&["recurring", "subscription"], name) {
+        Some(InvoiceKind::Recurring)
+    } else {
+        is_any(&["one_time", "one-time", "one time", "onetime"], name).then_some(InvoiceKind::OneTime)
+    }
 }
 
 fn meeting_kind(name: &str) -> Option<MeetingKind> {

@@ -230,9 +230,14 @@ impl Checker<'_, '_> {
                 self.order("since", "until", Rule::UntilBeforeSince);
                 return;
             }
-            // A plan change may well be known before it takes effect.
+            // A plan change may well be known before it takes effect, and a goal before its period.
             TableName::Accounts | TableName::Subscriptions | TableName::SubscriptionItems => return,
+            TableName::Goals => {
+                self.goals();
+                return;
+            }
             TableName::Usage | TableName::Nps | TableName::Meetings | TableName::Firmographics => {}
+            TableName::Interventions | TableName::Overrides | TableName::Spend => {}
         }
         if !self.rows.has("known_at") {
             return;
@@ -241,6 +246,23 @@ impl Checker<'_, '_> {
             let (event, known) = (self.rows.event(row), self.rows.known_at(row));
             if known < event && event != NO_TIME && !self.dropped[row] {
                 self.record(row, Rule::KnownBeforeEvent, "known_at", false);
+            }
+        }
+    }
+
+    /// Goals are somebody's, and have a period.
+    fn goals(&mut self) {
+        let rows = self.rows;
+        let is_null = |name: &str, row: usize| rows.column(name).is_none_or(|values| values.is_null(row));
+        for row in 0..rows.len() {
+            if !self.dropped[row] && is_null("account_id", row) && is_null("owner", row) {
+                self.record(row, Rule::GoalOfNobody, "account_id", true);
+            }
+        }
+        let (Some(from), Some(until)) = (rows.time("from"), rows.time("until")) else { return };
+        for (row, (from, until)) in from.iter().zip(until).enumerate() {
+            if *from != NO_TIME && *until != NO_TIME && until <= from && !self.dropped[row] {
+                self.record(row, Rule::UntilBeforeFrom, "until", true);
             }
         }
     }
@@ -258,15 +280,21 @@ impl Checker<'_, '_> {
     /// The row of a key that counts first holds, whatever its place: a row of the future sets none aside that is there
     /// before it. Of rows that count from one instant on, the first in the order of files and rows.
     fn duplicate_keys(&mut self) {
-        let rows = self.rows;
-        let key = rows.table.name.key();
-        if key.is_empty() {
-            return;
+        // Of large tables a key has few columns, and a row takes little memory.
+        match self.rows.table.name.key() {
+            [] => {}
+            key if key.len() < 4 => self.duplicates_of::<4>(key),
+            key => self.duplicates_of::<6>(key),
         }
-        let mut keyed: Vec<([i64; 4], Instant, usize)> = (0..rows.len())
+    }
+
+    /// Of a key of fewer than `PARTS` columns; the last part is the knowledge time.
+    fn duplicates_of<const PARTS: usize>(&mut self, key: &[&'static str]) {
+        let rows = self.rows;
+        let mut keyed: Vec<([i64; PARTS], Instant, usize)> = (0..rows.len())
             .filter(|row| !self.dropped[*row])
             .map(|row| {
-                let mut parts = [0; 4];
+                let mut parts = [0; PARTS];
                 for (part, name) in parts.iter_mut().zip(key) {
                     *part = match (rows.text(name), rows.time(name)) {
                         (Some((codes, _)), _) => i64::from(codes[row]),
@@ -274,7 +302,7 @@ impl Checker<'_, '_> {
                         (None, None) => i64::from(NO_CODE),
                     };
                 }
-                parts[3] = if rows.has("known_at") { rows.known_at(row) } else { 0 };
+                parts[PARTS - 1] = if rows.has("known_at") { rows.known_at(row) } else { 0 };
                 let counts_from = visible_from(rows, row).unwrap_or(Instant(i64::MAX));
                 (parts, counts_from.max(self.entered_at(row)), row)
             })

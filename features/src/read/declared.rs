@@ -68,7 +68,7 @@ impl<'a> Column<'a> {
             Some(values) => Source::Values(values),
             None => Source::Absent(default),
         };
-        Self { source, default, later: canonical.is_known_later() }
+        Self { source, default, later: canonical.known_later }
     }
 
     /// The cell of a row, as told by what has come to pass until `until`.

@@ -6,8 +6,9 @@ use rayon::prelude::*;
 
 use crate::contract::{Contract, TableContract, TableName};
 use crate::label::{Event, TargetDefinition};
+use crate::time::Instant;
 
-use super::assemble::{ReadTable, assemble};
+use super::assemble::{ReadTable, assemble, distinct};
 use super::beginning::Beginning;
 use super::check::{Entered, check, entered, lost_accounts};
 use super::error::ReadError;
@@ -44,16 +45,21 @@ impl Tables {
         let mut report = CheckReport::default();
         let mut read = Vec::new();
         let mut accounts: Option<Entered> = None;
+        // Without a table of accounts, those that the tables of facts have.
+        let mut known: Option<Entered> = None;
         for name in TableName::ALL {
             let Some(table) = contract.tables.get(&name) else {
-                report.missing_tables.push(name);
+                report.missing_tables.extend(Some(name).filter(|name| name.feeds_signals()));
                 continue;
             };
             let begins = name == TableName::Usage && contract.catalogue.asks_when_usage_begins();
             let (files, rows) = read_table(table, partition, begins).map_err(|error| error.of_table(name))?;
             check_targets(contract, &rows, &files)?;
             super::declared::check_columns(contract, &rows, &files)?;
-            let checked = check(&rows, accounts.as_ref(), partition);
+            if !name.feeds_signals() && accounts.is_none() && known.is_none() {
+                known = Some(ids(&read));
+            }
+            let checked = check(&rows, accounts.as_ref().or(known.as_ref()), partition);
             if name == TableName::Accounts {
                 accounts = entered(&rows, &checked);
             }
@@ -66,6 +72,11 @@ impl Tables {
         }
         Ok(Loaded { facts, report })
     }
+}
+
+/// The accounts of tables that were read, from ever.
+fn ids(read: &[ReadTable<'_>]) -> Entered {
+    distinct(read, &["account_id"]).into_iter().map(|id| (id, Instant::MIN)).collect()
 }
 
 /// Bytes of memory that a row takes while it is read and grouped, about.

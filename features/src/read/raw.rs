@@ -8,7 +8,7 @@ use std::path::Path;
 
 use hashbrown::{HashMap, HashSet};
 
-use crate::contract::{ColumnSource, Expression, TableContract, TableName};
+use crate::contract::{ColumnRule, ColumnSource, Expression, TableContract, TableName};
 
 use super::convert::NO_TIME;
 use super::dictionary::{Dictionary, NO_CODE};
@@ -28,7 +28,7 @@ pub(crate) struct RawColumn {
     pub(crate) name: String,
     /// What it is mapped to, if it is mapped.
     pub(crate) canonical: Option<&'static str>,
-    /// Whether the contract reads it: mapped, or in an expression.
+    /// Whether a signal may read it: mapped, or in an expression.
     pub(crate) is_read: bool,
     /// Per kept row; `None` is null.
     pub(crate) codes: Vec<Option<u32>>,
@@ -186,21 +186,24 @@ fn extend_projection(plan: &mut FilePlan, source: &Source) {
 }
 
 fn canonical(table: &TableContract, name: &str) -> Option<&'static str> {
-    let is_it = |source: &ColumnSource, own: &str| match source {
-        ColumnSource::SameName => own == name,
-        ColumnSource::Named(named) => named == name,
-        ColumnSource::Derived(_) => false,
-    };
-    table.columns.iter().find(|rule| is_it(&rule.source, rule.canonical.name)).map(|rule| rule.canonical.name)
+    table.columns.iter().find(|rule| is_column(rule, name)).map(|rule| rule.canonical.name)
 }
 
-/// Whether any column rule or `where` uses a column.
+/// Whether a rule takes its values from the column as it is.
+fn is_column(rule: &ColumnRule, name: &str) -> bool {
+    match &rule.source {
+        ColumnSource::SameName => rule.canonical.name == name,
+        ColumnSource::Named(named) => named == name,
+        ColumnSource::Derived(_) => false,
+    }
+}
+
+/// Whether any column rule that signals read, or `where`, uses a column.
 fn is_read(table: &TableContract, name: &str) -> bool {
     let uses = |expression: &Expression| expression.columns().contains(&name);
     let derives = |source: &ColumnSource| matches!(source, ColumnSource::Derived(expression) if uses(expression));
-    canonical(table, name).is_some()
-        || table.columns.iter().any(|rule| derives(&rule.source))
-        || table.filter.as_ref().is_some_and(uses)
+    let reads = |rule: &ColumnRule| rule.for_signals && (is_column(rule, name) || derives(&rule.source));
+    table.columns.iter().any(reads) || table.filter.as_ref().is_some_and(uses)
 }
 
 /// A well-mixed number (SplitMix64, Steele et al. 2014).

@@ -33,13 +33,17 @@ pub enum Rule {
     ResolvedBeforeOpened,
     /// A contact that leaves before it comes.
     UntilBeforeSince,
+    /// A goal whose period ends before it begins, or as it begins.
+    UntilBeforeFrom,
+    /// A goal of nobody: neither an account nor an owner.
+    GoalOfNobody,
     /// A fact known before it happened: the clocks disagree. Only ever a warning.
     KnownBeforeEvent,
 }
 
 impl Rule {
     /// Every rule.
-    pub const ALL: [Rule; 12] = [
+    pub const ALL: [Rule; 14] = [
         Self::FieldCount,
         Self::NullKey,
         Self::NullValue,
@@ -51,6 +55,8 @@ impl Rule {
         Self::DueBeforeIssued,
         Self::ResolvedBeforeOpened,
         Self::UntilBeforeSince,
+        Self::UntilBeforeFrom,
+        Self::GoalOfNobody,
         Self::KnownBeforeEvent,
     ];
 
@@ -69,6 +75,8 @@ impl Rule {
             Self::DueBeforeIssued => "due_before_issued",
             Self::ResolvedBeforeOpened => "resolved_before_opened",
             Self::UntilBeforeSince => "until_before_since",
+            Self::UntilBeforeFrom => "until_before_from",
+            Self::GoalOfNobody => "goal_of_nobody",
             Self::KnownBeforeEvent => "known_before_event",
         }
     }
@@ -88,6 +96,8 @@ impl Rule {
             Self::DueBeforeIssued => "the invoice is due before it is issued: are the two columns swapped?",
             Self::ResolvedBeforeOpened => "the ticket is resolved before it is opened: are the two columns swapped?",
             Self::UntilBeforeSince => "the contact leaves before it comes: are the two columns swapped?",
+            Self::UntilBeforeFrom => "the period of the goal has no length: are the two columns swapped?",
+            Self::GoalOfNobody => "a goal is that of an account (`account_id`) or of an owner (`owner`): fill one in",
             Self::KnownBeforeEvent => {
                 "the fact is known before it happened: do the two systems' clocks or zones agree?"
             }

@@ -367,6 +367,7 @@ pub(crate) fn account_fact(row: &AccountRow, more: u32) -> (u32, AccountFact) {
         industry: None,
         region: None,
         channel: None,
+        owner: None,
     };
     (code(row.account), fact)
 }
@@ -414,6 +415,7 @@ fn invoice_fact(row: &InvoiceRow, _: u32) -> (u32, InvoiceFact) {
         paid_at: row.paid.map(Instant),
         amount: row.amount,
         disputed_at: row.disputed.map(Instant),
+        kind: None,
     };
     (code(row.account), fact)
 }

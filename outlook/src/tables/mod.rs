@@ -6,6 +6,11 @@
 //! | `cohorts.parquet` | span (`month`, `quarter`), cohort and age | `span`, `cohort`, `age_months`, `accounts`, `kept_accounts`, `opening_mrr`, `mrr`, `logo_retention`, `_low`, `_high`, `nrr`, `_low`, `_high` |
 //! | `segments.parquet` | a group of accounts that paid a year before | `by`, `group`, `accounts`, `kept_accounts`, `opening_mrr`, `mrr`, `nrr_12m`, `grr_12m`, `logo_retention_12m` as counted, and `logo_retention_drawn`, `nrr_drawn` with `_low` and `_high`: drawn towards all groups |
 //! | `changes.parquet` | expansion or contraction by kind | `direction`, `kind`, `changes`, `accounts`, `mrr` |
+//! | `value.parquet` | a group of accounts that ever paid: `base`, `segment`, `channel`, `cohort` (quarter of the first payment) | `by`, `group`, `accounts`, `paying_accounts`, `monthly_revenue` and `monthly_serve_cost` of a paying account over the last twelve months, `lifetime_months`, `lifetime_revenue` (before serving) and `lifetime_value` (after it) with `_low` and `_high` ([`crate::value::lifetime`]), `has_serve_cost`, `costed_accounts`, `acquisition_cost` (their mean), `value_over_cost`, `net_worth`, `payback_month`, `timed_accounts`, `reached_accounts`, `days_to_value_q25`, `_q50`, `_q75` ([`crate::value::moment`]) |
+//! | `money.parquet` | a month, ascending | `month`, `is_complete`, `billed` = `billed_recurring` + `billed_one_time` + `billed_not_said` = `paid` + `unpaid`, `overdue`, `billed_accounts`, `contracted`, `billed_over_contracted_12m`, `mrr`, `paying_accounts`, `revenue_per_account`, `serve_cost`, `acquisition_cost` ([`crate::billing`]) |
+//! | `discounts.parquet` | an account whose discount is beyond `[money] discount_limit`, the largest amount first; no such table without a limit | `account_id`, `owner`, `plan`, `mrr`, `list_price`, `discount`, `beyond_limit` a month |
+//! | `renewals.parquet` | a renewal within `[money] renewals_within` (90 days), by day | `account_id`, `owner`, `renews_on`, `days_to_renewal`, `mrr`, `auto_renew`, `days_since_met`, `unattended` ([`crate::terms`]) |
+//! | `goals.parquet` | a goal of an account (`by` = `account`) or an owner (`owner_goal`), then running goals of accounts added up by `owner` and `segment`; no such table without goals | `by`, `group`, `metric`, `use_case`, `from`, `until`, `is_over`, `goals`, `on_track`, `goals_on_track`, `goals_over_target`, `target`, `due`, `reached`, `leak`, `overage`, `over_limit_30d`, `forecast`, `_low`, `_high`, `forecast_goals`, `forecast_target` ([`crate::goal`]); what is of one goal is null in a sum, and the reverse |
 //!
 //! Money is in the project's currency, exact to the cent; shares are fractions; what cannot be known is null. The same facts
 //! give the same bytes. Additive columns stay in v1; a rename, a new type or a new meaning is v2.
@@ -26,12 +31,16 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
+pub mod billing;
+pub mod goal;
 pub mod revenue;
+pub mod value;
 
 use crate::cohort::Share;
 
 /// The tables of an outlook; each is a file of this name with `.parquet` after it.
-pub const TABLES: &[&str] = &["movements", "cohorts", "segments", "changes"];
+pub const TABLES: &[&str] =
+    &["movements", "cohorts", "segments", "changes", "value", "money", "discounts", "renewals", "goals"];
 
 /// The empty file that says that a folder is whole.
 pub const SUCCESS: &str = "_SUCCESS";
@@ -162,6 +171,16 @@ pub(crate) fn shares(
 /// Whole numbers.
 pub(crate) fn small_counts(values: impl Iterator<Item = u32>) -> ArrayRef {
     Arc::new(values.map(Some).collect::<UInt32Array>())
+}
+
+/// Whole numbers that may not be known.
+pub(crate) fn known_counts(values: impl Iterator<Item = Option<u64>>) -> ArrayRef {
+    Arc::new(values.collect::<UInt64Array>())
+}
+
+/// Dates that may not be known.
+pub(crate) fn known_dates(values: impl Iterator<Item = Option<NaiveDate>>) -> ArrayRef {
+    Arc::new(values.map(|date| date.map(days_from_epoch)).collect::<Date32Array>())
 }
 
 /// Texts that may not be known.

@@ -1,0 +1,91 @@
+//! Value, money and goals of the outlook: what is computed from the facts, and what is said of it.
+
+use std::collections::BTreeMap;
+
+use bellwether_features::time::Instant;
+use bellwether_outlook::goal::{GoalState, goals};
+use bellwether_outlook::known;
+use bellwether_outlook::money::Cents;
+use bellwether_outlook::settings::MoneySettings;
+use bellwether_outlook::tables::billing::Money;
+use bellwether_outlook::tables::{self, Table};
+use bellwether_outlook::value::groups::{ValueRow, value_rows};
+use chrono::NaiveDate;
+
+use crate::business::Business;
+
+/// What customers are worth, what is billed, and what is to be reached.
+#[derive(Debug)]
+pub(crate) struct WorthOutlook {
+    value: Vec<ValueRow>,
+    money: Money,
+    /// `None` without a table of goals.
+    goals: Option<Vec<GoalState>>,
+}
+
+impl WorthOutlook {
+    /// As known before `as_of`.
+    pub(crate) fn of(business: &Business<'_>, as_of: NaiveDate, grace_days: u32, settings: &MoneySettings) -> Self {
+        let (contract, facts) = business.contract_and_facts();
+        let timelines = known::timelines(facts, Instant::start_of(as_of), grace_days);
+        let workflows = contract.catalogue.workflows.iter();
+        let last_steps: BTreeMap<String, String> =
+            workflows.filter_map(|one| Some((one.name.clone(), one.steps.last()?.clone()))).collect();
+        Self {
+            value: value_rows(facts, &timelines, as_of, &contract.catalogue.value_moments),
+            money: Money::of(facts, &timelines, as_of, settings),
+            goals: facts.goals.as_ref().map(|_| goals(facts, &timelines, as_of, &last_steps)),
+        }
+    }
+
+    /// Its tables.
+    pub(crate) fn tables(&self, business: &Business<'_>, as_of: NaiveDate) -> Vec<Table> {
+        let (_, facts) = business.contract_and_facts();
+        let goals = self.goals.iter().flat_map(|goals| tables::goal::tables(facts, goals));
+        tables::value::tables(&self.value).into_iter().chain(self.money.tables(facts, as_of)).chain(goals).collect()
+    }
+
+    /// At most three lines.
+    pub(crate) fn lines(&self, settings: &MoneySettings) -> Vec<String> {
+        [self.value_line(), Some(self.money_line(settings)), self.goal_line()].into_iter().flatten().collect()
+    }
+
+    fn value_line(&self) -> Option<String> {
+        let base = self.value.first()?;
+        let life = base.lifetime?;
+        let mut line = format!(
+            "lifetime value {:.2} ({:.2} to {:.2}) over {:.1} months",
+            life.value.value, life.value.low, life.value.high, life.months.value
+        );
+        if let Some(ratio) = base.worth.and_then(|worth| worth.ratio) {
+            line += &format!(", {ratio:.1} times what it costs to win a customer");
+        }
+        if let Some(month) = base.payback_month {
+            line += &format!(", paid back in month {month}");
+        }
+        Some(line)
+    }
+
+    fn money_line(&self, settings: &MoneySettings) -> String {
+        let renewals = &self.money.renewals;
+        let mrr: Cents = renewals.iter().map(|one| one.mrr).sum();
+        let mut line =
+            format!("renewals within {} days: {} (MRR {:.2})", settings.renewal_days, renewals.len(), mrr.amount());
+        if let Some((count, mrr)) = self.money.unattended() {
+            line += &format!(", {count} of them unattended (MRR {:.2})", mrr.amount());
+        }
+        if let Some((limit, beyond)) = settings.discount_limit.zip(self.money.discounts.as_ref()) {
+            let money: Cents = beyond.iter().map(|one| one.beyond).sum();
+            let percent = 100.0 * limit;
+            line += &format!("; discounts beyond {percent} %: {}, {:.2} a month", beyond.len(), money.amount());
+        }
+        line
+    }
+
+    fn goal_line(&self) -> Option<String> {
+        let running = self.goals.as_ref()?.iter().filter(|state| !state.is_over);
+        let told: Vec<bool> = running.clone().filter_map(GoalState::on_track).collect();
+        let on_track = told.iter().filter(|on_track| **on_track).count();
+        Some(format!("goals: {on_track} of {} on track, of {} running", told.len(), running.count()))
+    }
+}
