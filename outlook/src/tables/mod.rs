@@ -4,8 +4,17 @@
 //! |---|---|---|
 //! | `movements.parquet` | a month, ascending | `month`, `is_complete`, then `mrr` and `accounts` of opening, new, reactivation, expansion, contraction, churn and closing (`opening_mrr`, `opening_accounts`, ...), `quick_ratio`, `net_churn`, and over the twelve months to its end `nrr_12m`, `grr_12m`, `logo_retention_12m` |
 //! | `cohorts.parquet` | span (`month`, `quarter`), cohort and age | `span`, `cohort`, `age_months`, `accounts`, `kept_accounts`, `opening_mrr`, `mrr`, `logo_retention`, `_low`, `_high`, `nrr`, `_low`, `_high` |
-//! | `segments.parquet` | a group of accounts that paid a year before | `by`, `group`, `accounts`, `kept_accounts`, `opening_mrr`, `mrr`, `nrr_12m`, `grr_12m`, `logo_retention_12m` as counted, and `logo_retention_drawn`, `nrr_drawn` with `_low` and `_high`: drawn towards all groups |
+//! | `segments.parquet` | a group of accounts that paid a year before | `by`, `group`, `accounts`, `kept_accounts`, `opening_mrr`, `mrr`, `nrr_12m`, `grr_12m`, `logo_retention_12m` as counted, and `logo_retention_drawn`, `nrr_drawn` with `_low` and `_high`: drawn towards all groups; `mrr_per_account`, `_low`, `_high` (of the accounts that paid then, now), `nps_answers`, `nps`, `_low`, `_high` |
 //! | `changes.parquet` | expansion or contraction by kind | `direction`, `kind`, `changes`, `accounts`, `mrr` |
+//! | `price_volume_mix.parquet` | a month or trailing year, by what volume is counted in (`accounts`; `seats` where all are known) | `span`, `from`, `until` (both exclusive ends of what is before and after), `unit`, `opening_mrr`, `mrr`, `opening_units`, `units`, `price_mrr`, `volume_mrr`, `mix_mrr` (they add up to the change), `repriced_mrr` (of the price, that of accounts that stayed on their plan) |
+//! | `billing.parquet` | a month and billing period | `month`, `billing_period` (`monthly`, `annual`, `(not known)`), `accounts`, `mrr`, `account_share`, `mrr_share` (null where nobody pays) |
+//! | `plan_moves.parquet` | plan a year before and plan now | `from_plan`, `to_plan` (`(not paying)`, `(not known)`), `accounts`, `opening_mrr`, `mrr`, `mrr_change`, `accounts_paying_more`, `accounts_paying_less`, `share` of the accounts on the plan before, `_low`, `_high` (null for new ones) |
+//! | `expansions.parquet` | all accounts, or a plan, size or quarter of the first payment | `by`, `group`, `accounts`, `expanded_accounts`, `expanded_share`, `_low`, `_high`, `rapid_accounts`, `gradual_accounts`, `year_old_accounts`, `expanded_first_year_share`, `_low`, `_high`, `days_to_first_p25`, `_median`, `_p75`, `first_size_median`, `expansions`, `first_mrr`, `rises_mrr`, `rises_over_first`, `_low`, `_high`, `contraction_run_1`, `_2`, `_3` (accounts with at least so many contractions since the last expansion) |
+//! | `renewal_quality.parquet` | billing period and outcome of renewals of twelve months | `billing_period`, `outcome`, `is_value_lost`, `renewals`, `accounts`, `mrr_before`, `mrr_after`, `share` of the decided ones, `mrr_share` (null for undecided ones) |
+//! | `landmarks.parquet` | a landmark and what followed | `landmark`, `sequel`, `within_days`, `accounts`, `unmatched_accounts`, `compared_account_months`, `share`, `matched_share`, `difference`, `_low`, `_high` |
+//! | `curve_shapes.parquet` | all cohorts (`cohort` null), then each quarter | `cohort`, `accounts`, `months`, `kept`, `early_hazard`, `_low`, `_high`, `late_hazard`, `_low`, `_high`, `counted_shape`, `shape` (`onboarding`, `sustained`, `stable`) |
+//! | `compared.parquet` | a channel or plan and a measure, at the sizes of the base | `by`, `group`, `measure`, `accounts`, `counted`, `covered`, `standardised`, `_low`, `_high`, `others`, `_low`, `_high`, `difference`, `_low`, `_high` |
+//! | `archetypes.parquet` | a combination of attribute values, that which stands out most first | `rank`, `attribute_1`, `value_1` to `attribute_3`, `value_3` (null where it has fewer), `accounts`, `kept_accounts`, `opening_mrr`, `mrr`, `logo_retention_12m`, `nrr_12m`, `grr_12m`, `logo_retention_drawn`, `_low`, `_high`, `nrr_drawn`, `_low`, `_high`, `mrr_per_account`, `_low`, `_high`, `nps_answers`, `nps`, `_low`, `_high`, `distance` |
 //!
 //! Money is in the project's currency, exact to the cent; shares are fractions; what cannot be known is null. The same facts
 //! give the same bytes. Additive columns stay in v1; a rename, a new type or a new meaning is v2.
@@ -26,12 +35,28 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
+pub mod base;
 pub mod revenue;
 
 use crate::cohort::Share;
+use crate::money::Cents;
 
 /// The tables of an outlook; each is a file of this name with `.parquet` after it.
-pub const TABLES: &[&str] = &["movements", "cohorts", "segments", "changes"];
+pub const TABLES: &[&str] = &[
+    "movements",
+    "cohorts",
+    "segments",
+    "changes",
+    "price_volume_mix",
+    "billing",
+    "plan_moves",
+    "expansions",
+    "renewal_quality",
+    "landmarks",
+    "curve_shapes",
+    "compared",
+    "archetypes",
+];
 
 /// The empty file that says that a folder is whole.
 pub const SUCCESS: &str = "_SUCCESS";
@@ -157,6 +182,15 @@ pub(crate) fn shares(
     for (name, end) in names.into_iter().zip(ends) {
         columns.push((name, numbers(values.clone().map(|share| share.map(end)))));
     }
+}
+
+pub(crate) fn money(values: impl Iterator<Item = Cents>) -> ArrayRef {
+    numbers(values.map(|value| Some(value.amount())))
+}
+
+/// Days that may not be known.
+pub(crate) fn known_dates(values: impl Iterator<Item = Option<NaiveDate>>) -> ArrayRef {
+    Arc::new(values.map(|date| date.map(days_from_epoch)).collect::<Date32Array>())
 }
 
 /// Whole numbers.
