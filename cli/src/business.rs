@@ -6,12 +6,14 @@ use bellwether_features::catalog::{Availability, Catalogue};
 use bellwether_features::contract::{Contract, TableName};
 use bellwether_features::engine::FeaturePlan;
 use bellwether_features::facts::{Facts, Grouped};
-use bellwether_features::label::Labels;
+use bellwether_features::label::{Event, Labels};
 use bellwether_features::leakage::LeakageReport;
 use bellwether_features::matrix::{FeatureMatrix, FeatureMetadata, OpenMatrix, Population};
 use bellwether_features::read::{CheckReport, Partition, TableOutcome, Tables, write_quarantine};
 use bellwether_features::spine::Spine;
 use bellwether_features::time::Instant;
+use bellwether_outlook::base::{BaseAnalysis, BaseSettings};
+use bellwether_outlook::landmark::ExpansionRule;
 use bellwether_outlook::{Outlook, OutlookSettings};
 use bellwether_train::dataset::Dataset;
 use bellwether_train::insight::{DataQuality, ProductAdoption, TableQuality};
@@ -111,6 +113,28 @@ impl<'a> Business<'a> {
     /// The contract that it was read by, and what was read.
     pub(crate) fn contract_and_facts(&self) -> (&Contract, &Facts) {
         (self.contract, &self.facts)
+    }
+
+    /// What the base says beside its movements, as it was known at `as_of`.
+    pub(crate) fn base_analysis(&self, as_of: NaiveDate, grace_days: u32) -> BaseAnalysis {
+        let mut targets = self.contract.targets.iter();
+        let expansion = targets.find_map(|target| match target.event {
+            Event::MrrIncrease { ratio, min_absolute } => Some(ExpansionRule {
+                ratio,
+                min_absolute,
+                horizon_days: target.horizon_days,
+                landing_days: target.landing_delay_days,
+            }),
+            _ => None,
+        });
+        let settings = BaseSettings {
+            grace_days,
+            sizes: OutlookSettings::default().sizes,
+            catalogue: &self.contract.catalogue,
+            expansion: expansion.unwrap_or_default(),
+        };
+        let timelines = bellwether_outlook::timelines(&self.facts, as_of, grace_days);
+        BaseAnalysis::of(&self.facts, &timelines, as_of, &settings)
     }
 
     /// Number of accounts.

@@ -75,6 +75,18 @@ pub fn cohorts(timelines: &[Timeline], as_of: NaiveDate, span: CohortSpan) -> Ve
     groups.into_par_iter().flat_map_iter(|group| ages(group, as_of)).collect()
 }
 
+impl CurveShape {
+    /// Name as in tables.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Onboarding => "onboarding",
+            Self::Sustained => "sustained",
+            Self::Stable => "stable",
+        }
+    }
+}
+
 impl CohortSpan {
     fn start(self, month: NaiveDate) -> NaiveDate {
         match self {
@@ -155,9 +167,9 @@ pub enum CurveShape {
 }
 
 /// Months in which a customer begins.
-const FIRST_MONTHS: usize = 3;
+pub(crate) const FIRST_MONTHS: usize = 3;
 /// A curve that loses less than this of its accounts is stable.
-const LEAST_LOSS: f64 = 0.05;
+pub(crate) const LEAST_LOSS: f64 = 0.05;
 
 /// The shape of a curve of shares kept at ages 0, 1, 2, ...; `None` with fewer than seven of them.
 ///

@@ -8,9 +8,21 @@ pub mod change;
 pub mod cohort;
 pub mod goal;
 pub mod known;
+pub mod archetype;
+pub mod base;
+pub mod behaviour;
+pub mod compared;
+pub mod curve;
+pub mod expansion;
+pub mod landmark;
+pub mod level;
+pub mod mix;
 pub mod money;
 pub mod movement;
+pub mod nps;
+pub mod plan_move;
 pub mod pool;
+pub mod renewal;
 pub mod retention;
 pub mod scored;
 pub mod segment;
@@ -70,11 +82,7 @@ impl Outlook {
     /// From the facts known before `as_of`. Without subscriptions every table is empty.
     #[must_use]
     pub fn of(facts: &Facts, as_of: NaiveDate, settings: &OutlookSettings) -> Self {
-        let end = Instant::start_of(as_of);
-        let timelines: Vec<Timeline> = (0..facts.accounts.len())
-            .into_par_iter()
-            .map(|account| Timeline::of(facts, account, end, settings.grace_days))
-            .collect();
+        let timelines = timelines(facts, as_of, settings.grace_days);
         let movements = movement::of_timelines(&timelines, as_of);
         let month_end = |month: &MonthlyMovements| {
             month.month.checked_add_months(Months::new(1)).unwrap_or(NaiveDate::MAX).min(as_of)
@@ -92,4 +100,12 @@ impl Outlook {
             movements,
         }
     }
+}
+
+/// What every account paid when, as known before `as_of`, in the order of [`Facts::accounts`].
+#[must_use]
+pub fn timelines(facts: &Facts, as_of: NaiveDate, grace_days: u32) -> Vec<Timeline> {
+    let end = Instant::start_of(as_of);
+    let accounts = (0..facts.accounts.len()).into_par_iter();
+    accounts.map(|account| Timeline::of(facts, account, end, grace_days)).collect()
 }

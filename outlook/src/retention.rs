@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::money::Cents;
+use crate::movement::MonthlyMovements;
 use crate::timeline::Timeline;
 
 /// What became of the accounts that paid at the opening.
@@ -42,6 +43,19 @@ impl Retention {
     pub fn trailing_year(timelines: &[Timeline], as_of: NaiveDate) -> Self {
         let from = as_of.checked_sub_months(Months::new(12)).unwrap_or(NaiveDate::MIN);
         Self::between(timelines, from, as_of)
+    }
+
+    /// Of the accounts that paid at the opening of a month, what they pay at its end.
+    #[must_use]
+    pub fn of_month(month: &MonthlyMovements) -> Self {
+        let kept = month.opening.mrr - month.contraction.mrr - month.churn.mrr;
+        Self {
+            accounts: month.opening.accounts,
+            kept_accounts: month.opening.accounts - month.churn.accounts,
+            opening: month.opening.mrr,
+            closing: kept + month.expansion.mrr,
+            kept,
+        }
     }
 
     /// Of one account.

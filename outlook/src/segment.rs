@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use bellwether_features::facts::{AccountFact, Facts, Names};
+use bellwether_features::facts::{Facts, Names};
 use bellwether_features::time::Instant;
-use chrono::{Months, NaiveDate};
+use chrono::NaiveDate;
+use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::cohort::{Share, ratio};
+use crate::compared::Money;
+use crate::level::year_before;
 use crate::money::Cents;
+use crate::nps::{self, Voice, Voices};
 use crate::pool::{Estimate, Pool};
 use crate::retention::Retention;
 use crate::timeline::Timeline;
@@ -29,10 +33,14 @@ pub enum GroupedBy {
     Plan,
     /// Annual value at the opening: see [`SizeCutOffs`].
     Size,
+    /// Whether it used a feature in the 90 days before the opening.
+    Adopter,
+    /// Whether it completed a workflow in them.
+    Workflow,
 }
 
 impl GroupedBy {
-    /// All of them.
+    /// Those that the accounts and their subscriptions tell.
     pub const ALL: [Self; 6] = [Self::Segment, Self::Industry, Self::Region, Self::Channel, Self::Plan, Self::Size];
 
     /// Name as in tables.
@@ -45,6 +53,8 @@ impl GroupedBy {
             Self::Channel => "channel",
             Self::Plan => "plan",
             Self::Size => "size",
+            Self::Adopter => "adopter",
+            Self::Workflow => "workflow",
         }
     }
 }
@@ -76,6 +86,12 @@ impl SizeCutOffs {
             "small"
         }
     }
+
+    /// The size class of an account with this MRR: 0 small, 1 mid-market, 2 enterprise.
+    pub(crate) fn class(&self, mrr: Cents) -> usize {
+        let annual = Cents(mrr.0.saturating_mul(12));
+        usize::from(annual >= self.mid_market.min(self.enterprise)) + usize::from(annual >= self.enterprise)
+    }
 }
 
 /// Groups of fewer accounts are not told: their name may be that of a customer.
@@ -94,50 +110,96 @@ pub struct SegmentRow {
     pub logo: Share,
     /// Net revenue retention, drawn towards all groups; `None` where no group has one.
     pub net: Option<Share>,
+    /// Mean MRR now of the accounts that paid then, those that left with 0; `None` with fewer than two.
+    pub mrr_per_account: Option<Share>,
+    /// What they say now.
+    pub voices: Voices,
 }
+
+/// An account of a group.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Member {
+    /// MRR at the opening, above 0.
+    pub(crate) opening: Cents,
+    /// MRR now.
+    pub(crate) closing: Cents,
+    /// What it says now.
+    pub(crate) voice: Option<Voice>,
+}
+
+/// Members by group.
+pub(crate) type Groups = BTreeMap<String, Vec<Member>>;
 
 /// Every group of accounts that paid twelve months before `as_of`, by kind, then by name.
 #[must_use]
 pub fn segments(facts: &Facts, timelines: &[Timeline], as_of: NaiveDate, sizes: SizeCutOffs) -> Vec<SegmentRow> {
-    let from = as_of.checked_sub_months(Months::new(12)).unwrap_or(NaiveDate::MIN);
-    let (opening, closing) = (Instant::start_of(from), Instant::start_of(as_of));
+    let opening = Instant::start_of(year_before(as_of));
+    let members = members(facts, timelines, as_of);
     let mut rows = Vec::new();
     for by in GroupedBy::ALL {
-        let mut groups: BTreeMap<String, Vec<(Cents, Cents)>> = BTreeMap::new();
-        for (account, timeline) in timelines.iter().enumerate() {
-            let Some(then) = timeline.before(opening).filter(|stretch| stretch.mrr > Cents::ZERO) else { continue };
+        let mut groups = Groups::new();
+        for (account, member, plan) in &members {
             let name = match by {
-                GroupedBy::Size => sizes.size(Cents(then.mrr.0.saturating_mul(12))).to_owned(),
-                GroupedBy::Plan => name_of(&facts.plans, then.plan),
-                _ => of_account(facts, account, opening, by),
+                GroupedBy::Size => sizes.size(Cents(member.opening.0.saturating_mul(12))).to_owned(),
+                GroupedBy::Plan => name_of(&facts.plans, *plan),
+                _ => of_account(facts, *account, opening, by),
             };
-            groups.entry(name).or_default().push((then.mrr, timeline.mrr_before(closing)));
+            groups.entry(name).or_default().push(*member);
         }
         rows.extend(of_groups(by, small_together(groups)));
     }
     rows
 }
 
-/// What was known of the account at the opening.
-fn of_account(facts: &Facts, account: usize, opening: Instant, by: GroupedBy) -> String {
-    let versions = facts.account_rows.as_ref().map_or(&[][..], |rows| rows.of(account));
-    let known = versions.iter().rfind(|version| version.known_at < opening);
-    let (names, code): (&Names, fn(&AccountFact) -> Option<u32>) = match by {
-        GroupedBy::Industry => (&facts.industries, |row| row.industry),
-        GroupedBy::Region => (&facts.regions, |row| row.region),
-        GroupedBy::Channel => (&facts.channels, |row| row.channel),
-        GroupedBy::Segment | GroupedBy::Plan | GroupedBy::Size => (&facts.segments, |row| row.segment),
+/// The accounts that paid twelve months before `as_of`, with their plan then, in the order of the accounts.
+pub(crate) fn members(facts: &Facts, timelines: &[Timeline], as_of: NaiveDate) -> Vec<(usize, Member, Option<u32>)> {
+    let (opening, closing) = (Instant::start_of(year_before(as_of)), Instant::start_of(as_of));
+    let member = |(account, timeline): (usize, &Timeline)| {
+        let then = timeline.before(opening).filter(|stretch| stretch.mrr > Cents::ZERO)?;
+        let voice = nps::voice(facts, account, closing);
+        let member = Member { opening: then.mrr, closing: timeline.mrr_before(closing), voice };
+        Some((account, member, then.plan))
     };
-    name_of(names, known.and_then(code))
+    timelines.par_iter().enumerate().filter_map(member).collect()
 }
 
-fn name_of(names: &Names, code: Option<u32>) -> String {
+/// What was known of the account at the opening.
+fn of_account(facts: &Facts, account: usize, opening: Instant, by: GroupedBy) -> String {
+    name_of(names_of(facts, by), code_of_account(facts, account, opening, by))
+}
+
+/// As [`of_account`], as a code; `None` as well for what is no column of the accounts.
+pub(crate) fn code_of_account(facts: &Facts, account: usize, opening: Instant, by: GroupedBy) -> Option<u32> {
+    let versions = facts.account_rows.as_ref().map_or(&[][..], |rows| rows.of(account));
+    let known = versions.iter().rfind(|version| version.known_at < opening)?;
+    match by {
+        GroupedBy::Segment => known.segment,
+        GroupedBy::Industry => known.industry,
+        GroupedBy::Region => known.region,
+        GroupedBy::Channel => known.channel,
+        GroupedBy::Plan | GroupedBy::Size | GroupedBy::Adopter | GroupedBy::Workflow => None,
+    }
+}
+
+/// What the codes stand for.
+pub(crate) fn names_of(facts: &Facts, by: GroupedBy) -> &Names {
+    match by {
+        GroupedBy::Industry => &facts.industries,
+        GroupedBy::Region => &facts.regions,
+        GroupedBy::Channel => &facts.channels,
+        GroupedBy::Plan => &facts.plans,
+        GroupedBy::Adopter | GroupedBy::Workflow => &facts.features,
+        GroupedBy::Segment | GroupedBy::Size => &facts.segments,
+    }
+}
+
+pub(crate) fn name_of(names: &Names, code: Option<u32>) -> String {
     let name = code.and_then(|code| names.names.get(code as usize));
     name.filter(|name| !name.is_empty()).cloned().unwrap_or_else(|| "(not known)".to_owned())
 }
 
-fn small_together(groups: BTreeMap<String, Vec<(Cents, Cents)>>) -> BTreeMap<String, Vec<(Cents, Cents)>> {
-    let mut kept: BTreeMap<String, Vec<(Cents, Cents)>> = BTreeMap::new();
+fn small_together(groups: Groups) -> Groups {
+    let mut kept = Groups::new();
     for (name, accounts) in groups {
         let name = if accounts.len() < LEAST_ACCOUNTS { "(other)".to_owned() } else { name };
         kept.entry(name).or_default().extend(accounts);
@@ -145,19 +207,16 @@ fn small_together(groups: BTreeMap<String, Vec<(Cents, Cents)>>) -> BTreeMap<Str
     kept
 }
 
-fn of_groups(by: GroupedBy, groups: BTreeMap<String, Vec<(Cents, Cents)>>) -> Vec<SegmentRow> {
-    let retention = |accounts: &[(Cents, Cents)]| {
-        accounts
-            .iter()
-            .map(|(opening, closing)| Retention::of_amounts(*opening, *closing))
-            .fold(Retention::default(), Retention::plus)
-    };
+/// Groups side by side, each drawn towards all of them.
+pub(crate) fn of_groups(by: GroupedBy, groups: Groups) -> Vec<SegmentRow> {
     let found: Vec<(String, Retention, Estimate, Estimate)> = groups
-        .into_iter()
+        .iter()
         .map(|(name, accounts)| {
-            let retention = retention(&accounts);
-            let net = net_estimate(&accounts);
-            (name, retention, Estimate::of_share(retention.kept_accounts, retention.accounts), net)
+            let of_account = |member: &Member| Retention::of_amounts(member.opening, member.closing);
+            let retention = accounts.iter().map(of_account).fold(Retention::default(), Retention::plus);
+            let amounts: Vec<(Cents, Cents)> = accounts.iter().map(|one| (one.opening, one.closing)).collect();
+            let logo = Estimate::of_share(retention.kept_accounts, retention.accounts);
+            (name.clone(), retention, logo, net_estimate(&amounts))
         })
         .collect();
     let logos: Vec<Estimate> = found.iter().map(|(_, _, logo, _)| *logo).collect();
@@ -166,11 +225,18 @@ fn of_groups(by: GroupedBy, groups: BTreeMap<String, Vec<(Cents, Cents)>>) -> Ve
     let within = |share: Share| Share { value: share.value, low: share.low.max(0.0), high: share.high };
     found
         .into_iter()
-        .filter_map(|(group, retention, logo, net)| {
+        .zip(groups.into_values())
+        .filter_map(|((group, retention, logo, net), accounts)| {
             let logo = within(logo_pool?.drawn(&logo));
             let logo = Share { high: logo.high.min(1.0), ..logo };
             let net = net_pool.map(|pool| within(pool.drawn(&net)));
-            Some(SegmentRow { by, group, retention, logo, net })
+            let (mut money, mut voices) = (Money::default(), Voices::default());
+            for member in &accounts {
+                money.add(&Money::of(member.opening, member.closing), 1);
+                voices.add(member.voice);
+            }
+            let mrr_per_account = money.closing_mean(retention.accounts);
+            Some(SegmentRow { by, group, retention, logo, net, mrr_per_account, voices })
         })
         .collect()
 }

@@ -9,6 +9,7 @@ mod init;
 mod matrix;
 mod models;
 mod outlook;
+mod outlook_base;
 mod partitions;
 mod report;
 mod score;

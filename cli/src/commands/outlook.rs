@@ -8,6 +8,7 @@ use bellwether_outlook::retention::{Retention, disagreement};
 use bellwether_outlook::{Outlook, OutlookSettings, tables};
 use chrono::NaiveDate;
 
+use super::outlook_base::base_text;
 use super::with_threads;
 use crate::args::OutlookArguments;
 use crate::business::Business;
@@ -34,15 +35,24 @@ pub(crate) fn run(config: &Path, arguments: &OutlookArguments, output: &Output) 
             ));
         }
         let settings = OutlookSettings { grace_days: grace_days(&project), ..OutlookSettings::default() };
-        let outlook = output.step(
+        let mut outlook = output.step(
             "outlook",
             || Ok::<_, Failure>(business.outlook(arguments.as_of, &settings)),
             |outlook| format!("{} months, {} segments", outlook.movements.len(), outlook.segments.len()),
         )?;
+        let analysis = || Ok::<_, Failure>(business.base_analysis(arguments.as_of, settings.grace_days));
+        let mut base = output.step("base", analysis, |base| format!("{} archetypes", base.archetypes.len()))?;
+        outlook.segments.append(&mut base.behaviour_segments);
         let worth = WorthOutlook::of(&business, arguments.as_of, settings.grace_days, &project.money);
-        let tables = [tables::revenue::tables(&outlook), worth.tables(&business, arguments.as_of)].concat();
-        stop::protect(|| tables::write(tables, &folder)).map_err(Failure::outlook)?;
-        for line in text(&outlook, arguments.as_of).into_iter().chain(worth.lines(&project.money)) {
+        let written = [
+            tables::revenue::tables(&outlook),
+            tables::base::tables(&base),
+            worth.tables(&business, arguments.as_of),
+        ]
+        .concat();
+        stop::protect(|| tables::write(written, &folder)).map_err(Failure::outlook)?;
+        let lines = text(&outlook, arguments.as_of).into_iter().chain(base_text(&base));
+        for line in lines.chain(worth.lines(&project.money)) {
             output.result(line);
         }
         Ok(())
@@ -91,6 +101,9 @@ fn text(outlook: &Outlook, as_of: NaiveDate) -> Vec<String> {
                 .map(|sentence| format!("against the year before: {sentence}")),
         );
     }
+    let mut complete = outlook.movements.iter().rev().filter(|month| month.is_complete).map(Retention::of_month);
+    let sentence = complete.next().zip(complete.next()).and_then(|(month, before)| disagreement(&before, &month));
+    lines.extend(sentence.map(|sentence| format!("the last whole month against the one before: {sentence}")));
     lines
 }
 

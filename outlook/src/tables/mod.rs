@@ -4,13 +4,22 @@
 //! |---|---|---|
 //! | `movements.parquet` | a month, ascending | `month`, `is_complete`, then `mrr` and `accounts` of opening, new, reactivation, expansion, contraction, churn and closing (`opening_mrr`, `opening_accounts`, ...), `quick_ratio`, `net_churn`, and over the twelve months to its end `nrr_12m`, `grr_12m`, `logo_retention_12m` |
 //! | `cohorts.parquet` | span (`month`, `quarter`), cohort and age | `span`, `cohort`, `age_months`, `accounts`, `kept_accounts`, `opening_mrr`, `mrr`, `logo_retention`, `_low`, `_high`, `nrr`, `_low`, `_high` |
-//! | `segments.parquet` | a group of accounts that paid a year before | `by`, `group`, `accounts`, `kept_accounts`, `opening_mrr`, `mrr`, `nrr_12m`, `grr_12m`, `logo_retention_12m` as counted, and `logo_retention_drawn`, `nrr_drawn` with `_low` and `_high`: drawn towards all groups |
+//! | `segments.parquet` | a group of accounts that paid a year before | `by`, `group`, `accounts`, `kept_accounts`, `opening_mrr`, `mrr`, `nrr_12m`, `grr_12m`, `logo_retention_12m` as counted, and `logo_retention_drawn`, `nrr_drawn` with `_low` and `_high`: drawn towards all groups; `mrr_per_account`, `_low`, `_high` (of the accounts that paid then, now), `nps_answers`, `nps`, `_low`, `_high` |
 //! | `changes.parquet` | expansion or contraction by kind | `direction`, `kind`, `changes`, `accounts`, `mrr` |
 //! | `value.parquet` | a group of accounts that ever paid: `base`, `segment`, `channel`, `cohort` (quarter of the first payment) | `by`, `group`, `accounts`, `paying_accounts`, `monthly_revenue` and `monthly_serve_cost` of a paying account over the last twelve months, `lifetime_months`, `lifetime_revenue` (before serving) and `lifetime_value` (after it) with `_low` and `_high` ([`crate::value::lifetime`]), `has_serve_cost`, `costed_accounts`, `acquisition_cost` (their mean), `value_over_cost`, `net_worth`, `payback_month`, `timed_accounts`, `reached_accounts`, `days_to_value_q25`, `_q50`, `_q75` ([`crate::value::moment`]) |
 //! | `money.parquet` | a month, ascending | `month`, `is_complete`, `billed` = `billed_recurring` + `billed_one_time` + `billed_not_said` = `paid` + `unpaid`, `overdue`, `billed_accounts`, `contracted`, `billed_over_contracted_12m`, `mrr`, `paying_accounts`, `revenue_per_account`, `serve_cost`, `acquisition_cost` ([`crate::billing`]) |
 //! | `discounts.parquet` | an account whose discount is beyond `[money] discount_limit`, the largest amount first; no such table without a limit | `account_id`, `owner`, `plan`, `mrr`, `list_price`, `discount`, `beyond_limit` a month |
 //! | `renewals.parquet` | a renewal within `[money] renewals_within` (90 days), by day | `account_id`, `owner`, `renews_on`, `days_to_renewal`, `mrr`, `auto_renew`, `days_since_met`, `unattended` ([`crate::terms`]) |
 //! | `goals.parquet` | a goal of an account (`by` = `account`) or an owner (`owner_goal`), then running goals of accounts added up by `owner` and `segment`; no such table without goals | `by`, `group`, `metric`, `use_case`, `from`, `until`, `is_over`, `goals`, `on_track`, `goals_on_track`, `goals_over_target`, `target`, `due`, `reached`, `leak`, `overage`, `over_limit_30d`, `forecast`, `_low`, `_high`, `forecast_goals`, `forecast_target` ([`crate::goal`]); what is of one goal is null in a sum, and the reverse |
+//! | `price_volume_mix.parquet` | a month or trailing year, by what volume is counted in (`accounts`; `seats` where all are known) | `span`, `from`, `until` (both exclusive ends of what is before and after), `unit`, `opening_mrr`, `mrr`, `opening_units`, `units`, `price_mrr`, `volume_mrr`, `mix_mrr` (they add up to the change), `repriced_mrr` (of the price, that of accounts that stayed on their plan) |
+//! | `billing.parquet` | a month and billing period | `month`, `billing_period` (`monthly`, `annual`, `(not known)`), `accounts`, `mrr`, `account_share`, `mrr_share` (null where nobody pays) |
+//! | `plan_moves.parquet` | plan a year before and plan now | `from_plan`, `to_plan` (`(not paying)`, `(not known)`), `accounts`, `opening_mrr`, `mrr`, `mrr_change`, `accounts_paying_more`, `accounts_paying_less`, `share` of the accounts on the plan before, `_low`, `_high` (null for new ones) |
+//! | `expansions.parquet` | all accounts, or a plan, size or quarter of the first payment | `by`, `group`, `accounts`, `expanded_accounts`, `expanded_share`, `_low`, `_high`, `rapid_accounts`, `gradual_accounts`, `year_old_accounts`, `expanded_first_year_share`, `_low`, `_high`, `days_to_first_p25`, `_median`, `_p75`, `first_size_median`, `expansions`, `first_mrr`, `rises_mrr`, `rises_over_first`, `_low`, `_high`, `contraction_run_1`, `_2`, `_3` (accounts with at least so many contractions since the last expansion) |
+//! | `renewal_quality.parquet` | billing period and outcome of renewals of twelve months | `billing_period`, `outcome`, `is_value_lost`, `renewals`, `accounts`, `mrr_before`, `mrr_after`, `share` of the decided ones, `mrr_share` (null for undecided ones) |
+//! | `landmarks.parquet` | a landmark and what followed | `landmark`, `sequel`, `within_days`, `accounts`, `unmatched_accounts`, `compared_account_months`, `share`, `matched_share`, `difference`, `_low`, `_high` |
+//! | `curve_shapes.parquet` | all cohorts (`cohort` null), then each quarter | `cohort`, `accounts`, `months`, `kept`, `early_hazard`, `_low`, `_high`, `late_hazard`, `_low`, `_high`, `counted_shape`, `shape` (`onboarding`, `sustained`, `stable`) |
+//! | `compared.parquet` | a channel or plan and a measure, at the sizes of the base | `by`, `group`, `measure`, `accounts`, `counted`, `covered`, `standardised`, `_low`, `_high`, `others`, `_low`, `_high`, `difference`, `_low`, `_high` |
+//! | `archetypes.parquet` | a combination of attribute values, that which stands out most first | `rank`, `attribute_1`, `value_1` to `attribute_3`, `value_3` (null where it has fewer), `accounts`, `kept_accounts`, `opening_mrr`, `mrr`, `logo_retention_12m`, `nrr_12m`, `grr_12m`, `logo_retention_drawn`, `_low`, `_high`, `nrr_drawn`, `_low`, `_high`, `mrr_per_account`, `_low`, `_high`, `nps_answers`, `nps`, `_low`, `_high`, `distance` |
 //!
 //! Money is in the project's currency, exact to the cent; shares are fractions; what cannot be known is null. The same facts
 //! give the same bytes. Additive columns stay in v1; a rename, a new type or a new meaning is v2.
@@ -33,14 +42,34 @@ use parquet::file::properties::WriterProperties;
 
 pub mod billing;
 pub mod goal;
+pub mod base;
 pub mod revenue;
 pub mod value;
 
 use crate::cohort::Share;
+use crate::money::Cents;
 
 /// The tables of an outlook; each is a file of this name with `.parquet` after it.
-pub const TABLES: &[&str] =
-    &["movements", "cohorts", "segments", "changes", "value", "money", "discounts", "renewals", "goals"];
+pub const TABLES: &[&str] = &[
+    "movements",
+    "cohorts",
+    "segments",
+    "changes",
+    "value",
+    "money",
+    "discounts",
+    "renewals",
+    "goals",
+    "price_volume_mix",
+    "billing",
+    "plan_moves",
+    "expansions",
+    "renewal_quality",
+    "landmarks",
+    "curve_shapes",
+    "compared",
+    "archetypes",
+];
 
 /// The empty file that says that a folder is whole.
 pub const SUCCESS: &str = "_SUCCESS";
@@ -166,6 +195,15 @@ pub(crate) fn shares(
     for (name, end) in names.into_iter().zip(ends) {
         columns.push((name, numbers(values.clone().map(|share| share.map(end)))));
     }
+}
+
+pub(crate) fn money(values: impl Iterator<Item = Cents>) -> ArrayRef {
+    numbers(values.map(|value| Some(value.amount())))
+}
+
+/// Days that may not be known.
+pub(crate) fn known_dates(values: impl Iterator<Item = Option<NaiveDate>>) -> ArrayRef {
+    Arc::new(values.map(|date| date.map(days_from_epoch)).collect::<Date32Array>())
 }
 
 /// Whole numbers.

@@ -81,6 +81,10 @@ fn segments(outlook: &Outlook) -> Columns {
     let logo = ["logo_retention_drawn", "logo_retention_drawn_low", "logo_retention_drawn_high"];
     shares(&mut columns, logo, rows.clone().map(|row| Some(row.logo)));
     shares(&mut columns, ["nrr_drawn", "nrr_drawn_low", "nrr_drawn_high"], rows.clone().map(|row| row.net));
+    let value = ["mrr_per_account", "mrr_per_account_low", "mrr_per_account_high"];
+    shares(&mut columns, value, rows.clone().map(|row| row.mrr_per_account));
+    columns.push(("nps_answers", small_counts(rows.clone().map(|row| row.voices.answers()))));
+    shares(&mut columns, ["nps", "nps_low", "nps_high"], rows.map(|row| row.voices.score()));
     columns
 }
 
