@@ -12,6 +12,8 @@ use bellwether_features::matrix::{FeatureMatrix, FeatureMetadata, OpenMatrix, Po
 use bellwether_features::read::{CheckReport, Partition, TableOutcome, Tables, write_quarantine};
 use bellwether_features::spine::Spine;
 use bellwether_features::time::Instant;
+use bellwether_outlook::account::{AccountInputs, AccountOutlook, AccountSettings};
+use bellwether_outlook::scored::{ScoredBase, ScoresReadError};
 use bellwether_outlook::{Outlook, OutlookSettings};
 use bellwether_train::dataset::Dataset;
 use bellwether_train::insight::{DataQuality, ProductAdoption, TableQuality};
@@ -106,6 +108,16 @@ impl<'a> Business<'a> {
     /// The base as it was known at `as_of`.
     pub(crate) fn outlook(&self, as_of: NaiveDate, settings: &OutlookSettings) -> Outlook {
         Outlook::of(&self.facts, as_of, settings)
+    }
+
+    /// Each account of the scores below `out`, and what to do about it.
+    pub(crate) fn account_outlook<'s>(
+        &'s self,
+        base: &'s ScoredBase,
+        out: &'s Path,
+        settings: &'s AccountSettings,
+    ) -> Result<AccountOutlook<'s>, ScoresReadError> {
+        AccountOutlook::of(&AccountInputs { facts: &self.facts, base, out, settings })
     }
 
     /// Number of accounts.

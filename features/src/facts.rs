@@ -64,6 +64,8 @@ pub struct AccountFact {
     pub region: Option<u32>,
     /// Channel.
     pub channel: Option<u32>,
+    /// Who in the team looks after it, code into [`Facts::owners`].
+    pub owner: Option<u32>,
 }
 
 /// One use.
@@ -322,6 +324,8 @@ pub struct Facts {
     pub regions: Names,
     /// Channels.
     pub channels: Names,
+    /// Those who look after accounts.
+    pub owners: Names,
     /// Ticket categories.
     pub ticket_categories: Names,
     /// What each declared signal reads, by its name.

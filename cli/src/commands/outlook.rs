@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use bellwether_features::label::Event;
+use bellwether_outlook::account::AccountSettings;
 use bellwether_outlook::movement::MonthlyMovements;
 use bellwether_outlook::retention::{Retention, disagreement};
+use bellwether_outlook::scored::{ScoredBase, ScoresReadError};
 use bellwether_outlook::{Outlook, OutlookSettings, tables};
 use chrono::NaiveDate;
 
@@ -12,12 +14,14 @@ use super::with_threads;
 use crate::args::OutlookArguments;
 use crate::business::Business;
 use crate::failure::Failure;
+use crate::outlook_accounts;
 use crate::output::{Output, grouped};
 use crate::project::Project;
 use crate::stop;
 
 pub(crate) fn run(config: &Path, arguments: &OutlookArguments, output: &Output) -> Result<(), Failure> {
     let project = Project::load(config)?;
+    let mut account_settings = project.account_settings(Some(&arguments.accounts))?;
     let folder = arguments.out.join("outlook").join("v1").join(format!("as_of={}", arguments.as_of));
     tables::check_place(&folder).map_err(Failure::outlook)?;
     with_threads(arguments.threads, || {
@@ -38,14 +42,44 @@ pub(crate) fn run(config: &Path, arguments: &OutlookArguments, output: &Output) 
             || Ok::<_, Failure>(business.outlook(arguments.as_of, &settings)),
             |outlook| format!("{} months, {} segments", outlook.movements.len(), outlook.segments.len()),
         )?;
-        stop::protect(|| tables::write(tables::revenue::tables(&outlook), &folder)).map_err(Failure::outlook)?;
-        for line in text(&outlook, arguments.as_of) {
+        let mut written = tables::revenue::tables(&outlook);
+        let mut lines = text(&outlook, arguments.as_of);
+        if let Some(base) = scores(arguments, output)? {
+            name_churn(&mut account_settings, &project, &base);
+            let accounts = output.step(
+                "accounts",
+                || business.account_outlook(&base, &arguments.out, &account_settings).map_err(Failure::scores),
+                |accounts| format!("{} accounts, {} alerts", accounts.rows.len(), accounts.alerts.len()),
+            )?;
+            written.extend(tables::accounts::tables(&accounts));
+            lines.extend(outlook_accounts::text(&accounts, &project.contract.currency));
+        }
+        stop::protect(|| tables::write(written, &folder)).map_err(Failure::outlook)?;
+        for line in lines {
             output.result(line);
         }
         Ok(())
     })?;
     output.result(format_args!("{}", folder.display()));
     Ok(())
+}
+
+/// The scores of the date; `None`, with a line that says so, where there are none.
+fn scores(arguments: &OutlookArguments, output: &Output) -> Result<Option<ScoredBase>, Failure> {
+    match ScoredBase::read(&arguments.out, arguments.as_of, 0) {
+        Ok(base) => Ok(Some(base)),
+        Err(error @ ScoresReadError::Missing { .. }) => {
+            output.note(format_args!("accounts, alerts and calls are left out: {error}"));
+            Ok(None)
+        }
+        Err(error) => Err(Failure::scores(error)),
+    }
+}
+
+/// The target of leaving that the scores foretell, as the project file declares it.
+fn name_churn(settings: &mut AccountSettings, project: &Project, base: &ScoredBase) {
+    let name = base.target("churn").map(|target| &base.targets[target]);
+    settings.churn = name.and_then(|name| project.contract.targets.iter().find(|target| target.name == *name)).cloned();
 }
 
 /// The grace period of the target that says when a subscription has ended; that of a new project where there is none.

@@ -218,7 +218,7 @@ static ACCOUNTS: &[CanonicalColumn] = &[
     column("region", ColumnKind::Text),
     column("channel", ColumnKind::Text),
     unread("campaign", ColumnKind::Text),
-    unread("owner", ColumnKind::Text),
+    column("owner", ColumnKind::Text),
     KNOWN_AT,
 ];
 

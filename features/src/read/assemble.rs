@@ -197,6 +197,7 @@ impl<'a> Builder<'a> {
         let (industries, industry) = self.category("industry");
         let (regions, region) = self.category("region");
         let (channels, channel) = self.category("channel");
+        let (owners, owner) = self.category("owner");
         let signed_up_at = self.time("signed_up_at");
         let of = |category: &Option<Category<'_>>, row| category.as_ref().and_then(|category| category.of(row));
         facts.account_rows = Some(self.group(
@@ -208,10 +209,11 @@ impl<'a> Builder<'a> {
                 industry: of(&industry, row),
                 region: of(&region, row),
                 channel: of(&channel, row),
+                owner: of(&owner, row),
             },
         ));
         (facts.segments, facts.industries) = (segments, industries);
-        (facts.regions, facts.channels) = (regions, channels);
+        (facts.regions, facts.channels, facts.owners) = (regions, channels, owners);
     }
 
     fn usage(&self, facts: &mut Facts) {

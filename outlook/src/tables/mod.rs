@@ -6,6 +6,11 @@
 //! | `cohorts.parquet` | span (`month`, `quarter`), cohort and age | `span`, `cohort`, `age_months`, `accounts`, `kept_accounts`, `opening_mrr`, `mrr`, `logo_retention`, `_low`, `_high`, `nrr`, `_low`, `_high` |
 //! | `segments.parquet` | a group of accounts that paid a year before | `by`, `group`, `accounts`, `kept_accounts`, `opening_mrr`, `mrr`, `nrr_12m`, `grr_12m`, `logo_retention_12m` as counted, and `logo_retention_drawn`, `nrr_drawn` with `_low` and `_high`: drawn towards all groups |
 //! | `changes.parquet` | expansion or contraction by kind | `direction`, `kind`, `changes`, `accounts`, `mrr` |
+//! | `accounts.parquet` | a scored account, by id | `owner`, `health`, `value_tier` (of `lifetime_value`, `_low`, `_high`: discounted revenue of five years), `is_at_risk`, `service_level`, its play from `[plays]`: `play`, `play_owner`, `play_due`, `play_success_metric`, `worth_of_intervening`; `mrr`, `mrr_at_risk`, `expected_expansion_mrr`, `churn_probability`, `churn_low`, `churn_high`, `expansion_probability`; of accounts at risk `use_pattern`, `prospect` and its evidence `past_accounts`, `past_stayed`, `past_stayed_share`, `_low`, `_high`; `monetisation` (`under`, `over`, else null), `uses_like_plan`, `review_overdue_days`, `status` |
+//! | `alerts.parquet` | a trigger that turned between `since` and `as_of`, by account | `watched` (`active_days`, `limit`, `churn`, `expansion`, `health`, `trend`, `sponsor`), `meaning` (`risk`, `recovery`, `expansion`, `expansion_past`), `from`, `to`, `value_before`, `value` (null where it is no number), `since` |
+//! | `since.parquet` | a change between `since` and `as_of` | `change` (`entered`, `ended`, `left`, `moved`: at most 100 per target, `new_reason`), `account_id`, `target`, `probability_before`, `probability`, `mrr_before`, `mrr`, `reason`, `reason_text`, `reason_effect`, `since`; null where the change has none |
+//! | `calls.parquet` | an account to call, by `rank` | `account_id`, `owner`, `about` (`churn`, `expansion`), `stake_mrr`, `mrr`, `mrr_at_risk`, `expected_expansion_mrr`, `service_level`, `prospect`, `play`, `play_due`, `worth_of_intervening`, `reason_1` to `reason_3` |
+//! | `owners.parquet` | an owner, those without one first (null) | `owner`, `accounts`, `at_risk_accounts`, `mrr`, `mrr_at_risk`, `expected_expansion_mrr`, `overdue_reviews` (null without meetings or a declared interval), `calls` |
 //!
 //! Money is in the project's currency, exact to the cent; shares are fractions; what cannot be known is null. The same facts
 //! give the same bytes. Additive columns stay in v1; a rename, a new type or a new meaning is v2.
@@ -26,12 +31,14 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
+pub mod accounts;
 pub mod revenue;
 
 use crate::cohort::Share;
 
 /// The tables of an outlook; each is a file of this name with `.parquet` after it.
-pub const TABLES: &[&str] = &["movements", "cohorts", "segments", "changes"];
+pub const TABLES: &[&str] =
+    &["movements", "cohorts", "segments", "changes", "accounts", "alerts", "since", "calls", "owners"];
 
 /// The empty file that says that a folder is whole.
 pub const SUCCESS: &str = "_SUCCESS";
