@@ -5,6 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
+mod accounts;
+
+pub(crate) use accounts::AccountArguments;
 use bellwether_features::read::Partition;
 use bellwether_infer::arguments::{Common, EngineArguments, GateArguments, date};
 use chrono::NaiveDate;
@@ -569,6 +572,8 @@ pub(crate) struct OutlookArguments {
     /// The output folder; the tables go to `outlook/v1/as_of=DATE` in it.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) accounts: AccountArguments,
     #[command(flatten)]
     pub(crate) threads: ThreadArguments,
 }

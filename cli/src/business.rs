@@ -12,8 +12,10 @@ use bellwether_features::matrix::{FeatureMatrix, FeatureMetadata, OpenMatrix, Po
 use bellwether_features::read::{CheckReport, Partition, TableOutcome, Tables, write_quarantine};
 use bellwether_features::spine::Spine;
 use bellwether_features::time::Instant;
+use bellwether_outlook::account::{AccountInputs, AccountOutlook, AccountSettings};
 use bellwether_outlook::base::{BaseAnalysis, BaseSettings};
 use bellwether_outlook::landmark::ExpansionRule;
+use bellwether_outlook::scored::{ScoredBase, ScoresReadError};
 use bellwether_outlook::{Outlook, OutlookSettings};
 use bellwether_train::dataset::Dataset;
 use bellwether_train::insight::{DataQuality, ProductAdoption, TableQuality};
@@ -135,6 +137,16 @@ impl<'a> Business<'a> {
         };
         let timelines = bellwether_outlook::timelines(&self.facts, as_of, grace_days);
         BaseAnalysis::of(&self.facts, &timelines, as_of, &settings)
+    }
+
+    /// Each account of the scores below `out`, and what to do about it.
+    pub(crate) fn account_outlook<'s>(
+        &'s self,
+        base: &'s ScoredBase,
+        out: &'s Path,
+        settings: &'s AccountSettings,
+    ) -> Result<AccountOutlook<'s>, ScoresReadError> {
+        AccountOutlook::of(&AccountInputs { facts: &self.facts, base, out, settings })
     }
 
     /// Number of accounts.

@@ -12,11 +12,14 @@ use bellwether_features::contract::{
 };
 use bellwether_features::read::ReadError;
 use bellwether_infer::exit::ExitCode;
+use bellwether_outlook::account::AccountSettings;
+use bellwether_outlook::account::plays::PlaysOptions;
+use bellwether_outlook::account::settings::{AlertOptions, SectionError};
 use bellwether_outlook::settings::{MoneyOptions, MoneySettings};
 use bellwether_train::settings::{BacktestOptions, BacktestSettings, CapacityOptions, SettingsError};
 use serde::Deserialize;
 
-use crate::args::LearnerArguments;
+use crate::args::{AccountArguments, LearnerArguments};
 use crate::failure::Failure;
 
 /// The version of the project file that this build reads.
@@ -53,6 +56,10 @@ struct ProjectFile {
     capacity: CapacityOptions,
     #[serde(default)]
     money: MoneyOptions,
+    #[serde(default)]
+    plays: PlaysOptions,
+    #[serde(default)]
+    alerts: AlertOptions,
 }
 
 /// A project: its contract, checked, and how its learners are judged.
@@ -62,6 +69,8 @@ pub(crate) struct Project {
     source: String,
     backtest: BacktestOptions,
     capacity: CapacityOptions,
+    plays: PlaysOptions,
+    alerts: AlertOptions,
     /// Tables, targets, eligibility and catalogue.
     pub(crate) contract: Contract,
     /// What money is watched by.
@@ -100,7 +109,16 @@ impl Project {
         let contract =
             Contract::resolve(folder, sections).map_err(|error| Failure::contract(error.located(path, &source)))?;
         let money = file.money.resolve().map_err(|error| Failure::contract(error.located(path, &source)))?;
-        Ok(Self { path: path.to_owned(), source, backtest: file.backtest, capacity: file.capacity, contract, money })
+        Ok(Self {
+            path: path.to_owned(),
+            source,
+            backtest: file.backtest,
+            capacity: file.capacity,
+            plays: file.plays,
+            alerts: file.alerts,
+            contract,
+            money,
+        })
     }
 
     /// Checks `[backtest]` and `[capacity]` where they are written, so that `check` finds every mistake of the file.
@@ -124,6 +142,34 @@ impl Project {
                 let keys: Vec<&str> = error.key.split('.').collect();
                 Failure::new(ExitCode::Usage, error).at(place(&self.path, &self.source, &keys))
             }
+        })
+    }
+
+    /// Checks `[plays]`, `[alerts]` and `[capacity]` as the outlook reads them.
+    pub(crate) fn check_outlook(&self) -> Result<(), Failure> {
+        self.account_settings(None).map(drop)
+    }
+
+    /// What the outlook of each account is made with, but for the target of leaving, which the scores name.
+    pub(crate) fn account_settings(&self, given: Option<&AccountArguments>) -> Result<AccountSettings, Failure> {
+        let declared = self.capacity.resolve().map_err(|error| {
+            let keys: Vec<&str> = error.key.split('.').collect();
+            Failure::new(ExitCode::Usage, error).at(place(&self.path, &self.source, &keys))
+        })?;
+        let section = |error: SectionError| {
+            let keys: Vec<&str> = error.key.iter().map(String::as_str).collect();
+            let place = place(&self.path, &self.source, &keys);
+            Failure::new(ExitCode::Usage, error).at(place)
+        };
+        let capacity = given.and_then(|given| given.accounts_per_week).unwrap_or(declared);
+        Ok(AccountSettings {
+            plays: self.plays.resolve().map_err(section)?,
+            alerts: self.alerts.resolve().map_err(section)?,
+            capacity: usize::try_from(capacity).unwrap_or(usize::MAX),
+            since: given.and_then(|given| given.since),
+            eligibility: self.contract.eligibility,
+            review_interval_days: self.contract.catalogue.review_interval_days,
+            ..AccountSettings::default()
         })
     }
 

@@ -3,17 +3,18 @@
 //! Everything here is recomputable for any past `as_of`: a fact counts only if it happened and was known before it, by the
 //! same rule as the features. Money is counted in whole cents ([`money::Cents`]), so that identities hold to the cent.
 
-pub mod billing;
-pub mod change;
-pub mod cohort;
-pub mod goal;
-pub mod known;
+pub mod account;
 pub mod archetype;
 pub mod base;
 pub mod behaviour;
+pub mod billing;
+pub mod change;
+pub mod cohort;
 pub mod compared;
 pub mod curve;
 pub mod expansion;
+pub mod goal;
+pub mod known;
 pub mod landmark;
 pub mod level;
 pub mod mix;

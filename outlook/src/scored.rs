@@ -237,7 +237,7 @@ pub fn dates(out: &Path) -> Result<Vec<NaiveDate>, ScoresReadError> {
     Ok(dates)
 }
 
-fn parts(folder: &Path) -> Result<Vec<PathBuf>, ScoresReadError> {
+pub(crate) fn parts(folder: &Path) -> Result<Vec<PathBuf>, ScoresReadError> {
     let failed = |source| ScoresReadError::Io { path: folder.display().to_string(), source };
     let entries = std::fs::read_dir(folder).map_err(failed)?;
     let paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>().map_err(failed)?;
@@ -256,18 +256,19 @@ fn is_wanted(name: &str, reasons: usize) -> bool {
     }
 }
 
-struct Columns<'a> {
-    path: &'a str,
-    batch: &'a RecordBatch,
+/// The columns of a batch, by name.
+pub(crate) struct Columns<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) batch: &'a RecordBatch,
 }
 
 impl<'a> Columns<'a> {
-    fn texts(&self, name: &str) -> Result<&'a StringArray, ScoresReadError> {
+    pub(crate) fn texts(&self, name: &str) -> Result<&'a StringArray, ScoresReadError> {
         let column = self.batch.column_by_name(name);
         column.and_then(|column| column.as_string_opt()).ok_or_else(|| self.wrong(name, "text"))
     }
 
-    fn numbers(&self, name: &str) -> Result<&'a Float64Array, ScoresReadError> {
+    pub(crate) fn numbers(&self, name: &str) -> Result<&'a Float64Array, ScoresReadError> {
         let column = self.batch.column_by_name(name);
         let numbers = column.and_then(|column| column.as_primitive_opt::<Float64Type>());
         numbers.ok_or_else(|| self.wrong(name, "64-bit numbers"))
@@ -335,7 +336,7 @@ impl<'a> TargetColumns<'a> {
     }
 }
 
-fn number(column: &Float64Array, row: usize) -> Option<f64> {
+pub(crate) fn number(column: &Float64Array, row: usize) -> Option<f64> {
     column.is_valid(row).then(|| column.value(row))
 }
 

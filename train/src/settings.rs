@@ -173,7 +173,11 @@ impl BacktestOptions {
 }
 
 impl CapacityOptions {
-    fn resolve(&self) -> Result<u32, SettingsError> {
+    /// How many accounts a team can call in a week.
+    ///
+    /// # Errors
+    /// [`SettingsError`] where it is none at all.
+    pub fn resolve(&self) -> Result<u32, SettingsError> {
         match self.accounts_per_week {
             Some(0) => Err(SettingsError {
                 key: "capacity.accounts_per_week",

@@ -15,6 +15,7 @@ use crate::project::Project;
 pub(crate) fn run(config: &Path, arguments: &CheckArguments, output: &Output) -> Result<(), Failure> {
     let project = Project::load(config)?;
     project.check_backtest()?;
+    project.check_outlook()?;
     let business = output.step("read", || Business::read(&project), Business::summary)?;
     let as_of = match arguments.as_of {
         Some(date) => date,

@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use bellwether_features::label::Event;
+use bellwether_outlook::account::AccountSettings;
 use bellwether_outlook::movement::MonthlyMovements;
 use bellwether_outlook::retention::{Retention, disagreement};
+use bellwether_outlook::scored::{ScoredBase, ScoresReadError};
 use bellwether_outlook::{Outlook, OutlookSettings, tables};
 use chrono::NaiveDate;
 
@@ -13,6 +15,7 @@ use super::with_threads;
 use crate::args::OutlookArguments;
 use crate::business::Business;
 use crate::failure::Failure;
+use crate::outlook_accounts;
 use crate::output::{Output, grouped};
 use crate::project::Project;
 use crate::stop;
@@ -20,6 +23,7 @@ use crate::worth_outlook::WorthOutlook;
 
 pub(crate) fn run(config: &Path, arguments: &OutlookArguments, output: &Output) -> Result<(), Failure> {
     let project = Project::load(config)?;
+    let mut account_settings = project.account_settings(Some(&arguments.accounts))?;
     let folder = arguments.out.join("outlook").join("v1").join(format!("as_of={}", arguments.as_of));
     tables::check_place(&folder).map_err(Failure::outlook)?;
     with_threads(arguments.threads, || {
@@ -44,21 +48,48 @@ pub(crate) fn run(config: &Path, arguments: &OutlookArguments, output: &Output) 
         let mut base = output.step("base", analysis, |base| format!("{} archetypes", base.archetypes.len()))?;
         outlook.segments.append(&mut base.behaviour_segments);
         let worth = WorthOutlook::of(&business, arguments.as_of, settings.grace_days, &project.money);
-        let written = [
-            tables::revenue::tables(&outlook),
-            tables::base::tables(&base),
-            worth.tables(&business, arguments.as_of),
-        ]
-        .concat();
+        let mut written = tables::revenue::tables(&outlook);
+        written.extend(tables::base::tables(&base));
+        written.extend(worth.tables(&business, arguments.as_of));
+        let mut lines = text(&outlook, arguments.as_of);
+        lines.extend(base_text(&base));
+        lines.extend(worth.lines(&project.money));
+        if let Some(base) = scores(arguments, output)? {
+            name_churn(&mut account_settings, &project, &base);
+            let accounts = output.step(
+                "accounts",
+                || business.account_outlook(&base, &arguments.out, &account_settings).map_err(Failure::scores),
+                |accounts| format!("{} accounts, {} alerts", accounts.rows.len(), accounts.alerts.len()),
+            )?;
+            written.extend(tables::accounts::tables(&accounts));
+            lines.extend(outlook_accounts::text(&accounts, &project.contract.currency));
+        }
         stop::protect(|| tables::write(written, &folder)).map_err(Failure::outlook)?;
-        let lines = text(&outlook, arguments.as_of).into_iter().chain(base_text(&base));
-        for line in lines.chain(worth.lines(&project.money)) {
+        for line in lines {
             output.result(line);
         }
         Ok(())
     })?;
     output.result(format_args!("{}", folder.display()));
     Ok(())
+}
+
+/// The scores of the date; `None`, with a line that says so, where there are none.
+fn scores(arguments: &OutlookArguments, output: &Output) -> Result<Option<ScoredBase>, Failure> {
+    match ScoredBase::read(&arguments.out, arguments.as_of, 0) {
+        Ok(base) => Ok(Some(base)),
+        Err(error @ ScoresReadError::Missing { .. }) => {
+            output.note(format_args!("accounts, alerts and calls are left out: {error}"));
+            Ok(None)
+        }
+        Err(error) => Err(Failure::scores(error)),
+    }
+}
+
+/// The target of leaving that the scores foretell, as the project file declares it.
+fn name_churn(settings: &mut AccountSettings, project: &Project, base: &ScoredBase) {
+    let name = base.target("churn").map(|target| &base.targets[target]);
+    settings.churn = name.and_then(|name| project.contract.targets.iter().find(|target| target.name == *name)).cloned();
 }
 
 /// The grace period of the target that says when a subscription has ended; that of a new project where there is none.

@@ -20,6 +20,11 @@
 //! | `curve_shapes.parquet` | all cohorts (`cohort` null), then each quarter | `cohort`, `accounts`, `months`, `kept`, `early_hazard`, `_low`, `_high`, `late_hazard`, `_low`, `_high`, `counted_shape`, `shape` (`onboarding`, `sustained`, `stable`) |
 //! | `compared.parquet` | a channel or plan and a measure, at the sizes of the base | `by`, `group`, `measure`, `accounts`, `counted`, `covered`, `standardised`, `_low`, `_high`, `others`, `_low`, `_high`, `difference`, `_low`, `_high` |
 //! | `archetypes.parquet` | a combination of attribute values, that which stands out most first | `rank`, `attribute_1`, `value_1` to `attribute_3`, `value_3` (null where it has fewer), `accounts`, `kept_accounts`, `opening_mrr`, `mrr`, `logo_retention_12m`, `nrr_12m`, `grr_12m`, `logo_retention_drawn`, `_low`, `_high`, `nrr_drawn`, `_low`, `_high`, `mrr_per_account`, `_low`, `_high`, `nps_answers`, `nps`, `_low`, `_high`, `distance` |
+//! | `accounts.parquet` | a scored account, by id | `owner`, `health`, `value_tier` (of `lifetime_value`, `_low`, `_high`: discounted revenue of five years), `is_at_risk`, `service_level`, its play from `[plays]`: `play`, `play_owner`, `play_due`, `play_success_metric`, `worth_of_intervening`; `mrr`, `mrr_at_risk`, `expected_expansion_mrr`, `churn_probability`, `churn_low`, `churn_high`, `expansion_probability`; of accounts at risk `use_pattern`, `prospect` and its evidence `past_accounts`, `past_stayed`, `past_stayed_share`, `_low`, `_high`; `monetisation` (`under`, `over`, else null), `uses_like_plan`, `review_overdue_days`, `status` |
+//! | `alerts.parquet` | a trigger that turned between `since` and `as_of`, by account | `watched` (`active_days`, `limit`, `churn`, `expansion`, `health`, `trend`, `sponsor`), `meaning` (`risk`, `recovery`, `expansion`, `expansion_past`), `from`, `to`, `value_before`, `value` (null where it is no number), `since` |
+//! | `since.parquet` | a change between `since` and `as_of` | `change` (`entered`, `ended`, `left`, `moved`: at most 100 per target, `new_reason`), `account_id`, `target`, `probability_before`, `probability`, `mrr_before`, `mrr`, `reason`, `reason_text`, `reason_effect`, `since`; null where the change has none |
+//! | `calls.parquet` | an account to call, by `rank` | `account_id`, `owner`, `about` (`churn`, `expansion`), `stake_mrr`, `mrr`, `mrr_at_risk`, `expected_expansion_mrr`, `service_level`, `prospect`, `play`, `play_due`, `worth_of_intervening`, `reason_1` to `reason_3` |
+//! | `owners.parquet` | an owner, those without one first (null) | `owner`, `accounts`, `at_risk_accounts`, `mrr`, `mrr_at_risk`, `expected_expansion_mrr`, `overdue_reviews` (null without meetings or a declared interval), `calls` |
 //!
 //! Money is in the project's currency, exact to the cent; shares are fractions; what cannot be known is null. The same facts
 //! give the same bytes. Additive columns stay in v1; a rename, a new type or a new meaning is v2.
@@ -40,9 +45,10 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
+pub mod accounts;
+pub mod base;
 pub mod billing;
 pub mod goal;
-pub mod base;
 pub mod revenue;
 pub mod value;
 
@@ -69,6 +75,11 @@ pub const TABLES: &[&str] = &[
     "curve_shapes",
     "compared",
     "archetypes",
+    "accounts",
+    "alerts",
+    "since",
+    "calls",
+    "owners",
 ];
 
 /// The empty file that says that a folder is whole.
