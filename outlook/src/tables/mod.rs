@@ -212,11 +212,6 @@ pub(crate) fn money(values: impl Iterator<Item = Cents>) -> ArrayRef {
     numbers(values.map(|value| Some(value.amount())))
 }
 
-/// Days that may not be known.
-pub(crate) fn known_dates(values: impl Iterator<Item = Option<NaiveDate>>) -> ArrayRef {
-    Arc::new(values.map(|date| date.map(days_from_epoch)).collect::<Date32Array>())
-}
-
 /// Whole numbers.
 pub(crate) fn small_counts(values: impl Iterator<Item = u32>) -> ArrayRef {
     Arc::new(values.map(Some).collect::<UInt32Array>())
