@@ -237,7 +237,7 @@ pub fn dates(out: &Path) -> Result<Vec<NaiveDate>, ScoresReadError> {
     Ok(dates)
 }
 
-fn parts(folder: &Path) -> Result<Vec<PathBuf>, ScoresReadError> {
+pub(crate) fn parts(folder: &Path) -> Result<Vec<PathBuf>, ScoresReadError> {
     let failed = |source| ScoresReadError::Io { path: folder.display().to_string(), source };
     let entries = std::fs::read_dir(folder).map_err(failed)?;
     let paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>().map_err(failed)?;

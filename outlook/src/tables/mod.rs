@@ -6,6 +6,7 @@
 //! | `cohorts.parquet` | span (`month`, `quarter`), cohort and age | `span`, `cohort`, `age_months`, `accounts`, `kept_accounts`, `opening_mrr`, `mrr`, `logo_retention`, `_low`, `_high`, `nrr`, `_low`, `_high` |
 //! | `segments.parquet` | a group of accounts that paid a year before | `by`, `group`, `accounts`, `kept_accounts`, `opening_mrr`, `mrr`, `nrr_12m`, `grr_12m`, `logo_retention_12m` as counted, and `logo_retention_drawn`, `nrr_drawn` with `_low` and `_high`: drawn towards all groups |
 //! | `changes.parquet` | expansion or contraction by kind | `direction`, `kind`, `changes`, `accounts`, `mrr` |
+//! | `forecast.parquet` | `measure` (`mrr`, `nrr`, `grr`) and `horizon_days` (30, 60, 90), from [`crate::forecast`]; only where the date has scores | `opening_mrr`, the quantiles `q05`, `q10` (downside), `q25`, `q50` (base), `q75`, `q90` (upside), `q95`, `mean`, `summed_probabilities` (for comparison), `accounts`, `scored_accounts`, `past_windows`, `judged_scores`, `churn_shock`, `expansion_shock`, `churn_shift`, `expansion_shift` (on the logit) |
 //!
 //! Money is in the project's currency, exact to the cent; shares are fractions; what cannot be known is null. The same facts
 //! give the same bytes. Additive columns stay in v1; a rename, a new type or a new meaning is v2.
@@ -26,12 +27,13 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
+pub mod forecast;
 pub mod revenue;
 
 use crate::cohort::Share;
 
 /// The tables of an outlook; each is a file of this name with `.parquet` after it.
-pub const TABLES: &[&str] = &["movements", "cohorts", "segments", "changes"];
+pub const TABLES: &[&str] = &["movements", "cohorts", "segments", "changes", "forecast"];
 
 /// The empty file that says that a folder is whole.
 pub const SUCCESS: &str = "_SUCCESS";
