@@ -108,6 +108,11 @@ impl<'a> Business<'a> {
         Outlook::of(&self.facts, as_of, settings)
     }
 
+    /// The contract that it was read by, and what was read.
+    pub(crate) fn contract_and_facts(&self) -> (&Contract, &Facts) {
+        (self.contract, &self.facts)
+    }
+
     /// Number of accounts.
     pub(crate) fn accounts(&self) -> usize {
         self.facts.accounts.len()

@@ -9,6 +9,7 @@ use bellwether_features::read::ReadError;
 use bellwether_infer::InferError;
 use bellwether_infer::exit::ExitCode;
 use bellwether_infer::observe::Stop;
+use bellwether_outlook::scored::ScoresReadError;
 use bellwether_outlook::tables::WriteError;
 use bellwether_simulate::SimulateError;
 use bellwether_train::TrainError;
@@ -122,6 +123,16 @@ impl Failure {
         let exit = match &error {
             WriteError::InTheWay { .. } => ExitCode::Usage,
             WriteError::Io { source, .. } => ExitCode::of_io(source),
+        };
+        Self::new(exit, error)
+    }
+
+    /// Scores that an outlook asks for and cannot be read.
+    pub(crate) fn scores(error: ScoresReadError) -> Self {
+        let exit = match &error {
+            ScoresReadError::Missing { .. } => ExitCode::Usage,
+            ScoresReadError::Io { source, .. } => ExitCode::of_io(source),
+            ScoresReadError::Damaged { .. } | ScoresReadError::Column { .. } => ExitCode::DataContract,
         };
         Self::new(exit, error)
     }

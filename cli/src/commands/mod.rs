@@ -9,6 +9,7 @@ mod init;
 mod matrix;
 mod models;
 mod outlook;
+mod outlook_forecast;
 mod partitions;
 mod report;
 mod score;

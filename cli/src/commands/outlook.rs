@@ -8,7 +8,7 @@ use bellwether_outlook::retention::{Retention, disagreement};
 use bellwether_outlook::{Outlook, OutlookSettings, tables};
 use chrono::NaiveDate;
 
-use super::with_threads;
+use super::{outlook_forecast, with_threads};
 use crate::args::OutlookArguments;
 use crate::business::Business;
 use crate::failure::Failure;
@@ -38,8 +38,12 @@ pub(crate) fn run(config: &Path, arguments: &OutlookArguments, output: &Output) 
             || Ok::<_, Failure>(business.outlook(arguments.as_of, &settings)),
             |outlook| format!("{} months, {} segments", outlook.movements.len(), outlook.segments.len()),
         )?;
-        stop::protect(|| tables::write(tables::revenue::tables(&outlook), &folder)).map_err(Failure::outlook)?;
-        for line in text(&outlook, arguments.as_of) {
+        let forecast = outlook_forecast::forecast_of(&business, arguments, settings.grace_days, output)?;
+        let mut written = tables::revenue::tables(&outlook);
+        written.extend(forecast.iter().flat_map(tables::forecast::tables));
+        stop::protect(|| tables::write(written, &folder)).map_err(Failure::outlook)?;
+        let told = forecast.iter().flat_map(outlook_forecast::text);
+        for line in text(&outlook, arguments.as_of).into_iter().chain(told) {
             output.result(line);
         }
         Ok(())

@@ -136,15 +136,16 @@ impl Plan {
     }
 
     fn arrivals(&self, shock: f64, random: &mut Random) -> f64 {
+        let scale = (self.entrant_error * random.normal()).exp();
         let count = random.poisson(self.entrants * shock.exp());
         let sizes = &self.entrant_sizes;
         if count <= MANY_ENTRANTS {
-            return (0..count as u64).filter_map(|_| random.one_of(sizes)).sum();
+            return scale * (0..count as u64).filter_map(|_| random.one_of(sizes)).sum::<f64>();
         }
         let mean = sizes.iter().map(|size| f64::from(*size)).sum::<f64>() / sizes.len().max(1) as f64;
         let spread = sizes.iter().map(|size| (f64::from(*size) - mean).powi(2)).sum::<f64>();
         let deviation = (count * spread / sizes.len().max(1) as f64).sqrt();
-        (count * mean + deviation * random.normal()).max(0.0)
+        scale * (count * mean + deviation * random.normal()).max(0.0)
     }
 }
 

@@ -128,6 +128,26 @@ pub struct RevenueForecast {
     pub summed_probabilities: f64,
 }
 
+impl RevenueForecast {
+    /// The 10 % quantile.
+    #[must_use]
+    pub fn downside(&self) -> f64 {
+        self.quantiles[1]
+    }
+
+    /// The median.
+    #[must_use]
+    pub fn base(&self) -> f64 {
+        self.quantiles[3]
+    }
+
+    /// The 90 % quantile.
+    #[must_use]
+    pub fn upside(&self) -> f64 {
+        self.quantiles[5]
+    }
+}
+
 /// What was learned for a horizon.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Learned {

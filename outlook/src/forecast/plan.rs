@@ -53,6 +53,7 @@ pub(crate) struct Plan {
     pub bands: Vec<BandRates>,
     pub entrants: f64,
     pub entrant_sizes: Vec<f32>,
+    pub entrant_error: f64,
     pub shocks: Shocks,
 }
 
@@ -62,12 +63,7 @@ pub(crate) fn payers(base: &[(usize, f64, usize)], scores: &Probabilities, rates
         let churn = scores.churn(account).map(|p| within(p, rates.churn_exposure));
         let expansion = scores.expansion(account).map(|p| within(p, rates.expansion_exposure));
         let of_band = &rates.bands[band];
-        Payer {
-            mrr,
-            band,
-            churn: churn.unwrap_or(of_band.churn),
-            expansion: expansion.unwrap_or(of_band.expansion),
-        }
+        Payer { mrr, band, churn: churn.unwrap_or(of_band.churn), expansion: expansion.unwrap_or(of_band.expansion) }
     };
     base.iter().map(payer).collect()
 }
@@ -84,6 +80,7 @@ impl Plan {
             bands: rates.bands.clone(),
             entrants: rates.entrants,
             entrant_sizes: rates.entrant_sizes.clone(),
+            entrant_error: rates.entrant_error,
             shocks,
         }
     }

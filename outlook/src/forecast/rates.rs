@@ -43,6 +43,8 @@ pub(crate) struct Rates {
     pub entrants: f64,
     /// What each of them pays.
     pub entrant_sizes: Vec<f32>,
+    /// Standard error of their mean over that mean.
+    pub entrant_error: f64,
     /// Mean uplift of expansions.
     pub uplift: f64,
     /// Shocks seen of churn, expansion, other changes and arrivals, against the rates of all windows.
@@ -69,7 +71,7 @@ impl Rates {
             churn: churn[band],
             expansion: expansion[band],
             other: other[band],
-            size_error: size_error(&pooled[band], horizon_days),
+            size_error: mean_error(&pooled[band], 1.0, horizon_days),
             expansion_sizes: thinned(&pooled[band]),
             other_sizes: thinned(&other_pooled[band]),
         });
@@ -84,6 +86,7 @@ impl Rates {
             churn_exposure: exposure(Kind::Churn, targets.churn.as_ref()),
             expansion_exposure: exposure(Kind::Expansion, targets.expansion.as_ref()),
             entrants,
+            entrant_error: mean_error(&entrant_sizes, 0.0, horizon_days),
             entrant_sizes: thinned(&entrant_sizes),
             uplift: if all.is_empty() { targets.ratio - 1.0 } else { mean(&all) - 1.0 },
             seen: seen(&settled, horizon, entrants),
@@ -125,14 +128,18 @@ fn exposure(windows: &[&Window], horizon: usize, kind: Kind, target: Option<&Rev
     let both: Vec<&Window> = windows.iter().copied().filter(|window| count(window).accounts > 0.0).collect();
     let total = |of: fn(&Tally) -> f64| sum(&both, horizon, kind, of).iter().sum::<f64>();
     let (hits, accounts) = (total(|tally| tally.hits), total(|tally| tally.accounts));
-    let by_target = both.iter().fold((0.0, 0.0), |(hits, accounts), window| {
-        (hits + count(window).hits, accounts + count(window).accounts)
-    });
+    let by_target = both
+        .iter()
+        .fold((0.0, 0.0), |(hits, accounts), window| (hits + count(window).hits, accounts + count(window).accounts));
     let (share, whole) = (hits / accounts, by_target.0 / by_target.1);
     let seen = (1.0 - share).ln() / (1.0 - whole).ln();
     // Each event is in as many windows as overlap.
     let events = hits * f64::from(STEP_DAYS) / days;
-    if seen.is_finite() && events > 0.0 { (events * seen + TIMING_EVENTS * constant) / (events + TIMING_EVENTS) } else { constant }
+    if seen.is_finite() && events > 0.0 {
+        (events * seen + TIMING_EVENTS * constant) / (events + TIMING_EVENTS)
+    } else {
+        constant
+    }
 }
 
 /// Sizes of each band and of as many neighbours as it needs to have enough, ascending.
@@ -156,12 +163,13 @@ fn mean(values: &[f32]) -> f64 {
     values.iter().map(|value| f64::from(*value)).sum::<f64>() / values.len().max(1) as f64
 }
 
-/// Standard error of the mean uplift, relative to it; windows that overlap hold the same event more than once.
-fn size_error(sizes: &[f32], horizon_days: u32) -> f64 {
-    let uplift = mean(sizes) - 1.0;
-    let spread = sizes.iter().map(|size| (f64::from(*size) - 1.0 - uplift).powi(2)).sum::<f64>() / sizes.len() as f64;
+/// Standard error of the mean of sizes above `from`, relative to that mean, at most a half; windows that overlap hold the same
+/// event more than once.
+fn mean_error(sizes: &[f32], from: f64, horizon_days: u32) -> f64 {
+    let centre = mean(sizes);
+    let spread = sizes.iter().map(|size| (f64::from(*size) - centre).powi(2)).sum::<f64>() / sizes.len().max(1) as f64;
     let events = (sizes.len() as f64 * f64::from(STEP_DAYS) / f64::from(horizon_days)).max(1.0);
-    if uplift > 0.0 { ((spread / events).sqrt() / uplift).min(0.5) } else { 0.0 }
+    if centre > from { ((spread / events).sqrt() / (centre - from)).min(0.5) } else { 0.0 }
 }
 
 fn thinned(sorted: &[f32]) -> Vec<f32> {
@@ -184,8 +192,8 @@ fn seen(windows: &[&Window], horizon: usize, entrants: f64) -> [Vec<Observation>
         };
         windows.iter().filter_map(of_window).collect::<Vec<_>>()
     };
-    let arrivals = windows.iter().filter_map(|window| {
-        Observation::of_count(f64::from(window.days_before), entrants, window.entrants[horizon])
-    });
+    let arrivals = windows
+        .iter()
+        .filter_map(|window| Observation::of_count(f64::from(window.days_before), entrants, window.entrants[horizon]));
     [of_kind(Kind::Churn), of_kind(Kind::Expansion), of_kind(Kind::Other), arrivals.collect()]
 }

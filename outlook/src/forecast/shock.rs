@@ -115,6 +115,12 @@ impl Shock {
         Self { parts: vec![(1.0, 0.0, 0.0)], variance: 0.0 }
     }
 
+    /// Normal with this mean and standard deviation.
+    #[cfg(test)]
+    pub(crate) fn certain(mean: f64, deviation: f64) -> Self {
+        Self { parts: vec![(1.0, mean, deviation)], variance: deviation * deviation }
+    }
+
     /// From past windows of `horizon_days`; without any, from what is taken for granted.
     pub(crate) fn learn(observations: &[Observation], horizon_days: f64, prior: Prior) -> Self {
         let mut grid = Vec::with_capacity(POINTS * LASTING.len());
@@ -157,7 +163,8 @@ impl Shock {
     /// Mean of the next one.
     pub(crate) fn mean(&self) -> f64 {
         let mut before = 0.0;
-        let weigh = |(cumulative, mean, _): &(f64, f64, f64)| (cumulative - std::mem::replace(&mut before, *cumulative)) * mean;
+        let weigh =
+            |(cumulative, mean, _): &(f64, f64, f64)| (cumulative - std::mem::replace(&mut before, *cumulative)) * mean;
         self.parts.iter().map(weigh).sum()
     }
 }
@@ -209,8 +216,7 @@ pub(crate) fn cholesky(mut matrix: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
         for column in 0..=row {
             let dot: f64 = (0..column).map(|k| matrix[row][k] * matrix[column][k]).sum();
             let rest = matrix[row][column] - dot;
-            matrix[row][column] =
-                if row == column { rest.max(1e-12).sqrt() } else { rest / matrix[column][column] };
+            matrix[row][column] = if row == column { rest.max(1e-12).sqrt() } else { rest / matrix[column][column] };
         }
     }
     matrix
@@ -242,9 +248,8 @@ pub(crate) fn correlation_factor(kinds: &[(&[Observation], f64)], horizon_days: 
     let keep = if windows > 2.0 { windows / (windows + 6.0) } else { 0.0 };
     let mean = |kind: usize| rows.iter().map(|(_, row)| row[kind]).sum::<f64>() / rows.len().max(1) as f64;
     let means: Vec<f64> = (0..kinds.len()).map(mean).collect();
-    let product = |a: usize, b: usize| -> f64 {
-        rows.iter().map(|(_, row)| (row[a] - means[a]) * (row[b] - means[b])).sum()
-    };
+    let product =
+        |a: usize, b: usize| -> f64 { rows.iter().map(|(_, row)| (row[a] - means[a]) * (row[b] - means[b])).sum() };
     let entry = |a: usize, b: usize| {
         let scale = (product(a, a) * product(b, b)).sqrt();
         if a == b {
