@@ -13,6 +13,7 @@ pub mod cohort;
 pub mod compared;
 pub mod curve;
 pub mod expansion;
+pub mod forecast;
 pub mod goal;
 pub mod known;
 pub mod landmark;

@@ -10,6 +10,7 @@ mod matrix;
 mod models;
 mod outlook;
 mod outlook_base;
+mod outlook_forecast;
 mod partitions;
 mod report;
 mod score;

@@ -11,7 +11,7 @@ use bellwether_outlook::{Outlook, OutlookSettings, tables};
 use chrono::NaiveDate;
 
 use super::outlook_base::base_text;
-use super::with_threads;
+use super::{outlook_forecast, with_threads};
 use crate::args::OutlookArguments;
 use crate::business::Business;
 use crate::failure::Failure;
@@ -64,6 +64,9 @@ pub(crate) fn run(config: &Path, arguments: &OutlookArguments, output: &Output) 
             written.extend(tables::accounts::tables(&accounts));
             lines.extend(outlook_accounts::text(&accounts, &project.contract.currency));
         }
+        let forecast = outlook_forecast::forecast_of(&business, arguments, settings.grace_days, output)?;
+        written.extend(forecast.iter().flat_map(tables::forecast::tables));
+        lines.extend(forecast.iter().flat_map(outlook_forecast::text));
         stop::protect(|| tables::write(written, &folder)).map_err(Failure::outlook)?;
         for line in lines {
             output.result(line);

@@ -25,6 +25,7 @@
 //! | `since.parquet` | a change between `since` and `as_of` | `change` (`entered`, `ended`, `left`, `moved`: at most 100 per target, `new_reason`), `account_id`, `target`, `probability_before`, `probability`, `mrr_before`, `mrr`, `reason`, `reason_text`, `reason_effect`, `since`; null where the change has none |
 //! | `calls.parquet` | an account to call, by `rank` | `account_id`, `owner`, `about` (`churn`, `expansion`), `stake_mrr`, `mrr`, `mrr_at_risk`, `expected_expansion_mrr`, `service_level`, `prospect`, `play`, `play_due`, `worth_of_intervening`, `reason_1` to `reason_3` |
 //! | `owners.parquet` | an owner, those without one first (null) | `owner`, `accounts`, `at_risk_accounts`, `mrr`, `mrr_at_risk`, `expected_expansion_mrr`, `overdue_reviews` (null without meetings or a declared interval), `calls` |
+//! | `forecast.parquet` | `measure` (`mrr`, `nrr`, `grr`) and `horizon_days` (30, 60, 90), from [`crate::forecast`]; only where the date has scores | `opening_mrr`, the quantiles `q05`, `q10` (downside), `q25`, `q50` (base), `q75`, `q90` (upside), `q95`, `mean`, `summed_probabilities` (for comparison), `accounts`, `scored_accounts`, `past_windows`, `judged_scores`, `churn_shock`, `expansion_shock`, `churn_shift`, `expansion_shift` (on the logit) |
 //!
 //! Money is in the project's currency, exact to the cent; shares are fractions; what cannot be known is null. The same facts
 //! give the same bytes. Additive columns stay in v1; a rename, a new type or a new meaning is v2.
@@ -48,6 +49,7 @@ use parquet::file::properties::WriterProperties;
 pub mod accounts;
 pub mod base;
 pub mod billing;
+pub mod forecast;
 pub mod goal;
 pub mod revenue;
 pub mod value;
@@ -80,6 +82,7 @@ pub const TABLES: &[&str] = &[
     "since",
     "calls",
     "owners",
+    "forecast",
 ];
 
 /// The empty file that says that a folder is whole.
