@@ -9,6 +9,7 @@ use bellwether_features::read::ReadError;
 use bellwether_infer::InferError;
 use bellwether_infer::exit::ExitCode;
 use bellwether_infer::observe::Stop;
+use bellwether_outlook::scored::ScoresReadError;
 use bellwether_outlook::tables::WriteError;
 use bellwether_simulate::SimulateError;
 use bellwether_train::TrainError;
@@ -114,6 +115,16 @@ impl Failure {
             TrainError::Model { .. } | TrainError::Mismatch { .. } => ExitCode::InternalBug,
             _ => ExitCode::DataContract,
         });
+        Self::new(exit, error)
+    }
+
+    /// Scores that could not be read back.
+    pub(crate) fn scores(error: ScoresReadError) -> Self {
+        let exit = match &error {
+            ScoresReadError::Missing { .. } => ExitCode::Usage,
+            ScoresReadError::Io { source, .. } => ExitCode::of_io(source),
+            ScoresReadError::Damaged { .. } | ScoresReadError::Column { .. } => ExitCode::DataContract,
+        };
         Self::new(exit, error)
     }
 

@@ -7,6 +7,7 @@ pub mod change;
 pub mod cohort;
 pub mod money;
 pub mod movement;
+pub mod page;
 pub mod pool;
 pub mod retention;
 pub mod scored;

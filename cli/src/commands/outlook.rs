@@ -4,7 +4,9 @@ use std::path::Path;
 
 use bellwether_features::label::Event;
 use bellwether_outlook::movement::MonthlyMovements;
+use bellwether_outlook::page::{self, PAGE, PageInput};
 use bellwether_outlook::retention::{Retention, disagreement};
+use bellwether_outlook::scored::{ScoredBase, ScoresReadError};
 use bellwether_outlook::{Outlook, OutlookSettings, tables};
 use chrono::NaiveDate;
 
@@ -38,14 +40,39 @@ pub(crate) fn run(config: &Path, arguments: &OutlookArguments, output: &Output) 
             || Ok::<_, Failure>(business.outlook(arguments.as_of, &settings)),
             |outlook| format!("{} months, {} segments", outlook.movements.len(), outlook.segments.len()),
         )?;
-        stop::protect(|| tables::write(tables::revenue::tables(&outlook), &folder)).map_err(Failure::outlook)?;
+        let scores = scores(arguments, output)?;
+        let tables = tables::revenue::tables(&outlook);
+        let page = page::html(&PageInput {
+            as_of: arguments.as_of,
+            business: &project.contract.name,
+            currency: &project.contract.currency,
+            tables: &tables,
+            scores: scores.as_ref(),
+        });
+        stop::protect(|| tables::write_with_page(tables, Some(&page), &folder)).map_err(Failure::outlook)?;
         for line in text(&outlook, arguments.as_of) {
             output.result(line);
         }
         Ok(())
     })?;
     output.result(format_args!("{}", folder.display()));
+    output.result(format_args!("{}", folder.join(PAGE).display()));
     Ok(())
+}
+
+/// Reasons that the page tells of each target.
+const REASONS: usize = 3;
+
+/// The scores of the date below the output folder; `None`, with a line that says so, where there are none.
+fn scores(arguments: &OutlookArguments, output: &Output) -> Result<Option<ScoredBase>, Failure> {
+    match ScoredBase::read(&arguments.out, arguments.as_of, REASONS) {
+        Ok(scores) => Ok(Some(scores)),
+        Err(error @ ScoresReadError::Missing { .. }) => {
+            output.note(format_args!("{error}; what depends on scores is left out"));
+            Ok(None)
+        }
+        Err(error) => Err(Failure::scores(error)),
+    }
 }
 
 /// The grace period of the target that says when a subscription has ended; that of a new project where there is none.
