@@ -108,6 +108,11 @@ impl<'a> Business<'a> {
         Outlook::of(&self.facts, as_of, settings)
     }
 
+    /// The facts, for who looks at one account.
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
     /// Number of accounts.
     pub(crate) fn accounts(&self) -> usize {
         self.facts.accounts.len()

@@ -79,6 +79,13 @@ pub enum Mark {
         /// What a pointer is told.
         text: String,
     },
+    /// Nothing to see: where a pointer is told something.
+    Spot {
+        /// Where.
+        at: (f64, f64),
+        /// What it is told.
+        text: String,
+    },
     /// From low to high at x.
     Whisker {
         /// Where.
@@ -179,10 +186,13 @@ impl Figures {
         let bottom = ROW * plot.rows.len() as f64;
         for (place, label) in &plot.axis.ticks {
             let place = x(*place);
+            // A long label at the end would leave the drawing.
+            let is_last = place > ROW_RIGHT - 12.0 && label.chars().count() > 4;
+            let (at, anchor) = if is_last { (WIDTH - 2.0, "end") } else { (place, "middle") };
             let _ = writeln!(
                 svg,
-                "<path class=\"axis\" d=\"M{place:.1} 4V{bottom:.1}\"/><text class=\"faint\" x=\"{place:.1}\" y=\"{:.1}\" \
-                 font-size=\"12\" text-anchor=\"middle\">{}</text>",
+                "<path class=\"axis\" d=\"M{place:.1} 4V{bottom:.1}\"/><text class=\"faint\" x=\"{at:.1}\" y=\"{:.1}\" \
+                 font-size=\"12\" text-anchor=\"{anchor}\">{}</text>",
                 bottom + 13.0,
                 escape_html(label)
             );
@@ -312,6 +322,13 @@ fn push_mark(svg: &mut String, mark: &Mark, x: &dyn Fn(f64) -> f64, y: &dyn Fn(f
         Mark::Dot { at, radius, text } => writeln!(
             svg,
             "<circle class=\"dot\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"{radius:.1}\"><title>{}</title></circle>",
+            x(at.0),
+            y(at.1),
+            escape_html(text)
+        ),
+        Mark::Spot { at, text } => writeln!(
+            svg,
+            "<circle class=\"spot\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"6\"><title>{}</title></circle>",
             x(at.0),
             y(at.1),
             escape_html(text)

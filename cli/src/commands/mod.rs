@@ -1,5 +1,6 @@
 //! One file per verb: read the project, call the libraries, say what came out.
 
+mod account;
 mod backtest;
 mod check;
 mod demo;
@@ -9,6 +10,7 @@ mod init;
 mod matrix;
 mod models;
 mod outlook;
+mod page_file;
 mod partitions;
 mod report;
 mod score;
@@ -54,6 +56,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
         Command::Report(report) => report::run(report, output),
         Command::Score(score) => score::run(config, score, output),
         Command::Outlook(outlook) => outlook::run(config, outlook, output),
+        Command::Account(account) => account::run(config, account, output),
     }
 }
 

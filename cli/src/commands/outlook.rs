@@ -76,7 +76,7 @@ fn scores(arguments: &OutlookArguments, output: &Output) -> Result<Option<Scored
 }
 
 /// The grace period of the target that says when a subscription has ended; that of a new project where there is none.
-fn grace_days(project: &Project) -> u32 {
+pub(super) fn grace_days(project: &Project) -> u32 {
     let mut targets = project.contract.targets.iter();
     let ended = targets.find(|target| matches!(target.event, Event::SubscriptionEnd));
     ended.map_or(OutlookSettings::default().grace_days, |target| target.grace_days)

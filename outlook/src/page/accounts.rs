@@ -183,17 +183,21 @@ fn static_table(ids: &[&str], columns: &[AccountColumn], rows: &[usize]) -> Stri
          most at stake first</caption>\n<thead><tr><th scope=\"col\">Account</th>",
     );
     for column in &shown {
-        html.push_str(&format!("<th scope=\"col\">{}</th>", escape_html(&column.heading)));
+        html.push_str(&format!("<th scope=\"col\"{}>{}</th>", class(column), escape_html(&column.heading)));
     }
     html.push_str("</tr></thead>\n<tbody>\n");
     for row in rows {
         html.push_str(&format!("<tr><th scope=\"row\">{}</th>", escape_html(ids[*row])));
         for column in &shown {
-            let class = if matches!(column.values, Values::Texts(_)) { " class=\"text\"" } else { "" };
-            html.push_str(&format!("<td{class}>{}</td>", escape_html(&column.cell(*row))));
+            html.push_str(&format!("<td{}>{}</td>", class(column), escape_html(&column.cell(*row))));
         }
         html.push_str("</tr>\n");
     }
     html.push_str("</tbody></table></div>\n");
     html
+}
+
+/// Texts stand at the left.
+fn class(column: &AccountColumn) -> &'static str {
+    if matches!(column.values, Values::Texts(_)) { " class=\"text\"" } else { "" }
 }

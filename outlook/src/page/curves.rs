@@ -1,13 +1,16 @@
 //! Plots of revenue: movements, retention over time, cohorts at equal age, changes by kind.
 
 use bellwether_page::heat::{HeatCell, HeatMap};
-use bellwether_page::number::{money, percent, short};
+use bellwether_page::number::{count, money, number, percent, short};
 use bellwether_page::svg::{Axis, Chart, Figures, Mark, PlotRow, RowPlot};
 use chrono::NaiveDate;
 
 use super::section::table_of;
 use super::view::View;
-use crate::cohort::wilson;
+use crate::cohort::Share;
+
+/// 97.5 % point of the normal distribution.
+const Z: f64 = 1.959_963_984_540_054;
 
 /// Months that are drawn; the table behind has all.
 const DRAWN_MONTHS: usize = 24;
@@ -88,17 +91,18 @@ fn line(view: &View<'_>, column: &str) -> Vec<(f64, f64)> {
     values.iter().enumerate().filter_map(|(row, value)| Some((row as f64, (*value)?))).collect()
 }
 
-fn dots(line: &[(f64, f64)], months: &[String], write: impl Fn(f64) -> String) -> Vec<Mark> {
+fn spots_of(line: &[(f64, f64)], months: &[String], write: impl Fn(f64) -> String) -> Vec<Mark> {
     let name = |at: f64| months.get(at as usize).map_or("", String::as_str);
-    let dot = |at: &(f64, f64)| Mark::Dot { at: *at, radius: 2.0, text: format!("{}: {}", name(at.0), write(at.1)) };
-    line.iter().map(dot).collect()
+    let spot = |at: &(f64, f64)| Mark::Spot { at: *at, text: format!("{}: {}", name(at.0), write(at.1)) };
+    line.iter().map(spot).collect()
 }
 
 fn closing(movements: &View<'_>, currency: &str, months: &[String], figures: &mut Figures) -> String {
     let line = line(movements, "closing_mrr");
-    let mut marks = dots(&line, months, money);
+    let spots = spots_of(&line, months, money);
     let ends: Vec<f64> = line.iter().map(|point| point.1).chain([0.0]).collect();
-    marks.push(Mark::Line("line", line));
+    let mut marks = vec![Mark::Line("line", line)];
+    marks.extend(spots);
     let title = "MRR at the end of each month";
     let svg = figures.chart(&Chart {
         title: title.to_owned(),
@@ -122,8 +126,9 @@ fn retention(movements: &View<'_>, months: &[String], figures: &mut Figures) -> 
     for (class, line) in lines {
         let line: Vec<(f64, f64)> = line.into_iter().map(|(at, value)| (at - from, value)).collect();
         ends.extend(line.iter().map(|point| point.1));
-        marks.extend(dots(&line, known, |share| percent(share, 1)));
+        let spots = spots_of(&line, known, |share| percent(share, 1));
         marks.push(Mark::Line(class, line));
+        marks.extend(spots);
     }
     let title = "Retention over the trailing year";
     let svg = figures.chart(&Chart {
@@ -216,55 +221,99 @@ fn quarter(start: NaiveDate) -> String {
     format!("{} Q{}", start.year(), start.month0() / 3 + 1)
 }
 
-/// All cohorts that have reached an age, together.
-fn pooled(view: &View<'_>, cells: &[Cell], figures: &mut Figures) -> String {
-    let [accounts, kept, opening, mrr] =
+/// One age of all cohorts together.
+struct Linked {
+    age: u32,
+    cohorts: usize,
+    accounts: f64,
+    /// Share of accounts kept, with its 95 % interval.
+    logo: Share,
+    net: f64,
+}
+
+/// All cohorts together, month of age by month of age: what the cohorts that have reached an age kept of what the same
+/// cohorts had a month before, multiplied up, so that the curve does not jump where a cohort is too young to go on.
+///
+/// This is Kaplan and Meier's (1958) estimate with cohorts that are too young as censored, its interval Greenwood's (1926);
+/// an account that comes back counts as kept again.
+fn linked(view: &View<'_>, cells: &[Cell]) -> Vec<Linked> {
+    let columns =
         ["accounts", "kept_accounts", "opening_mrr", "mrr"].map(|name| view.numbers(name).unwrap_or_default());
+    let at = |column: usize, row: usize| columns[column].get(row).copied().flatten().unwrap_or(0.0);
+    let [accounts, kept, opening, mrr] = [0, 1, 2, 3];
     let oldest = cells.iter().map(|cell| cell.age).max().unwrap_or(0);
-    let (mut band, mut logo, mut net, mut rows) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut share, mut net, mut variance) = (1.0, 1.0, 0.0);
+    let mut found = Vec::new();
     for age in 0..=oldest {
-        let of_age = || cells.iter().filter(|cell| cell.age == age).map(|cell| cell.row);
-        let sum =
-            |values: &[Option<f64>]| -> f64 { of_age().filter_map(|row| values.get(row).copied().flatten()).sum() };
-        let share = wilson(sum(&kept) as usize, sum(&accounts) as usize);
-        let revenue = sum(&mrr) / sum(&opening);
-        if !share.value.is_finite() {
-            continue;
+        let now: Vec<&Cell> = cells.iter().filter(|cell| cell.age == age).collect();
+        let before = |of_first: usize, of_later: usize| -> f64 {
+            let row = |cell: &&Cell| match age.checked_sub(1) {
+                None => at(of_first, cell.row),
+                Some(last) => {
+                    let earlier = cells.iter().find(|one| one.cohort == cell.cohort && one.age == last);
+                    earlier.map_or(0.0, |one| at(of_later, one.row))
+                }
+            };
+            now.iter().map(row).sum()
+        };
+        let sum = |column: usize| -> f64 { now.iter().map(|cell| at(column, cell.row)).sum() };
+        let (had, has) = (before(accounts, kept), sum(kept));
+        if had <= 0.0 || has <= 0.0 {
+            break;
         }
-        band.push((f64::from(age), share.low, share.high));
-        logo.push((f64::from(age), share.value));
-        net.extend(Some((f64::from(age), revenue)).filter(|_| revenue.is_finite()));
-        rows.push(vec![
-            age.to_string(),
-            of_age().count().to_string(),
-            bellwether_page::number::count(sum(&accounts) as usize),
-            format!("{} ({} to {})", percent(share.value, 1), percent(share.low, 1), percent(share.high, 1)),
-            percent(revenue, 1),
-        ]);
+        share *= has / had;
+        variance += (had - has).max(0.0) / (had * has);
+        net *= sum(mrr) / before(opening, mrr);
+        let half = Z * share * f64::sqrt(variance);
+        let logo = Share { value: share, low: (share - half).max(0.0), high: (share + half).min(1.0).max(share) };
+        found.push(Linked { age, cohorts: now.len(), accounts: sum(accounts), logo, net });
     }
+    found
+}
+
+/// All cohorts together, at equal age.
+fn pooled(view: &View<'_>, cells: &[Cell], figures: &mut Figures) -> String {
+    let linked = linked(view, cells);
+    let ages = |of: fn(&Linked) -> f64| linked.iter().map(move |one| (f64::from(one.age), of(one)));
+    let band: Vec<(f64, f64, f64)> =
+        linked.iter().map(|one| (f64::from(one.age), one.logo.low, one.logo.high)).collect();
+    let net: Vec<(f64, f64)> = ages(|one| one.net).filter(|point| point.1.is_finite()).collect();
     let ends: Vec<f64> =
         band.iter().flat_map(|(_, low, high)| [*low, *high]).chain(net.iter().map(|one| one.1)).collect();
     let title = "Retention at equal age, all cohorts";
-    let every = (oldest / 6).max(1) as usize;
-    let ticks = (0..=oldest).step_by(every).map(|age| (f64::from(age), age.to_string()));
+    let oldest = linked.last().map_or(1, |one| one.age.max(1));
+    let ticks = (0..=oldest).step_by((oldest / 6).max(1) as usize).map(|age| (f64::from(age), age.to_string()));
     let svg = figures.chart(&Chart {
         title: title.to_owned(),
         description:
             "Share of accounts that pay, with its 95 % interval as a band, and net revenue retention, by age in months."
                 .to_owned(),
-        x: Axis {
-            label: "age in months".to_owned(),
-            from: 0.0,
-            to: f64::from(oldest).max(1.0),
-            ticks: ticks.collect(),
-        },
+        x: Axis { label: "age in months".to_owned(), from: 0.0, to: f64::from(oldest), ticks: ticks.collect() },
         y: Axis::over("retention", ends.into_iter().chain([1.0]), |share| percent(share, 0)),
-        marks: vec![Mark::Band("band", band), Mark::Line("second", net), Mark::Line("line", logo)],
+        marks: vec![
+            Mark::Band("band", band),
+            Mark::Line("second", net),
+            Mark::Line("line", ages(|one| one.logo.value).collect()),
+        ],
     });
-    let says = "At each age the cohorts that have reached it, so the oldest ages tell of the oldest cohorts alone; the band is \
-                Wilson's 95 % interval.";
+    let says = "What the cohorts that have reached an age kept of the month before, multiplied up; the band is Greenwood's 95 % \
+                interval.";
+    let rows = linked.iter().map(|one| {
+        vec![
+            one.age.to_string(),
+            one.cohorts.to_string(),
+            count(one.accounts as usize),
+            format!(
+                "{} ({} to {})",
+                percent(one.logo.value, 1),
+                number(100.0 * one.logo.low, 1),
+                number(100.0 * one.logo.high, 1)
+            ),
+            percent(one.net, 1),
+        ]
+    });
     let head = ["Age in months", "Cohorts", "Accounts", "Logo retention", "NRR"];
-    let table = bellwether_page::Table::new(title, &head, rows);
+    let table = bellwether_page::Table::new(title, &head, rows.collect());
     figures.figure(title, &(legend(&[("line", "logo retention"), ("second", "NRR")]) + &svg), says, &table)
 }
 
@@ -295,4 +344,40 @@ pub(super) fn changes(view: &View<'_>, figures: &mut Figures) -> String {
         "<div class=\"figures\">\n{}</div>\n",
         table_of(view, title, 0..view.rows()).figure(title, &svg, "", figures)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tables::{self, Table};
+
+    #[test]
+    fn a_cohort_that_is_too_young_moves_no_curve() {
+        // Two cohorts: 100 accounts, 90 and 45 kept; 100 accounts, 30 kept, and no older yet.
+        let rows = [(100_u64, 100_u64), (100, 90), (100, 45), (100, 100), (100, 30)];
+        let ages = [0_u32, 1, 2, 0, 1];
+        let table = Table {
+            name: "cohorts",
+            columns: vec![
+                ("age_months", tables::small_counts(ages.into_iter())),
+                ("accounts", tables::counts(rows.iter().map(|row| row.0))),
+                ("kept_accounts", tables::counts(rows.iter().map(|row| row.1))),
+                ("opening_mrr", tables::numbers(rows.iter().map(|_| Some(100.0)))),
+                ("mrr", tables::numbers([100.0, 120.0, 60.0, 100.0, 80.0].into_iter().map(Some))),
+            ],
+        };
+        let cohorts = ["2025-01-01", "2025-04-01"].map(|date| date.parse::<NaiveDate>().expect("a date"));
+        let cells: Vec<Cell> =
+            ages.iter().enumerate().map(|(row, age)| Cell { cohort: cohorts[row / 3], age: *age, row }).collect();
+        let linked = linked(&View::of(&table), &cells);
+        // By hand: age 1 keeps 120 of 200; age 2 keeps 45 of 90 of the first cohort: 0.6 x 0.5.
+        let shares: Vec<f64> = linked.iter().map(|one| one.logo.value).collect();
+        for (share, expected) in shares.iter().zip([1.0, 0.6, 0.3]) {
+            assert!((share - expected).abs() < 1e-12, "{shares:?}");
+        }
+        assert!((linked[2].net - 0.5).abs() < 1e-12, "200 of 200, then 60 of 120");
+        // Greenwood at age 2: 80 / (200 x 120) + 45 / (90 x 45).
+        let half = 1.959_963_984_540_054 * 0.3 * (80.0_f64 / 24_000.0 + 45.0 / 4_050.0).sqrt();
+        assert!((linked[2].logo.high - 0.3 - half).abs() < 1e-12 && (0.3 - linked[2].logo.low - half).abs() < 1e-12);
+    }
 }

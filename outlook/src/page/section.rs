@@ -157,7 +157,7 @@ fn plot_called(
         let (value, low) = (value[row]?, low[row]?);
         // An interval without an upper end is drawn to what is known.
         let high = high[row].unwrap_or(value).max(value);
-        let figure = format!("{} ({} to {})", form.write(value), form.write(low), form.write(high));
+        let figure = format!("{} ({} to {})", form.write(value), form.write_end(low), form.write_end(high));
         Some(PlotRow { label: label(row), figure, value, low, high, open: false })
     };
     let plotted: Vec<PlotRow> = rows.iter().filter_map(|row| known(*row)).collect();

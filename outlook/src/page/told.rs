@@ -55,18 +55,20 @@ fn month(movements: &View<'_>) -> Option<String> {
     let complete = arrow_array::cast::AsArray::as_boolean(column);
     let row = (0..movements.rows()).rev().find(|row| complete.value(*row))?;
     let at = |name: &str| movements.numbers(name).and_then(|values| values[row]);
-    let [new, back, more, less, gone] =
-        ["new_mrr", "reactivation_mrr", "expansion_mrr", "contraction_mrr", "churn_mrr"].map(at);
+    let parts = |named: &[(&str, &str)]| -> String {
+        let known = named.iter().filter_map(|(column, name)| Some((at(column).filter(|amount| *amount > 0.0)?, name)));
+        let told: Vec<String> = known.map(|(amount, name)| format!("{} {name}", money(amount))).collect();
+        if told.is_empty() { "nothing".to_owned() } else { told.join(", ") }
+    };
+    let came = parts(&[
+        ("new_mrr", "of new customers"),
+        ("reactivation_mrr", "of returning ones"),
+        ("expansion_mrr", "of expansion"),
+    ]);
+    let went = parts(&[("contraction_mrr", "by contraction"), ("churn_mrr", "by churn")]);
     let ratio = at("quick_ratio").map_or(String::new(), |ratio| format!(" (quick ratio {ratio:.1})"));
-    Some(format!(
-        "In {} came {} of new customers, {} of returning ones and {} of expansion; {} went by contraction and {} by churn{ratio}.",
-        movements.dates("month")?[row]?.format("%B %Y"),
-        money(new?),
-        money(back?),
-        money(more?),
-        money(less?),
-        money(gone?)
-    ))
+    let month = movements.dates("month")?[row]?.format("%B %Y");
+    Some(format!("{month} brought {came}, and lost {went}{ratio}."))
 }
 
 /// What changed in a year, and a plain sentence where the three do not say the same.

@@ -68,6 +68,14 @@ impl Form {
             Self::Plain => plain(value),
         }
     }
+
+    /// As the end of an interval, after a value that says the unit.
+    pub(super) fn write_end(self, value: f64) -> String {
+        match self {
+            Self::Share if value.is_finite() => number::number(100.0 * value, 1),
+            _ => self.write(value),
+        }
+    }
 }
 
 fn plain(value: f64) -> String {
@@ -152,7 +160,11 @@ impl Shown<'_> {
         let value = text_at(self.name, self.column, row);
         match self.ends {
             Some(ends) if !ends.iter().any(|end| end.is_null(row)) => {
-                let [low, high] = ends.map(|end| text_at(self.name, end, row));
+                let form = Form::of(self.name);
+                let [low, high] = ends.map(|end| match number_at(end, row).flatten() {
+                    Some(number) => form.write_end(number),
+                    None => text_at(self.name, end, row),
+                });
                 format!("{value} ({low} to {high})")
             }
             _ => value,
@@ -165,6 +177,7 @@ pub(super) fn heading(name: &str) -> String {
     let word = |word: &str| match word {
         "mrr" | "arr" | "nrr" | "grr" | "nps" | "ltv" | "clv" | "cac" => word.to_uppercase(),
         "12m" => "12 months".to_owned(),
+        "drawn" => "(drawn)".to_owned(),
         other => other.to_owned(),
     };
     let text = name.split('_').map(word).collect::<Vec<_>>().join(" ");
