@@ -5,9 +5,12 @@
 mod common;
 
 use std::path::Path;
+use std::sync::Arc;
 
+use arrow_array::{ArrayRef, Float64Array, StringArray};
 use bellwether_outlook::page::{PAGE, PageInput, html};
 use bellwether_outlook::scored::{Forecast, Reason, ScoredAccount, ScoredBase};
+use bellwether_outlook::tables::Table;
 use common::browser::{Tab, contrast, luminance};
 use common::{fail, files, skipped, succeed};
 use serde_json::{Value, json};
@@ -96,6 +99,9 @@ fn a_hundred_thousand_accounts_are_searched_sorted_and_opened() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join(PAGE);
     std::fs::write(&file, &page).unwrap();
+    if let Some(folder) = std::env::var_os("BELLWETHER_PICTURES") {
+        std::fs::copy(&file, Path::new(&folder).join("100000.html")).unwrap();
+    }
     let Some(mut tab) = Tab::open(&file, 1280, false) else {
         return skipped("a_hundred_thousand_accounts_are_searched_sorted_and_opened", NO_BROWSER);
     };
@@ -249,6 +255,103 @@ fn looks_well(tab: &mut Tab, width: u64, dark: bool) {
     let (ink, paper) = (seen["ink"].as_str().unwrap(), seen["paper"].as_str().unwrap());
     // WCAG 2.2 asks for 7 at level AAA.
     assert!(contrast(ink, paper) >= 7.0 && (luminance(paper) < 0.2) == dark, "{seen}");
+}
+
+fn texts(values: &[&str]) -> ArrayRef {
+    Arc::new(StringArray::from(values.to_vec()))
+}
+
+fn numbers(values: impl IntoIterator<Item = f64>) -> ArrayRef {
+    Arc::new(values.into_iter().collect::<Float64Array>())
+}
+
+/// Tables as other parts of the outlook give them; the last one is known by no name.
+fn more_tables(base: &ScoredBase) -> Vec<Table> {
+    let measures = ["mrr", "mrr", "mrr", "nrr", "nrr", "nrr"];
+    let fan = |share: f64| {
+        numbers((0..6).map(move |row| {
+            let (size, days) = if row < 3 { (50_000.0, row) } else { (1.0, row - 3) };
+            size * (1.0 + 0.02 * f64::from(days + 1) * share)
+        }))
+    };
+    let ids: Vec<&str> = base.accounts.iter().map(|one| one.account_id.as_str()).collect();
+    let owners: Vec<&str> = (0..ids.len()).map(|row| ["kim & co", "lee"][row % 2]).collect();
+    vec![
+        Table {
+            name: "forecast",
+            columns: vec![
+                ("measure", texts(&measures)),
+                ("horizon_days", numbers([30.0, 60.0, 90.0, 30.0, 60.0, 90.0])),
+                ("opening_mrr", numbers([50_000.0; 6])),
+                ("q10", fan(-1.0)),
+                ("q50", fan(0.2)),
+                ("q90", fan(1.4)),
+            ],
+        },
+        Table {
+            name: "accounts",
+            columns: vec![
+                ("account_id", texts(&ids)),
+                ("owner", texts(&owners)),
+                ("value_tier", texts(&vec!["enterprise"; ids.len()])),
+                ("lifetime_value", numbers((0..ids.len()).map(|row| row as f64 * 10.0))),
+                ("lifetime_value_low", numbers((0..ids.len()).map(|row| row as f64))),
+            ],
+        },
+        Table {
+            name: "calls",
+            columns: vec![
+                ("rank", numbers((1..=12).map(f64::from))),
+                ("account_id", texts(&ids[..12])),
+                ("stake_mrr", numbers((1..=12).map(|rank| 1_000.0 / f64::from(rank)))),
+            ],
+        },
+        Table {
+            name: "later_part",
+            columns: vec![
+                ("group", texts(&["<i>one</i>", "two"])),
+                ("share", numbers([0.25, 0.5])),
+                ("share_low", numbers([0.2, 0.4])),
+                ("share_high", numbers([0.3, 0.6])),
+            ],
+        },
+    ]
+}
+
+#[test]
+fn parts_that_arrive_later_have_their_sections() {
+    let base = base(40);
+    let tables = more_tables(&base);
+    let page =
+        html(&PageInput { as_of: base.as_of, business: "acme", currency: "EUR", tables: &tables, scores: Some(&base) });
+    let place = |told: &str| page.find(told).unwrap_or_else(|| panic!("{told}"));
+    let headings =
+        ["<h2 id=\"base\">", "<h2 id=\"forecast\">", "<h2 id=\"calls\">", "<h2 id=\"accounts\">", ">Later part</h2>"];
+    assert!(headings.windows(2).all(|pair| place(pair[0]) < place(pair[1])), "in this order");
+    for told in ["Whom to call: the first 10 of 12", "rows 11 to 12", "25.0 % (20.0 to 30.0)", "&lt;i&gt;one&lt;/i&gt;"]
+    {
+        place(told);
+    }
+    assert!(page.contains("<th scope=\"col\">Q90</th>"), "the numbers of the fan are behind it");
+    assert!(!page.contains("<i>one") && !page.contains("<h2 id=\"accounts\">Accounts</h2>\n<table"));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join(PAGE);
+    std::fs::write(&file, &page).unwrap();
+    let Some(mut tab) = Tab::open(&file, 390, true) else {
+        return skipped("parts_that_arrive_later_have_their_sections (the browser's part)", NO_BROWSER);
+    };
+    // By its owner an account is found, and the tier of the outlook stands for that of the scores.
+    search(&mut tab, "kim");
+    assert_eq!(count(&mut tab), "20 of 40 accounts");
+    tab.click("#accounts-table tbody tr:nth-child(1) th button");
+    let details = tab.text("document.querySelector('#accounts-table tr.details').textContent");
+    assert!(details.contains("Value tierenterprise") && details.contains("Lifetime value"), "{details}");
+    let measured = tab.value(MEASURE);
+    for nothing in ["wide", "outside", "twice"] {
+        assert_eq!(measured[nothing], json!([]), "{nothing}");
+    }
+    assert_eq!((&measured["plots"], &measured["tables"]), (&json!(3), &json!(3)), "two fans and one plot of intervals");
+    assert_eq!(tab.complaints(), Vec::<String>::new());
 }
 
 /// A small business with a model and the scores of a day.

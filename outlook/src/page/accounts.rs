@@ -19,10 +19,16 @@ pub const MOST_ACCOUNTS: usize = 100_000;
 /// Rows that are there without a script.
 const WITHOUT_SCRIPT: usize = 50;
 
-/// Whether a table is part of the account table: it has at most one row per account, for at least half of those that are
-/// scored.
-pub(super) fn is_of_accounts(table: &Table, scores: Option<&ScoredBase>) -> bool {
-    scores.is_some_and(|scores| 2 * table.rows() >= scores.accounts.len()) && places(&View::of(table)).is_some()
+/// Tables with a row per account whose columns are details of it.
+const OF_ACCOUNTS: &[&str] = &["accounts"];
+
+/// Columns of theirs that the page has from the scores already, or that are only evidence for others.
+const NO_DETAILS: &[&str] =
+    &["account_id", "churn_probability", "expansion_probability", "past_accounts", "past_stayed"];
+
+/// Whether a table is part of the account table.
+pub(super) fn is_of_accounts(table: &Table) -> bool {
+    OF_ACCOUNTS.contains(&table.name)
 }
 
 /// The row of each account; `None` where a table has no accounts, or one twice.
@@ -120,8 +126,11 @@ fn columns(input: &PageInput<'_>, scores: &ScoredBase, rows: &[usize]) -> Vec<Ac
     columns.push(column("mrr_at_risk", true, false, money(|one| one.mrr_at_risk)));
     let expansion = column("expected_expansion_mrr", true, false, money(|one| one.expected_expansion_mrr));
     columns.push(AccountColumn { heading: "Expected expansion".to_owned(), ..expansion });
-    columns.push(column("value_tier", false, false, texts(|one| one.value_tier.as_ref())));
-    columns.push(column("service_level", false, false, texts(|one| one.service_level.as_ref())));
+    // Those of the outlook go by lifetime value, those of the scores by MRR alone.
+    let has = |name: &str| of_tables.iter().any(|column| column.name == name);
+    for (name, of) in TIERS {
+        columns.extend((!has(name)).then(|| column(name, false, false, texts(of))));
+    }
     columns.push(column("status", false, false, Values::Texts(accounts().map(|one| Some(status(one))).collect())));
     for more in of_tables {
         if columns.iter().all(|known| known.name != more.name) {
@@ -130,6 +139,12 @@ fn columns(input: &PageInput<'_>, scores: &ScoredBase, rows: &[usize]) -> Vec<Ac
     }
     columns
 }
+
+/// What tables of accounts may know better.
+const TIERS: [(&str, fn(&ScoredAccount) -> Option<&String>); 2] = [
+    ("value_tier", |account| account.value_tier.as_ref()),
+    ("service_level", |account| account.service_level.as_ref()),
+];
 
 fn status(account: &ScoredAccount) -> String {
     if account.status_reason == "OK" {
@@ -144,9 +159,10 @@ fn of_tables(input: &PageInput<'_>, scores: &ScoredBase, rows: &[usize]) -> Vec<
     let mut found: Vec<AccountColumn> = Vec::new();
     for table in input.tables {
         let view = View::of(table);
-        let is_whole = is_of_accounts(table, Some(scores));
-        let names: Vec<&str> =
-            view.names().filter(|name| *name != "account_id" && (is_whole || *name == "owner")).collect();
+        let is_whole = is_of_accounts(table);
+        let is_end = |name: &str| name.ends_with("_low") || name.ends_with("_high");
+        let is_detail = |name: &str| is_whole && !NO_DETAILS.contains(&name) && !is_end(name);
+        let names: Vec<&str> = view.names().filter(|name| is_detail(name) || *name == "owner").collect();
         let Some(place) = places(&view).filter(|_| !names.is_empty()) else { continue };
         let at: Vec<Option<usize>> =
             rows.iter().map(|row| place.get(scores.accounts[*row].account_id.as_str()).copied()).collect();

@@ -53,14 +53,16 @@ fn figure(forecast: &View<'_>, measure: &str, rows: &[usize], quantiles: &[Quant
     let values: Vec<(f64, Vec<Option<f64>>)> =
         quantiles.iter().filter_map(|(name, share)| Some((*share, forecast.numbers(name)?))).collect();
     let of = |share: f64| values.iter().find(|(one, _)| (one - share).abs() < 1e-9).map(|(_, values)| values);
+    let today = today(forecast, measure, rows);
     let mut marks = Vec::new();
     for (share, low) in values.iter().filter(|(share, _)| *share < 0.5) {
         let Some(high) = of(1.0 - share) else { continue };
         let band = rows.iter().filter_map(|row| Some((days[*row]?, low[*row]?, high[*row]?)));
-        marks.push(Mark::Band("band", band.collect()));
+        marks.push(Mark::Band("band", today.iter().map(|now| (0.0, *now, *now)).chain(band).collect()));
     }
     if let Some(middle) = of(0.5) {
-        let line: Vec<(f64, f64)> = rows.iter().filter_map(|row| Some((days[*row]?, middle[*row]?))).collect();
+        let line = rows.iter().filter_map(|row| Some((days[*row]?, middle[*row]?)));
+        let line: Vec<(f64, f64)> = today.iter().map(|now| (0.0, *now)).chain(line).collect();
         let form = Form::of(measure);
         marks.extend(line.iter().map(|(day, value)| Mark::Dot {
             at: (*day, *value),
@@ -69,21 +71,37 @@ fn figure(forecast: &View<'_>, measure: &str, rows: &[usize], quantiles: &[Quant
         }));
         marks.push(Mark::Line("line", line));
     }
-    let ends = values.iter().flat_map(|(_, values)| rows.iter().filter_map(|row| values[*row]));
+    let ends = values.iter().flat_map(|(_, values)| rows.iter().filter_map(|row| values[*row])).chain(today);
     let heading = super::view::heading(measure);
     let form = Form::of(measure);
     let write = |value: f64| if form == Form::Money { short(value) } else { form.write(value) };
     let last = rows.iter().filter_map(|row| days[*row]).fold(0.0, f64::max);
     let ticks = rows.iter().filter_map(|row| days[*row]).map(|day| (day, format!("{day}")));
+    let ticks = today.map(|_| (0.0, "today".to_owned())).into_iter().chain(ticks);
     let first = rows.iter().filter_map(|row| days[*row]).fold(last, f64::min);
+    let first = if today.is_some() { 0.0 } else { first.min(last - 1.0) };
     let svg = figures.chart(&Chart {
         title: heading.clone(),
         description: format!("{heading} by days ahead: the median as a line, ranges as bands around it."),
-        x: Axis { label: "days ahead".to_owned(), from: first.min(last - 1.0), to: last, ticks: ticks.collect() },
+        x: Axis {
+            label: "days ahead".to_owned(),
+            from: first - 0.06 * (last - first),
+            to: last + 0.04 * (last - first),
+            ticks: ticks.collect(),
+        },
         y: Axis::over(&heading, ends, write),
         marks,
     });
     table_of(forecast, &heading, rows.iter().copied()).figure(&heading, &svg, "", figures)
+}
+
+/// Where the fan begins: what is paid today, and all of it for a share of it; `None` for other measures.
+fn today(forecast: &View<'_>, measure: &str, rows: &[usize]) -> Option<f64> {
+    match measure {
+        "mrr" => forecast.numbers("opening_mrr")?[*rows.first()?],
+        "nrr" | "grr" => Some(1.0),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! A section for any table: what it is in a sentence, a plot where it has intervals, its first rows, the others behind them.
 
+use arrow_array::Array;
 use bellwether_page::number::count;
 use bellwether_page::svg::{Axis, Figures, PlotRow, RowPlot};
 use bellwether_page::{Table, escape_html};
@@ -24,7 +25,36 @@ const FIRST: &[(&str, &str, &str)] = &[
 /// What other tables are called and say; a table that is not here is called by its name.
 const KNOWN: &[(&str, &str, &str)] = &[
     ("owners", "Owners", "What each owner looks after: accounts, MRR, and what is at stake."),
-    ("goals", "Goals", "Use and revenue against their targets, and where they are under or over."),
+    ("goals", "Goals", "Use, adoption and revenue against their targets, and where they are under or over."),
+    ("renewals", "Renewals ahead", "What renews soon, and where nobody attends to it."),
+    ("discounts", "Discounts beyond the limit", "Accounts whose discount is larger than the declared limit."),
+    (
+        "value",
+        "Lifetime value",
+        "What a customer is worth and what it cost to win, by group, with the interval of the value.",
+    ),
+    ("money", "Billed and paid", "What was billed, paid and contracted by month, and what it cost."),
+    ("price_volume_mix", "Price, volume and mix", "Why MRR changed: dearer or cheaper, more or fewer, other plans."),
+    ("billing", "Billing periods", "How much is billed by the month and by the year."),
+    ("plan_moves", "From plan to plan", "Accounts by their plan a year ago and their plan now."),
+    ("expansions", "How accounts expand", "Who expands, how fast, and by how much."),
+    (
+        "renewal_quality",
+        "What was renewed",
+        "Renewals of twelve months: as they were, with more, with less, or not at all.",
+    ),
+    (
+        "landmarks",
+        "Before an expansion",
+        "First times that usually come before an expansion, against accounts alike without them.",
+    ),
+    ("curve_shapes", "Where curves fall", "Whether customers are lost as they begin or all along."),
+    (
+        "compared",
+        "Channels and plans at equal size",
+        "Each against the others, as if all were of the sizes of the base.",
+    ),
+    ("archetypes", "Archetypes", "Combinations of attributes with enough accounts, those that stand out most first."),
 ];
 
 /// Rows that are shown at once, and at most behind them.
@@ -32,6 +62,8 @@ const AT_ONCE: usize = 10;
 const AT_MOST: usize = 200;
 /// A plot of more rows than this is none.
 const MOST_PLOTTED: usize = 30;
+/// Plots of one table.
+const MOST_PLOTS: usize = 3;
 
 /// A part for every table that has none of its own: those looked at first, and the others in the order given. Tables of all
 /// accounts are part of the account table.
@@ -43,7 +75,7 @@ pub(super) fn of_tables(input: &PageInput<'_>, figures: &mut Figures) -> (Vec<Pa
     let mut rest = Vec::new();
     for table in input.tables {
         let is_told = OWN.contains(&table.name) || FIRST.iter().any(|(name, ..)| *name == table.name);
-        if is_told || table.rows() == 0 || super::accounts::is_of_accounts(table, input.scores) {
+        if is_told || table.rows() == 0 || super::accounts::is_of_accounts(table) {
             continue;
         }
         let known = KNOWN.iter().find(|(name, ..)| *name == table.name);
@@ -60,8 +92,8 @@ fn part(view: &View<'_>, title: &str, text: &str, figures: &mut Figures) -> Part
     }
     if (2..=MOST_PLOTTED).contains(&view.rows()) {
         let all: Vec<usize> = (0..view.rows()).collect();
-        let plots: Vec<String> =
-            intervals(view).iter().filter_map(|name| plot(view, name, title, &all, figures)).collect();
+        let plots = intervals(view).into_iter().filter_map(|name| plot(view, name, title, &all, figures));
+        let plots: Vec<String> = plots.take(MOST_PLOTS).collect();
         if !plots.is_empty() {
             html.push_str(&format!("<div class=\"figures\">\n{}</div>\n", plots.concat()));
         }
@@ -128,11 +160,11 @@ fn intervals(view: &View<'_>) -> Vec<&'static str> {
     view.shown().iter().filter(|column| column.has_interval()).map(|column| column.name).collect()
 }
 
-/// A row is called by its texts and dates, before its first number.
+/// A row is called by its texts and dates, before its first number other than its rank.
 fn labels(view: &View<'_>, row: usize) -> String {
-    let named = view.names().take_while(|name| view.numbers(name).is_none());
-    let texts: Vec<String> =
-        named.filter_map(|name| view.column(name).map(|column| text_at(name, column, row))).collect();
+    let named = view.names().filter(|name| *name != "rank").take_while(|name| view.numbers(name).is_none());
+    let known = named.filter_map(|name| Some((name, view.column(name)?))).filter(|(_, column)| !column.is_null(row));
+    let texts: Vec<String> = known.map(|(name, column)| text_at(name, column, row)).collect();
     if texts.is_empty() { format!("row {}", row + 1) } else { texts.join(", ") }
 }
 
