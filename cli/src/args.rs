@@ -3,6 +3,8 @@
 //! What is not given on the command line is taken from a `BELLWETHER_*` variable, then from the project file or the default.
 //! `--help` shows the variable of each option that has one.
 
+mod account;
+
 use std::path::{Path, PathBuf};
 
 mod accounts;
@@ -16,6 +18,8 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::project_file::FILE_NAME;
+
+pub(crate) use account::AccountArguments;
 
 /// How likely is each account to churn or to expand, why, and how sure are we?
 #[derive(Debug, Parser)]
@@ -117,6 +121,9 @@ pub(crate) enum Command {
     Score(ScoreArguments),
     /// Revenue, cohorts and segments of the base as it was known at a date: MRR movements, NRR, GRR, retention at equal age.
     Outlook(OutlookArguments),
+    /// One account on one page: how likely it is to churn and to expand, why, then and now, what it uses, pays and says, and
+    /// what accounts like it did next.
+    Account(AccountArguments),
 }
 
 impl Command {
@@ -569,7 +576,7 @@ pub(crate) struct OutlookArguments {
     /// The date: nothing that happened or became known from it on counts.
     #[arg(long, value_name = "DATE", value_parser = date)]
     pub(crate) as_of: NaiveDate,
-    /// The output folder; the tables go to `outlook/v1/as_of=DATE` in it.
+    /// The output folder; the tables and the page go to `outlook/v1/as_of=DATE` in it. Scores of the date are read from it.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     #[command(flatten)]

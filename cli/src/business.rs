@@ -149,6 +149,11 @@ impl<'a> Business<'a> {
         AccountOutlook::of(&AccountInputs { facts: &self.facts, base, out, settings })
     }
 
+    /// The facts, for who looks at one account.
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
     /// Number of accounts.
     pub(crate) fn accounts(&self) -> usize {
         self.facts.accounts.len()

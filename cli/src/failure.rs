@@ -118,6 +118,16 @@ impl Failure {
         Self::new(exit, error)
     }
 
+    /// Scores that could not be read back.
+    pub(crate) fn scores(error: ScoresReadError) -> Self {
+        let exit = match &error {
+            ScoresReadError::Missing { .. } => ExitCode::Usage,
+            ScoresReadError::Io { source, .. } => ExitCode::of_io(source),
+            ScoresReadError::Damaged { .. } | ScoresReadError::Column { .. } => ExitCode::DataContract,
+        };
+        Self::new(exit, error)
+    }
+
     /// An outlook that could not be written.
     pub(crate) fn outlook(error: WriteError) -> Self {
         let exit = match &error {

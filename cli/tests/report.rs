@@ -4,9 +4,9 @@
 mod common;
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
+use common::browser::{contrast, luminance, program, run};
 use common::{fail, skipped, succeed};
 use serde_json::Value;
 
@@ -90,7 +90,7 @@ frame.addEventListener('load', () => {
 "#;
 
 fn in_a_browser(page: &str, folder: &Path) {
-    let Some(browser) = browser() else {
+    let Some(browser) = program() else {
         skipped(
             "a_run_and_a_bundle_give_the_page_that_was_written_with_them (the browser's part)",
             "chromium, in the path or at BELLWETHER_BROWSER (./test installs it where apt-get may)",
@@ -140,41 +140,4 @@ fn measured(browser: &Path, page: &str, folder: &Path, width: i64, dark: bool) -
         shown.split_once("<pre id=\"measured\">").unwrap_or_else(|| panic!("nothing was measured: {shown:.600}"));
     let text = rest.split("</pre>").next().unwrap();
     serde_json::from_str(&text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")).unwrap()
-}
-
-fn run(browser: &Path, folder: &Path, arguments: &[&str]) -> String {
-    let profile = tempfile::tempdir_in(folder).unwrap();
-    let output = Command::new(browser)
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars"])
-        .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
-        .arg(format!("--user-data-dir={}", profile.path().display()))
-        .args(arguments)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", common::text(&output.stderr));
-    common::text(&output.stdout)
-}
-
-fn browser() -> Option<PathBuf> {
-    if let Some(given) = std::env::var_os("BELLWETHER_BROWSER") {
-        return Some(PathBuf::from(given)).filter(|path| path.is_file());
-    }
-    let path = std::env::var_os("PATH")?;
-    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    let mut places = names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
-    places.find(|place| place.is_file())
-}
-
-/// Relative luminance of `rgb(r, g, b)` (WCAG 2.2).
-fn luminance(colour: &str) -> f64 {
-    let numbers = colour.trim_start_matches("rgb(").trim_end_matches(')');
-    let parts: Vec<f64> = numbers.split(',').map(|part| part.trim().parse::<f64>().unwrap() / 255.0).collect();
-    let linear = |part: f64| if part <= 0.040_45 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) };
-    0.2126 * linear(parts[0]) + 0.7152 * linear(parts[1]) + 0.0722 * linear(parts[2])
-}
-
-fn contrast(one: &str, other: &str) -> f64 {
-    let (one, other) = (luminance(one), luminance(other));
-    (one.max(other) + 0.05) / (one.min(other) + 0.05)
 }

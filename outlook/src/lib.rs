@@ -4,6 +4,7 @@
 //! same rule as the features. Money is counted in whole cents ([`money::Cents`]), so that identities hold to the cent.
 
 pub mod account;
+pub mod account_page;
 pub mod archetype;
 pub mod base;
 pub mod behaviour;
@@ -22,6 +23,7 @@ pub mod mix;
 pub mod money;
 pub mod movement;
 pub mod nps;
+pub mod page;
 pub mod plan_move;
 pub mod pool;
 pub mod renewal;

@@ -106,8 +106,14 @@ const FLAT: f64 = 0.01;
 /// same way.
 #[must_use]
 pub fn disagreement(before: &Retention, now: &Retention) -> Option<&'static str> {
-    let change = |of: fn(&Retention) -> Option<f64>| Some(of(now)? - of(before)?);
-    let (net, gross, logo) = (change(Retention::net)?, change(Retention::gross)?, change(Retention::logo)?);
+    let shares = |year: &Retention| Some([year.net()?, year.gross()?, year.logo()?]);
+    disagreement_of_shares(shares(before)?, shares(now)?)
+}
+
+/// As [`disagreement`], of NRR, GRR and logo retention, in this order.
+#[must_use]
+pub fn disagreement_of_shares(before: [f64; 3], now: [f64; 3]) -> Option<&'static str> {
+    let [net, gross, logo] = [0, 1, 2].map(|which: usize| now[which] - before[which]);
     if net >= FLAT && gross <= -FLAT {
         Some(
             "Expanding few, losing many: revenue of those who stay grows faster than before, and more of the old revenue is lost.",

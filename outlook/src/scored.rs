@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
-use arrow_array::{Array, Float64Array, RecordBatch, StringArray};
+use arrow_array::{Array, BooleanArray, Float64Array, RecordBatch, StringArray};
 use bellwether_models::scores::REASONS;
 use chrono::NaiveDate;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ArrowPredicateFn, ParquetRecordBatchReaderBuilder, RowFilter};
 
 /// Why scores cannot be read.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -132,6 +132,23 @@ impl ScoredBase {
     /// # Errors
     /// [`ScoresReadError`].
     pub fn read(out: &Path, as_of: NaiveDate, reasons: usize) -> Result<Self, ScoresReadError> {
+        Self::read_some(out, as_of, reasons, None)
+    }
+
+    /// As [`ScoredBase::read`], of one account; none where it was not scored.
+    ///
+    /// # Errors
+    /// [`ScoresReadError`].
+    pub fn read_account(
+        out: &Path,
+        as_of: NaiveDate,
+        reasons: usize,
+        account_id: &str,
+    ) -> Result<Self, ScoresReadError> {
+        Self::read_some(out, as_of, reasons, Some(account_id))
+    }
+
+    fn read_some(out: &Path, as_of: NaiveDate, reasons: usize, only: Option<&str>) -> Result<Self, ScoresReadError> {
         let folder = partition(out, as_of);
         if !folder.join("_SUCCESS").is_file() {
             return Err(ScoresReadError::Missing {
@@ -142,7 +159,7 @@ impl ScoredBase {
         }
         let mut base = Self { as_of, targets: Vec::new(), model: String::new(), accounts: Vec::new() };
         for part in parts(&folder)? {
-            base.read_part(&part, reasons.min(REASONS))?;
+            base.read_part(&part, reasons.min(REASONS), only)?;
         }
         Ok(base)
     }
@@ -160,7 +177,7 @@ impl ScoredBase {
         place.ok().map(|place| &self.accounts[place])
     }
 
-    fn read_part(&mut self, path: &Path, reasons: usize) -> Result<(), ScoresReadError> {
+    fn read_part(&mut self, path: &Path, reasons: usize, only: Option<&str>) -> Result<(), ScoresReadError> {
         let name = path.display().to_string();
         let file = File::open(path).map_err(|source| ScoresReadError::Io { path: name.clone(), source })?;
         let damaged = |found: String| ScoresReadError::Damaged { path: name.clone(), found };
@@ -170,6 +187,14 @@ impl ScoredBase {
         self.targets = targets.map(str::to_owned).collect();
         let wanted = schema.fields().iter().enumerate().filter(|(_, field)| is_wanted(field.name(), reasons));
         let mask = ProjectionMask::roots(builder.parquet_schema(), wanted.map(|(index, _)| index));
+        let builder = match only {
+            // Of all other accounts nothing but the id is decoded.
+            Some(id) => {
+                let filter = rows_of(id, &builder);
+                builder.with_row_filter(filter)
+            }
+            None => builder,
+        };
         let reader = builder.with_projection(mask).build().map_err(|error| damaged(error.to_string()))?;
         for batch in reader {
             let batch = batch.map_err(|error| damaged(error.to_string()))?;
@@ -206,6 +231,21 @@ impl ScoredBase {
         }));
         Ok(())
     }
+}
+
+/// The rows of one account.
+fn rows_of(id: &str, builder: &ParquetRecordBatchReaderBuilder<File>) -> RowFilter {
+    let id = id.to_owned();
+    let column = ProjectionMask::columns(builder.parquet_schema(), ["account_id"]);
+    let is_wanted = ArrowPredicateFn::new(column, move |batch: RecordBatch| {
+        let ids = batch.column_by_name("account_id").and_then(|ids| ids.as_string_opt::<i32>().cloned());
+        // Another type is told by who reads the rows.
+        Ok(ids.map_or_else(
+            || BooleanArray::from(vec![true; batch.num_rows()]),
+            |ids| ids.iter().map(|one| Some(one == Some(id.as_str()))).collect(),
+        ))
+    });
+    RowFilter::new(vec![Box::new(is_wanted)])
 }
 
 /// Folder of the scores of a date below `out`.

@@ -1,21 +1,5 @@
 //! Text that is safe where it lands.
 
-/// `text` with the five characters that mean something in HTML replaced.
-pub(crate) fn escape_html(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            other => out.push(other),
-        }
-    }
-    out
-}
-
 /// `text` on one line, with a backslash before each character that means something in Markdown or in HTML within it; safe
 /// in the cell of a table too.
 pub(crate) fn escape_markdown(text: &str) -> String {
@@ -38,6 +22,5 @@ mod tests {
     fn nothing_of_a_text_is_markup() {
         let text = "a|b\n<script>x</script> [c](d) & `e`";
         assert_eq!(escape_markdown(text), r"a\|b \<script\>x\</script\> \[c\](d) \& \`e\`");
-        assert_eq!(escape_html("<i>'\"&"), "&lt;i&gt;&#39;&quot;&amp;");
     }
 }

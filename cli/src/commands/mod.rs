@@ -1,5 +1,6 @@
 //! One file per verb: read the project, call the libraries, say what came out.
 
+mod account;
 mod backtest;
 mod check;
 mod demo;
@@ -11,6 +12,7 @@ mod models;
 mod outlook;
 mod outlook_base;
 mod outlook_forecast;
+mod page_file;
 mod partitions;
 mod report;
 mod score;
@@ -56,6 +58,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
         Command::Report(report) => report::run(report, output),
         Command::Score(score) => score::run(config, score, output),
         Command::Outlook(outlook) => outlook::run(config, outlook, output),
+        Command::Account(account) => account::run(config, account, output),
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use bellwether_features::label::Event;
 use bellwether_outlook::account::AccountSettings;
 use bellwether_outlook::movement::MonthlyMovements;
+use bellwether_outlook::page::{self, PAGE, PageInput};
 use bellwether_outlook::retention::{Retention, disagreement};
 use bellwether_outlook::scored::{ScoredBase, ScoresReadError};
 use bellwether_outlook::{Outlook, OutlookSettings, tables};
@@ -54,11 +55,12 @@ pub(crate) fn run(config: &Path, arguments: &OutlookArguments, output: &Output) 
         let mut lines = text(&outlook, arguments.as_of);
         lines.extend(base_text(&base));
         lines.extend(worth.lines(&project.money));
-        if let Some(base) = scores(arguments, output)? {
-            name_churn(&mut account_settings, &project, &base);
+        let scores = scores(arguments, output)?;
+        if let Some(base) = &scores {
+            name_churn(&mut account_settings, &project, base);
             let accounts = output.step(
                 "accounts",
-                || business.account_outlook(&base, &arguments.out, &account_settings).map_err(Failure::scores),
+                || business.account_outlook(base, &arguments.out, &account_settings).map_err(Failure::scores),
                 |accounts| format!("{} accounts, {} alerts", accounts.rows.len(), accounts.alerts.len()),
             )?;
             written.extend(tables::accounts::tables(&accounts));
@@ -67,22 +69,33 @@ pub(crate) fn run(config: &Path, arguments: &OutlookArguments, output: &Output) 
         let forecast = outlook_forecast::forecast_of(&business, arguments, settings.grace_days, output)?;
         written.extend(forecast.iter().flat_map(tables::forecast::tables));
         lines.extend(forecast.iter().flat_map(outlook_forecast::text));
-        stop::protect(|| tables::write(written, &folder)).map_err(Failure::outlook)?;
+        let page = page::html(&PageInput {
+            as_of: arguments.as_of,
+            business: &project.contract.name,
+            currency: &project.contract.currency,
+            tables: &written,
+            scores: scores.as_ref(),
+        });
+        stop::protect(|| tables::write_with_page(written, Some(&page), &folder)).map_err(Failure::outlook)?;
         for line in lines {
             output.result(line);
         }
         Ok(())
     })?;
     output.result(format_args!("{}", folder.display()));
+    output.result(format_args!("{}", folder.join(PAGE).display()));
     Ok(())
 }
 
-/// The scores of the date; `None`, with a line that says so, where there are none.
+/// Reasons that the page tells of each target.
+const REASONS: usize = 3;
+
+/// The scores of the date below the output folder; `None`, with a line that says so, where there are none.
 fn scores(arguments: &OutlookArguments, output: &Output) -> Result<Option<ScoredBase>, Failure> {
-    match ScoredBase::read(&arguments.out, arguments.as_of, 0) {
-        Ok(base) => Ok(Some(base)),
+    match ScoredBase::read(&arguments.out, arguments.as_of, REASONS) {
+        Ok(scores) => Ok(Some(scores)),
         Err(error @ ScoresReadError::Missing { .. }) => {
-            output.note(format_args!("accounts, alerts and calls are left out: {error}"));
+            output.note(format_args!("{error}; what depends on scores is left out"));
             Ok(None)
         }
         Err(error) => Err(Failure::scores(error)),
@@ -96,7 +109,7 @@ fn name_churn(settings: &mut AccountSettings, project: &Project, base: &ScoredBa
 }
 
 /// The grace period of the target that says when a subscription has ended; that of a new project where there is none.
-fn grace_days(project: &Project) -> u32 {
+pub(super) fn grace_days(project: &Project) -> u32 {
     let mut targets = project.contract.targets.iter();
     let ended = targets.find(|target| matches!(target.event, Event::SubscriptionEnd));
     ended.map_or(OutlookSettings::default().grace_days, |target| target.grace_days)

@@ -1,7 +1,7 @@
 //! `bellwether report`: the page of a backtest or of a bundle, from its summary alone.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use bellwether_models::registry::resolve;
@@ -9,18 +9,18 @@ use bellwether_train::backtest::Backtest;
 use bellwether_train::dataset::Dataset;
 use bellwether_train::export::SUMMARY_FILE;
 use bellwether_train::insight::insights;
-use bellwether_train::report::{GENERATOR, html};
+use bellwether_train::report::html;
 use bellwether_train::settings::BacktestSettings;
 use bellwether_train::summary::{BACKTEST_FORMAT, BacktestSummary};
 
+use super::page_file;
 use crate::args::ReportArguments;
 use crate::business::Business;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::stop;
 
 pub(crate) fn run(arguments: &ReportArguments, output: &Output) -> Result<(), Failure> {
-    check_place(&arguments.out)?;
+    page_file::check(&arguments.out)?;
     let path = summary_of(arguments)?.join(SUMMARY_FILE);
     let summary = read(&path)?;
     if summary.insights.is_none() {
@@ -29,8 +29,7 @@ pub(crate) fn run(arguments: &ReportArguments, output: &Output) -> Result<(), Fa
             path.display()
         ));
     }
-    stop::protect(|| write(&arguments.out, html(&summary).as_bytes()))
-        .map_err(|error| Failure::io(&arguments.out, error))?;
+    page_file::write(&arguments.out, &html(&summary))?;
     output.result(format_args!("{}", arguments.out.display()));
     Ok(())
 }
@@ -100,29 +99,4 @@ fn read(path: &Path) -> Result<BacktestSummary, Failure> {
         ));
     }
     Ok(summary)
-}
-
-/// Only a page of ours is replaced.
-fn check_place(path: &Path) -> Result<(), Failure> {
-    match fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(Failure::io(path, error)),
-        Ok(found) => {
-            let beginning = String::from_utf8_lossy(&found[..found.len().min(1000)]).into_owned();
-            if !found.is_empty() && !beginning.contains(GENERATOR) {
-                return Err(Failure::configuration(
-                    format!("{}: expected no file, or an earlier report, found another file", path.display()),
-                    "give another place with --out: a file that is not ours is never replaced",
-                ));
-            }
-        }
-    }
-    bellwether_staging::check(path).map_err(|error| Failure::io(path, error))
-}
-
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let staging = bellwether_staging::Staging::file(path)?;
-    let mut file = staging.handle();
-    file.write_all(bytes)?;
-    staging.publish()
 }

@@ -1,6 +1,8 @@
 //! What the command's tests share: running the binaries, and reading what they wrote.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub(crate) mod browser;
+
 use std::path::{Path, PathBuf};
 use std::process::Output;
 

@@ -3,13 +3,20 @@
 /// The nearest of `known` to `found`, if near enough to be a slip of the finger or another spelling.
 #[must_use]
 pub fn nearest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    nearest_names(found, known, 1).into_iter().next()
+}
+
+/// The `most` known names that are most like `found`, the likeliest first, if they are near enough to be other spellings.
+#[must_use]
+pub fn nearest_names<'a>(found: &str, known: impl IntoIterator<Item = &'a str>, most: usize) -> Vec<&'a str> {
     let wanted = plain(found);
-    known
+    let mut near: Vec<(f64, &str)> = known
         .into_iter()
         .map(|name| (strsim::jaro_winkler(&wanted, &plain(name)), name))
         .filter(|(likeness, _)| *likeness >= 0.82)
-        .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1)))
-        .map(|(_, name)| name)
+        .collect();
+    near.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
+    near.into_iter().take(most).map(|(_, name)| name).collect()
 }
 
 /// "did you mean `x`?", or the list of what there is.
@@ -38,6 +45,7 @@ mod tests {
         assert_eq!(nearest("accountId", known), Some("account_id"));
         assert_eq!(nearest("knwon_at", known), Some("known_at"));
         assert_eq!(nearest("zebra", known), None);
+        assert_eq!(nearest_names("known_aft", known, 2), ["known_after", "known_at"]);
         assert_eq!(did_you_mean("zebra", known), "there are: `account_id`, `known_at`, `known_after`");
         assert_eq!(did_you_mean("", []), "there are none");
     }

@@ -46,7 +46,7 @@ pub use digest::{InputFile, digest_of};
 pub use duration::{MICROS_PER_HOUR, parse_days, parse_duration_micros};
 pub use error::{ContractError, FailureKind, Place, Problem};
 pub use expression::{Expression, Operator};
-pub use hint::{did_you_mean, nearest};
+pub use hint::{did_you_mean, nearest, nearest_names};
 pub use options::{
     ActiveByOption, CatalogueOptions, CsvOptions, DeclaredOptions, DirectionOption, EligibilityOptions, EventOption,
     FreshnessOptions, OnViolation, Paths, ProjectOptions, ReviewOptions, Sections, SignalOptions, TableOptions,

@@ -14,6 +14,7 @@ pub(crate) mod declared;
 pub(crate) mod uses;
 pub(crate) mod versions;
 pub(crate) mod view;
+mod visible;
 
 use std::ops::Range;
 use std::sync::Arc;

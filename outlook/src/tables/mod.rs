@@ -27,10 +27,13 @@
 //! | `owners.parquet` | an owner, those without one first (null) | `owner`, `accounts`, `at_risk_accounts`, `mrr`, `mrr_at_risk`, `expected_expansion_mrr`, `overdue_reviews` (null without meetings or a declared interval), `calls` |
 //! | `forecast.parquet` | `measure` (`mrr`, `nrr`, `grr`) and `horizon_days` (30, 60, 90), from [`crate::forecast`]; only where the date has scores | `opening_mrr`, the quantiles `q05`, `q10` (downside), `q25`, `q50` (base), `q75`, `q90` (upside), `q95`, `mean`, `summed_probabilities` (for comparison), `accounts`, `scored_accounts`, `past_windows`, `judged_scores`, `churn_shock`, `expansion_shock`, `churn_shift`, `expansion_shift` (on the logit) |
 //!
+//! Beside them `outlook.html` shows them to people ([`crate::page`]); it is no table.
+//!
 //! Money is in the project's currency, exact to the cent; shares are fractions; what cannot be known is null. The same facts
 //! give the same bytes. Additive columns stay in v1; a rename, a new type or a new meaning is v2.
 
 use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -56,6 +59,7 @@ pub mod value;
 
 use crate::cohort::Share;
 use crate::money::Cents;
+use crate::page::PAGE;
 
 /// The tables of an outlook; each is a file of this name with `.parquet` after it.
 pub const TABLES: &[&str] = &[
@@ -136,6 +140,14 @@ pub type Columns = Vec<(&'static str, ArrayRef)>;
 /// # Errors
 /// [`WriteError`]; then nothing has changed.
 pub fn write(tables: Vec<Table>, folder: &Path) -> Result<(), WriteError> {
+    write_with_page(tables, None, folder)
+}
+
+/// As [`write`], with the page beside the tables.
+///
+/// # Errors
+/// [`WriteError`]; then nothing has changed.
+pub fn write_with_page(tables: Vec<Table>, page: Option<&str>, folder: &Path) -> Result<(), WriteError> {
     let failed = |source: std::io::Error| WriteError::Io { path: folder.display().to_string(), source };
     check_place(folder)?;
     let staging = Staging::folder(folder).map_err(failed)?;
@@ -143,8 +155,17 @@ pub fn write(tables: Vec<Table>, folder: &Path) -> Result<(), WriteError> {
         let path = staging.path().join(format!("{}.parquet", table.name));
         write_table(&path, table.columns).map_err(failed)?;
     }
+    if let Some(page) = page {
+        write_text(&staging.path().join(PAGE), page).map_err(failed)?;
+    }
     File::create(staging.path().join(SUCCESS)).and_then(|file| file.sync_all()).map_err(failed)?;
     staging.publish_over().map_err(failed)
+}
+
+fn write_text(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = File::create_new(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
 }
 
 /// Whether an outlook may stand in this folder.
@@ -154,8 +175,8 @@ pub fn write(tables: Vec<Table>, folder: &Path) -> Result<(), WriteError> {
 pub fn check_place(folder: &Path) -> Result<(), WriteError> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Ok(()) };
     let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let is_ours =
-        |name: &str| name == SUCCESS || name.strip_suffix(".parquet").is_some_and(|table| TABLES.contains(&table));
+    let is_table = |name: &str| name.strip_suffix(".parquet").is_some_and(|table| TABLES.contains(&table));
+    let is_ours = |name: &str| name == SUCCESS || name == PAGE || is_table(name);
     match names.into_iter().find(|name| !is_ours(name)) {
         Some(found) => Err(WriteError::InTheWay { path: folder.display().to_string(), found }),
         None => Ok(()),

@@ -1,11 +1,11 @@
 //! Plots of how good the forecasts of one learner were.
 
 use super::format::{Table, count, known, number, percent, with_interval};
-use super::svg::{Axis, Chart, Figures, Mark};
 use crate::measure::Metric;
 use crate::metric::CorpStep;
 use crate::resample::Intervals;
 use crate::summary::{AgeMetrics, DateMetrics, LearnerSummary};
+use bellwether_page::svg::{Axis, Chart, Figures, Mark};
 
 /// Rows of a bin of the reliability table: steps of the curve are put together until they hold so large a share.
 const LEAST_BIN: f64 = 0.08;

@@ -2,11 +2,11 @@
 
 use super::curves::{by_age, gain, over_time, precision_recall, reliability};
 use super::format::{Table, count, known, number, percent, with_interval};
-use super::svg::Figures;
 use crate::learner::LearnerKind;
 use crate::measure::Metric;
 use crate::summary::{CalibrationSource, GroupedBy, LearnerSummary, TargetSummary};
-use crate::text::escape_html;
+use bellwether_page::escape_html;
+use bellwether_page::svg::Figures;
 
 /// All sections of one target.
 pub(super) fn sections(target: &TargetSummary, figures: &mut Figures) -> String {

@@ -8,24 +8,22 @@
 mod curves;
 mod format;
 mod judged;
-mod svg;
 mod told;
 mod verdict;
 
 use std::fmt::Write;
 
+pub use bellwether_page::GENERATOR;
+use bellwether_page::svg::Figures;
+use bellwether_page::{escape_html, page};
+
 use crate::summary::{ACCOUNT_FOLDS_NAME, BacktestSummary, TargetSummary};
-use crate::text::escape_html;
 
 use format::count;
-use svg::Figures;
 pub use verdict::verdict;
 
 /// Above the terms of `[glossary]`, here and in the model card.
 pub(crate) const GLOSSARY_TITLE: &str = "In this business's words";
-
-/// By this line a page is known to be ours, and may be replaced.
-pub const GENERATOR: &str = "<meta name=\"generator\" content=\"bellwether\">";
 
 /// The page of a backtest.
 #[must_use]
@@ -50,17 +48,6 @@ pub fn html(summary: &BacktestSummary) -> String {
     push_limits(&mut body);
     push_glossary(&mut body, summary);
     page("Bellwether report", &body)
-}
-
-/// A page around a body.
-fn page(title: &str, body: &str) -> String {
-    format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n{GENERATOR}\n<title>{}</title>\n<style>\n\
-         {}</style>\n</head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n",
-        escape_html(title),
-        include_str!("style.css")
-    )
 }
 
 fn push(body: &mut String, text: std::fmt::Arguments<'_>) {

@@ -1,14 +1,14 @@
 //! What the outcomes tell: drivers, shapes, depth and breadth, lead weeks, product features, tables.
 
 use super::format::{Table, count, estimate, estimate_percent, estimate_points, number, percent, points};
-use super::svg::{Axis, Figures, PlotRow, RowPlot};
 use super::verdict::depth_or_breadth;
 use crate::insight::{
     AdoptionEffect, DataQuality, Driver, FeatureRole, Insights, LEAD_WEEKS, Movement, Outcome, Shape, TargetInsights,
     ValueDrivers,
 };
 use crate::learner::LearnerKind;
-use crate::text::escape_html;
+use bellwether_page::escape_html;
+use bellwether_page::svg::{Axis, Figures, PlotRow, RowPlot};
 
 /// Drivers, shapes, families of one target.
 pub(super) fn sections(told: &TargetInsights, figures: &mut Figures) -> String {

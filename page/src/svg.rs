@@ -5,10 +5,9 @@
 
 use std::fmt::Write;
 
-use super::format::Table;
-use crate::text::escape_html;
+use crate::{Table, escape_html};
 
-const WIDTH: f64 = 360.0;
+pub(crate) const WIDTH: f64 = 360.0;
 const HEIGHT: f64 = 262.0;
 const LEFT: f64 = 46.0;
 const RIGHT: f64 = 338.0;
@@ -17,16 +16,21 @@ const BOTTOM: f64 = 216.0;
 
 /// One axis: its ends and the places that are labelled.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Axis {
-    pub(super) label: String,
-    pub(super) from: f64,
-    pub(super) to: f64,
-    pub(super) ticks: Vec<(f64, String)>,
+pub struct Axis {
+    /// What it counts.
+    pub label: String,
+    /// Its lower end.
+    pub from: f64,
+    /// Its upper end.
+    pub to: f64,
+    /// Places with their labels.
+    pub ticks: Vec<(f64, String)>,
 }
 
 impl Axis {
     /// Round numbers over a range that holds `values`; `write` makes the labels.
-    pub(super) fn over(label: &str, values: impl Iterator<Item = f64>, write: impl Fn(f64) -> String) -> Self {
+    #[must_use]
+    pub fn over(label: &str, values: impl Iterator<Item = f64>, write: impl Fn(f64) -> String) -> Self {
         let (low, high) = values
             .filter(|value| value.is_finite())
             .fold((f64::INFINITY, f64::NEG_INFINITY), |ends, one| (ends.0.min(one), ends.1.max(one)));
@@ -42,6 +46,14 @@ impl Axis {
         Self { label: label.to_owned(), ticks: ticks.collect(), from: from * step, to: to * step }
     }
 
+    /// Places 0, 1, 2, ... with a name each, of which at most `most` are labelled.
+    #[must_use]
+    pub fn of_names(label: &str, names: &[String], most: usize) -> Self {
+        let every = names.len().div_ceil(most.max(1)).max(1);
+        let ticks = names.iter().enumerate().step_by(every).map(|(index, name)| (index as f64, name.clone()));
+        Self { label: label.to_owned(), from: -0.6, to: (names.len() as f64 - 0.4).max(0.6), ticks: ticks.collect() }
+    }
+
     fn share(&self, value: f64) -> f64 {
         ((value - self.from) / (self.to - self.from)).clamp(0.0, 1.0)
     }
@@ -55,36 +67,84 @@ fn round_step(step: f64) -> f64 {
 
 /// What is drawn.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Mark {
+pub enum Mark {
     /// A line through points; the class says which.
     Line(&'static str, Vec<(f64, f64)>),
     /// A dot with its text.
-    Dot { at: (f64, f64), radius: f64, text: String },
+    Dot {
+        /// Where.
+        at: (f64, f64),
+        /// In units of the drawing.
+        radius: f64,
+        /// What a pointer is told.
+        text: String,
+    },
+    /// Nothing to see: where a pointer is told something.
+    Spot {
+        /// Where.
+        at: (f64, f64),
+        /// What it is told.
+        text: String,
+    },
     /// From low to high at x.
-    Whisker { x: f64, low: f64, high: f64 },
+    Whisker {
+        /// Where.
+        x: f64,
+        /// Lower end.
+        low: f64,
+        /// Upper end.
+        high: f64,
+    },
     /// A bar of a histogram standing on the x axis, its height a share of the drawing.
-    Bar { from: f64, to: f64, share: f64 },
+    Bar {
+        /// Left end.
+        from: f64,
+        /// Right end.
+        to: f64,
+        /// Height, in [0, 1].
+        share: f64,
+    },
+    /// Part of a stacked bar around x, from low to high; the class says which part.
+    Block {
+        /// Class of the shape.
+        class: &'static str,
+        /// Middle.
+        x: f64,
+        /// Lower end.
+        low: f64,
+        /// Upper end.
+        high: f64,
+        /// What a pointer is told.
+        text: String,
+    },
+    /// Between two lines: x, low, high.
+    Band(&'static str, Vec<(f64, f64, f64)>),
 }
 
 /// A plot over two axes.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Chart {
-    pub(super) title: String,
-    pub(super) description: String,
-    pub(super) x: Axis,
-    pub(super) y: Axis,
-    pub(super) marks: Vec<Mark>,
+pub struct Chart {
+    /// What it shows.
+    pub title: String,
+    /// In words, for those who do not see it.
+    pub description: String,
+    /// Across.
+    pub x: Axis,
+    /// Up.
+    pub y: Axis,
+    /// From the back to the front.
+    pub marks: Vec<Mark>,
 }
 
 /// Numbers figures, so that every id on the page is its own.
 #[derive(Debug, Default)]
-pub(super) struct Figures {
+pub struct Figures {
     count: usize,
 }
 
 impl Figures {
     /// A figure: caption, drawing, what it says, and its numbers in a table that opens.
-    pub(super) fn figure(&mut self, title: &str, svg: &str, says: &str, table: &Table<'_>) -> String {
+    pub fn figure(&mut self, title: &str, svg: &str, says: &str, table: &Table<'_>) -> String {
         let says = if says.is_empty() { String::new() } else { format!("<p>{}</p>\n", escape_html(says)) };
         format!(
             "<figure>\n<figcaption>{}</figcaption>\n{svg}{says}<details><summary>The numbers</summary>\n{}</details>\n\
@@ -94,7 +154,7 @@ impl Figures {
         )
     }
 
-    fn open(&mut self, height: f64, title: &str, description: &str) -> String {
+    pub(crate) fn open(&mut self, height: f64, title: &str, description: &str) -> String {
         self.count += 1;
         let id = self.count;
         format!(
@@ -106,7 +166,7 @@ impl Figures {
     }
 
     /// A chart as SVG.
-    pub(super) fn chart(&mut self, chart: &Chart) -> String {
+    pub fn chart(&mut self, chart: &Chart) -> String {
         let mut svg = self.open(HEIGHT, &chart.title, &chart.description);
         let x = |value: f64| LEFT + chart.x.share(value) * (RIGHT - LEFT);
         let y = |value: f64| BOTTOM - chart.y.share(value) * (BOTTOM - TOP);
@@ -119,17 +179,20 @@ impl Figures {
     }
 
     /// Rows of a dot with its interval on one axis, each under its label.
-    pub(super) fn rows(&mut self, plot: &RowPlot) -> String {
+    pub fn rows(&mut self, plot: &RowPlot) -> String {
         let height = ROW * plot.rows.len() as f64 + 34.0;
         let mut svg = self.open(height, &plot.title, &plot.description);
         let x = |value: f64| ROW_LEFT + plot.axis.share(value) * (ROW_RIGHT - ROW_LEFT);
         let bottom = ROW * plot.rows.len() as f64;
         for (place, label) in &plot.axis.ticks {
             let place = x(*place);
+            // A long label at the end would leave the drawing.
+            let is_last = place > ROW_RIGHT - 12.0 && label.chars().count() > 4;
+            let (at, anchor) = if is_last { (WIDTH - 2.0, "end") } else { (place, "middle") };
             let _ = writeln!(
                 svg,
-                "<path class=\"axis\" d=\"M{place:.1} 4V{bottom:.1}\"/><text class=\"faint\" x=\"{place:.1}\" y=\"{:.1}\" \
-                 font-size=\"12\" text-anchor=\"middle\">{}</text>",
+                "<path class=\"axis\" d=\"M{place:.1} 4V{bottom:.1}\"/><text class=\"faint\" x=\"{at:.1}\" y=\"{:.1}\" \
+                 font-size=\"12\" text-anchor=\"{anchor}\">{}</text>",
                 bottom + 13.0,
                 escape_html(label)
             );
@@ -159,26 +222,34 @@ const LETTERS: usize = 40;
 
 /// One row of a [`RowPlot`].
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct PlotRow {
-    pub(super) label: String,
+pub struct PlotRow {
+    /// Of what.
+    pub label: String,
     /// The figure in words, at the right.
-    pub(super) figure: String,
-    pub(super) value: f64,
-    pub(super) low: f64,
-    pub(super) high: f64,
+    pub figure: String,
+    /// Where the dot stands.
+    pub value: f64,
+    /// Lower end of the interval.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
     /// Not told apart: drawn open.
-    pub(super) open: bool,
+    pub open: bool,
 }
 
 /// Figures with intervals, one under the other.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct RowPlot {
-    pub(super) title: String,
-    pub(super) description: String,
-    pub(super) axis: Axis,
+pub struct RowPlot {
+    /// What it shows.
+    pub title: String,
+    /// In words, for those who do not see it.
+    pub description: String,
+    /// Across.
+    pub axis: Axis,
     /// A line at this value.
-    pub(super) guide: Option<f64>,
-    pub(super) rows: Vec<PlotRow>,
+    pub guide: Option<f64>,
+    /// From the top down.
+    pub rows: Vec<PlotRow>,
 }
 
 fn push_row(svg: &mut String, row: &PlotRow, top: f64, x: &dyn Fn(f64) -> f64) {
@@ -255,6 +326,13 @@ fn push_mark(svg: &mut String, mark: &Mark, x: &dyn Fn(f64) -> f64, y: &dyn Fn(f
             y(at.1),
             escape_html(text)
         ),
+        Mark::Spot { at, text } => writeln!(
+            svg,
+            "<circle class=\"spot\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"6\"><title>{}</title></circle>",
+            x(at.0),
+            y(at.1),
+            escape_html(text)
+        ),
         Mark::Whisker { x: across, low, high } => {
             writeln!(svg, "<path class=\"whisker\" d=\"M{:.1} {:.1}V{:.1}\"/>", x(*across), y(*low), y(*high))
         }
@@ -267,6 +345,22 @@ fn push_mark(svg: &mut String, mark: &Mark, x: &dyn Fn(f64) -> f64, y: &dyn Fn(f
                 BOTTOM - height,
                 (right - left - 1.0).max(0.5)
             )
+        }
+        Mark::Block { class, x: middle, low, high, text } => {
+            let (left, right) = (x(middle - 0.4), x(middle + 0.4));
+            writeln!(
+                svg,
+                "<rect class=\"{class}\" x=\"{left:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\"><title>{}</title></rect>",
+                y(*high),
+                (right - left).max(0.5),
+                (y(*low) - y(*high)).max(0.0),
+                escape_html(text)
+            )
+        }
+        Mark::Band(class, points) => {
+            let there = points.iter().map(|(across, low, _)| (*across, *low));
+            let back = points.iter().rev().map(|(across, _, high)| (*across, *high));
+            writeln!(svg, "<polygon class=\"{class}\" points=\"{}\"/>", path(&mut there.chain(back)))
         }
     };
 }
