@@ -3,6 +3,8 @@
 //! What is not given on the command line is taken from a `BELLWETHER_*` variable, then from the project file or the default.
 //! `--help` shows the variable of each option that has one.
 
+mod export;
+
 use std::path::{Path, PathBuf};
 
 use bellwether_features::read::Partition;
@@ -12,6 +14,7 @@ use clap::builder::FalseyValueParser;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::export::{DatabaseAddress, DatabaseArguments, Destination, ExportArguments};
 use crate::project_file::FILE_NAME;
 
 /// How likely is each account to churn or to expand, why, and how sure are we?
@@ -114,6 +117,8 @@ pub(crate) enum Command {
     Score(ScoreArguments),
     /// Revenue, cohorts and segments of the base as it was known at a date: MRR movements, NRR, GRR, retention at equal age.
     Outlook(OutlookArguments),
+    /// Scores and outlook of a date as files for customer-success tools, or into a database.
+    Export(ExportArguments),
 }
 
 impl Command {
@@ -558,6 +563,8 @@ pub(crate) struct ScoreArguments {
     pub(crate) threads: ThreadArguments,
     #[command(flatten)]
     pub(crate) gates: GateArguments,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArguments,
 }
 
 /// `bellwether outlook`.
@@ -571,6 +578,8 @@ pub(crate) struct OutlookArguments {
     pub(crate) out: PathBuf,
     #[command(flatten)]
     pub(crate) threads: ThreadArguments,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArguments,
 }
 
 /// How many threads.

@@ -6,6 +6,7 @@ mod business;
 mod call_list;
 mod commands;
 mod failure;
+mod fetch;
 mod output;
 mod project;
 mod project_file;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use bellwether_features::contract::{
     CatalogueOptions, Contract, EligibilityOptions, ProjectOptions, ReviewOptions, Sections, SignalOptions,
-    TableOptions, TargetOptions, TicketOptions, WorkflowOptions, explain_toml_error, position, read_source,
+    TableName, TableOptions, TargetOptions, TicketOptions, WorkflowOptions, explain_toml_error, position, read_source,
 };
 use bellwether_features::read::ReadError;
 use bellwether_infer::exit::ExitCode;
@@ -17,6 +17,8 @@ use serde::Deserialize;
 
 use crate::args::LearnerArguments;
 use crate::failure::Failure;
+use crate::fetch::{self, FetchedTables, Wanted};
+use crate::output::Output;
 
 /// The version of the project file that this build reads.
 const CONFIG_VERSION: i64 = 1;
@@ -59,6 +61,8 @@ pub(crate) struct Project {
     source: String,
     backtest: BacktestOptions,
     capacity: CapacityOptions,
+    /// The rows of tables of databases; they are there as long as the project is.
+    fetched: Option<FetchedTables>,
     /// Tables, targets, eligibility and catalogue.
     pub(crate) contract: Contract,
 }
@@ -94,7 +98,14 @@ impl Project {
         };
         let contract =
             Contract::resolve(folder, sections).map_err(|error| Failure::contract(error.located(path, &source)))?;
-        Ok(Self { path: path.to_owned(), source, backtest: file.backtest, capacity: file.capacity, contract })
+        let (path, backtest, capacity) = (path.to_owned(), file.backtest, file.capacity);
+        Ok(Self { path, source, backtest, capacity, fetched: None, contract })
+    }
+
+    /// The project with the rows of its tables that lie in databases, which are fetched now. For files nothing is done.
+    pub(crate) fn fetched(mut self, wanted: Wanted, output: &Output) -> Result<Self, Failure> {
+        self.fetched = fetch::tables(&mut self.contract, wanted, output)?;
+        Ok(self)
     }
 
     /// Checks `[backtest]` and `[capacity]` where they are written, so that `check` finds every mistake of the file.
@@ -125,7 +136,12 @@ impl Project {
     pub(crate) fn reading(&self, error: ReadError) -> Failure {
         let key = error.key();
         let failure = Failure::reading(error);
-        let Some(key) = key else { return failure };
+        let Some(mut key) = key else { return failure };
+        let table = key.get(1).and_then(|table| TableName::parse(table));
+        let table = table.and_then(|table| self.contract.tables.get(&table));
+        if let (Some(last), Some(_)) = (key.last_mut().filter(|last| *last == "path"), table.and_then(|table| table.database.as_ref())) {
+            "postgres".clone_into(last);
+        }
         let keys: Vec<&str> = key.iter().map(String::as_str).collect();
         failure.at(format!("{}: `{}`", place(&self.path, &self.source, &keys), key.join(".")))
     }

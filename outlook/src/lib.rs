@@ -5,6 +5,7 @@
 
 pub mod change;
 pub mod cohort;
+pub mod export;
 pub mod money;
 pub mod movement;
 pub mod pool;

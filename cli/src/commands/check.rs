@@ -9,12 +9,14 @@ use serde::Serialize;
 use crate::args::{CheckArguments, ReportFormat};
 use crate::business::Business;
 use crate::failure::Failure;
+use crate::fetch::Wanted;
 use crate::output::Output;
 use crate::project::Project;
 
 pub(crate) fn run(config: &Path, arguments: &CheckArguments, output: &Output) -> Result<(), Failure> {
     let project = Project::load(config)?;
     project.check_backtest()?;
+    let project = project.fetched(if arguments.leakage { Wanted::All } else { Wanted::Read }, output)?;
     let business = output.step("read", || Business::read(&project), Business::summary)?;
     let as_of = match arguments.as_of {
         Some(date) => date,

@@ -3,6 +3,7 @@
 mod backtest;
 mod check;
 mod demo;
+mod export;
 mod features;
 mod import;
 mod init;
@@ -54,6 +55,11 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
         Command::Report(report) => report::run(report, output),
         Command::Score(score) => score::run(config, score, output),
         Command::Outlook(outlook) => outlook::run(config, outlook, output),
+        Command::Export(export) => {
+            // Nothing in it concerns what was published, but a file that was named must be there.
+            arguments.given_config().map(read_source).transpose().map_err(Failure::contract)?;
+            export::run(export, output)
+        }
     }
 }
 

@@ -8,18 +8,22 @@ use bellwether_outlook::retention::{Retention, disagreement};
 use bellwether_outlook::{Outlook, OutlookSettings, tables};
 use chrono::NaiveDate;
 
+use super::export::{Parts, to_database};
 use super::with_threads;
 use crate::args::OutlookArguments;
 use crate::business::Business;
 use crate::failure::Failure;
+use crate::fetch::Wanted;
 use crate::output::{Output, grouped};
 use crate::project::Project;
 use crate::stop;
 
 pub(crate) fn run(config: &Path, arguments: &OutlookArguments, output: &Output) -> Result<(), Failure> {
+    let database = super::export::database(&arguments.database)?;
     let project = Project::load(config)?;
     let folder = arguments.out.join("outlook").join("v1").join(format!("as_of={}", arguments.as_of));
     tables::check_place(&folder).map_err(Failure::outlook)?;
+    let project = project.fetched(Wanted::Read, output)?;
     with_threads(arguments.threads, || {
         let business = output.step("read", || Business::read(&project), Business::summary)?;
         business.gate(arguments.as_of)?;
@@ -45,7 +49,8 @@ pub(crate) fn run(config: &Path, arguments: &OutlookArguments, output: &Output) 
         Ok(())
     })?;
     output.result(format_args!("{}", folder.display()));
-    Ok(())
+    let published = (arguments.out.as_path(), arguments.as_of, Parts::Outlook);
+    database.map_or(Ok(()), |address| to_database(address, &arguments.database, published, output))
 }
 
 /// The grace period of the target that says when a subscription has ended; that of a new project where there is none.
