@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use bellwether_features::contract::{
-    CatalogueOptions, Contract, EligibilityOptions, ProjectOptions, ReviewOptions, Sections, SignalOptions,
-    TableName, TableOptions, TargetOptions, TicketOptions, WorkflowOptions, explain_toml_error, position, read_source,
+    CatalogueOptions, Contract, EligibilityOptions, ProjectOptions, ReviewOptions, Sections, SignalOptions, TableName,
+    TableOptions, TargetOptions, TicketOptions, WorkflowOptions, explain_toml_error, position, read_source,
 };
 use bellwether_features::read::ReadError;
 use bellwether_infer::exit::ExitCode;
@@ -139,7 +139,9 @@ impl Project {
         let Some(mut key) = key else { return failure };
         let table = key.get(1).and_then(|table| TableName::parse(table));
         let table = table.and_then(|table| self.contract.tables.get(&table));
-        if let (Some(last), Some(_)) = (key.last_mut().filter(|last| *last == "path"), table.and_then(|table| table.database.as_ref())) {
+        if let (Some(last), Some(_)) =
+            (key.last_mut().filter(|last| *last == "path"), table.and_then(|table| table.database.as_ref()))
+        {
             "postgres".clone_into(last);
         }
         let keys: Vec<&str> = key.iter().map(String::as_str).collect();

@@ -90,7 +90,8 @@ fn a_spreadsheet_has_every_column_of_every_account_and_no_run_in_it() {
     let header = "account_id,churn_90d_probability,churn_90d_low,churn_90d_high,churn_90d_band,churn_90d_reason_1,\
                   churn_90d_reason_2,churn_90d_reason_3,health,value_tier,service_level,mrr,mrr_at_risk,\
                   expected_expansion_mrr,status,status_reason\r\n";
-    let first = "a,0.1235,0.0617,0.5617,high,\"use fell 30 %, \"\"sharply\"\"\",,,hostage,,,100.00,12.35,,scored,OK\r\n";
+    let first =
+        "a,0.1235,0.0617,0.5617,high,\"use fell 30 %, \"\"sharply\"\"\",,,hostage,,,100.00,12.35,,scored,OK\r\n";
     let second = "b,,,,,,,,hostage,,,50.50,,,not_scored,NO_HISTORY\r\n";
     assert_eq!(written, format!("{header}{first}{second}"));
     // The same scores by another model, of another day: the same bytes.
@@ -141,7 +142,10 @@ fn salesforce_upserts_by_an_external_id_and_clears_with_its_mark() {
     assert!(written.starts_with("Bellwether_Account_Id__c,Bellwether_Churn_90d_Probability__c,"), "{written}");
     assert!(!written.contains('\r'));
     assert!(written.contains("\nb,#N/A,#N/A,#N/A,#N/A,#N/A,#N/A,#N/A,hostage,#N/A,"), "{written}");
-    assert!(written.contains("\n=c,0.5000,0.2500,0.7500,high,'=why,"), "the key as it is, the text no formula: {written}");
+    assert!(
+        written.contains("\n=c,0.5000,0.2500,0.7500,high,'=why,"),
+        "the key as it is, the text no formula: {written}"
+    );
     let summary = export(&request(out.path(), Tool::Salesforce, TUESDAY)).unwrap();
     let removed = read(&summary, "removed-00000.csv");
     let cells: Vec<&str> = removed.lines().nth(1).unwrap().split(',').collect();
@@ -192,7 +196,9 @@ fn hubspot_and_planhat_get_the_bodies_of_their_requests() {
     assert_eq!(first["custom"]["Bellwether Churn 90d Probability"], 0.1235);
     assert!(first["custom"]["Bellwether Value Tier"].is_null());
     let gone = &line(&planhat, "removed-00000.jsonl")[0];
-    assert!(gone["externalId"] == "left" && gone["custom"].as_object().unwrap().values().all(serde_json::Value::is_null));
+    assert!(
+        gone["externalId"] == "left" && gone["custom"].as_object().unwrap().values().all(serde_json::Value::is_null)
+    );
 }
 
 #[test]
@@ -208,7 +214,8 @@ fn the_outlook_adds_its_columns_and_is_right_where_both_have_one() {
         ("lifetime_value", Arc::new(Float64Array::from(vec![1234.567, 1.0]))),
         ("is_anything", Arc::new(BooleanArray::from(vec![true, false]))),
     ];
-    let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, column)| (name, column, true)));
+    let batch =
+        RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, column)| (name, column, true)));
     let batch = batch.unwrap();
     write_table(&folder.join("accounts.parquet"), batch.schema(), batch.columns().to_vec());
     let lines = |out: &Path| {

@@ -60,8 +60,8 @@ impl Address {
             }
         }
         let query = if others.is_empty() { String::new() } else { format!("?{}", others.join("&")) };
-        let mut config = Config::from_str(&format!("{base}{query}"))
-            .map_err(|_| wrong("parts that cannot be read", PERCENT))?;
+        let mut config =
+            Config::from_str(&format!("{base}{query}")).map_err(|_| wrong("parts that cannot be read", PERCENT))?;
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             let hint = "postgres://user@host/database, or postgres:///database?host=/var/run/postgresql for a socket";
             return Err(wrong("no host", hint));
@@ -188,7 +188,9 @@ mod tests {
             assert!(!shown.contains("p@ss") && !shown.contains("p%40ss") && !shown.contains("other"), "{shown}");
             assert!(shown.contains("ann@one.example") && shown.contains("two.example"), "{shown}");
         }
-        for text in ["postgres://ann:p@ss/word@host/db?x=secret", "postgres://ann:secret@host:port/db", "mysql://a:secret@b"] {
+        for text in
+            ["postgres://ann:p@ss/word@host/db?x=secret", "postgres://ann:secret@host:port/db", "mysql://a:secret@b"]
+        {
             let Err(error) = Address::parse(text) else { panic!("{text} is an address") };
             assert!(!error.to_string().contains("secret") && !error.to_string().contains("p@ss"), "{error}");
         }

@@ -79,7 +79,16 @@ mod tests {
 
     #[test]
     fn a_table_is_its_name_and_a_query_stands_in_parentheses() {
-        for name in ["usage", "app.usage", "crm.app.usage", "\"My Schema\".\"Us\"\"age\"", "selected", "with_usage", "values.a", "größe"] {
+        for name in [
+            "usage",
+            "app.usage",
+            "crm.app.usage",
+            "\"My Schema\".\"Us\"\"age\"",
+            "selected",
+            "with_usage",
+            "values.a",
+            "größe",
+        ] {
             assert_eq!(relation(name).as_deref(), Some(name), "{name}");
         }
         for query in ["select 1", " SELECT\n1;", "with a as (select 1) select * from a", "values (1)", "(select 1)"] {
@@ -87,7 +96,9 @@ mod tests {
             assert!(found.starts_with('(') && found.ends_with("\n) AS bellwether_query"), "{found}");
             assert!(!found.contains(';'), "{found}");
         }
-        for neither in ["", "usage; drop table usage", "usage u", "a.b.c.d", "\"open", "\"\"", "1a", "usage--", "a..b", "f(1)"] {
+        for neither in
+            ["", "usage; drop table usage", "usage u", "a.b.c.d", "\"open", "\"\"", "1a", "usage--", "a..b", "f(1)"]
+        {
             assert_eq!(relation(neither), None, "{neither}");
         }
     }

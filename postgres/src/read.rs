@@ -208,7 +208,12 @@ impl Fetch<'_> {
 
     fn not_text(&self, column: &str, row: u64) -> PostgresError {
         let found = format!("bytes that are none in row {row}");
-        self.wrong(column, "text in UTF-8", found, "the database's encoding is SQL_ASCII: convert the column in a query")
+        self.wrong(
+            column,
+            "text in UTF-8",
+            found,
+            "the database's encoding is SQL_ASCII: convert the column in a query",
+        )
     }
 
     fn wrong(&self, column: &str, expected: &str, found: String, hint: &str) -> PostgresError {

@@ -143,7 +143,12 @@ fn write_to(
         let folder = bellwether_outlook::scored::partition(out, as_of);
         if let Some(files) = parquet_files(&folder)? {
             let files = files.into_iter().map(|(_, path)| path).collect();
-            tables.push(TableFiles { name: "scores_v1".to_owned(), layout: "scores/v1".to_owned(), key: &["account_id"], files });
+            tables.push(TableFiles {
+                name: "scores_v1".to_owned(),
+                layout: "scores/v1".to_owned(),
+                key: &["account_id"],
+                files,
+            });
             wholes.push("scores/v1".to_owned());
         }
     }

@@ -44,7 +44,9 @@ fn what_cannot_be_reached_is_transient_and_what_is_wrong_is_configuration() {
     assert!(said.contains("postgres://bellwether@127.0.0.1:9/postgres"), "{said}");
     fails(folder, &to("postgres://bellwether@/postgres?host=/nowhere"), PASSWORD, 75);
 
-    for wrong in ["postgres://bellwether:wrong-secret@host:port/db", "mysql://me:wrong-secret@host/db", "excel", "postgres://"] {
+    for wrong in
+        ["postgres://bellwether:wrong-secret@host:port/db", "mysql://me:wrong-secret@host/db", "excel", "postgres://"]
+    {
         let said = fails(folder, &to(wrong), PASSWORD, 2);
         assert!(said.contains("--to: expected"), "{said}");
     }
@@ -102,27 +104,36 @@ fn a_table_that_is_not_ours_or_of_another_version_is_refused() {
     let said = fails(folder, &to(&address), PASSWORD, 2);
     assert!(said.contains("`mrr`: expected type double precision, found type numeric"), "{said}");
     sql("ALTER TABLE bellwether.scores_v1 ALTER mrr TYPE double precision");
-    sql("ALTER TABLE bellwether.scores_v1 ADD mine text NOT NULL DEFAULT ''; ALTER TABLE bellwether.scores_v1 ALTER mine DROP DEFAULT");
+    sql(
+        "ALTER TABLE bellwether.scores_v1 ADD mine text NOT NULL DEFAULT ''; ALTER TABLE bellwether.scores_v1 ALTER mine DROP DEFAULT",
+    );
     fails(folder, &to(&address), PASSWORD, 2);
 
     // A column of somebody's own may be null; one that the table lacks is added.
-    sql("ALTER TABLE bellwether.scores_v1 ALTER mine DROP NOT NULL; ALTER TABLE bellwether.scores_v1 DROP COLUMN health");
+    sql(
+        "ALTER TABLE bellwether.scores_v1 ALTER mine DROP NOT NULL; ALTER TABLE bellwether.scores_v1 DROP COLUMN health",
+    );
     export(&server, folder, "2026-01-31");
     let row = "SELECT count(*), count(health), count(mine) FROM bellwether.scores_v1";
     let row = server.client().query_one(row, &[]).unwrap();
     assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1), row.get::<_, i64>(2)), (10, 10, 0));
 
-    // Somebody else is writing.
-    let held = "BEGIN; SELECT pg_advisory_lock(l.objid::bigint | (l.classid::bigint << 32)) FROM (SELECT 1) x, \
-                (SELECT 0::oid AS objid, 0::oid AS classid) l; COMMIT";
-    sql(held);
-    export(&server, folder, "2026-01-31");
-    sql("BEGIN; LOCK TABLE bellwether.scores_v1 IN ACCESS EXCLUSIVE MODE");
-    sql("COMMIT");
+    // Somebody else is writing to the same schema.
+    let mut other = server.client();
+    other.execute("SELECT pg_advisory_lock($1)", &[&lock("bellwether:bellwether")]).unwrap();
+    let said = fails(folder, &to(&address), PASSWORD, 75);
+    assert!(said.contains("no other run"), "{said}");
+    drop(other);
     sql("CREATE ROLE visitor LOGIN PASSWORD 'wrong-secret'");
     let visitor = address.replace("bellwether@", "visitor@");
     let said = fails(folder, &to(&visitor), "wrong-secret", 2);
     assert!(said.contains("42501"), "{said}");
+}
+
+/// FNV-1a, 64 bits.
+fn lock(name: &str) -> i64 {
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(1_099_511_628_211);
+    name.bytes().fold(14_695_981_039_346_656_037, step).cast_signed()
 }
 
 #[test]
@@ -134,11 +145,14 @@ fn certificates_are_asked_for_as_sslmode_says() {
     let root = server.folder().join("server.pem");
     std::fs::copy(&root, folder.join("root.pem")).unwrap();
     let named = server.address("").replace("127.0.0.1", "localhost");
-    for query in ["", "?sslmode=require", "?sslmode=verify-full&sslrootcert=root.pem", "?sslrootcert=root.pem&sslmode=require"] {
+    for query in
+        ["", "?sslmode=require", "?sslmode=verify-full&sslrootcert=root.pem", "?sslrootcert=root.pem&sslmode=require"]
+    {
         let output = bellwether(folder, &to(&format!("{named}{query}")), PASSWORD);
         assert!(output.status.success(), "{query}: {}", text(&output.stderr));
     }
-    let log = "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'bellwether'";
+    let log =
+        "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'bellwether'";
     assert_eq!(server.client().query_one(log, &[]).unwrap().get::<_, Option<bool>>(0), None, "all are closed");
     // Not signed by anyone whom the system trusts; and a certificate of another name.
     let said = fails(folder, &to(&format!("{named}?sslmode=verify-full")), PASSWORD, 2);

@@ -104,7 +104,9 @@ fn scores_and_outlook_are_the_same_in_the_database() {
 
 #[test]
 fn outlook_writes_to_the_database_what_it_has_just_published() {
-    let Some(server) = Server::start("outlook_writes_to_the_database_what_it_has_just_published", false) else { return };
+    let Some(server) = Server::start("outlook_writes_to_the_database_what_it_has_just_published", false) else {
+        return;
+    };
     let home = tempfile::tempdir().unwrap();
     succeed(home.path(), &["simulate", "--accounts", "100", "--months", "16", "--out", "b"]);
     let business = home.path().join("b");
@@ -133,7 +135,8 @@ fn a_reader_sees_the_old_rows_or_the_new_ones() {
             let mut client = server.client();
             let mut seen = Vec::new();
             while !done.load(Ordering::Relaxed) {
-                let sql = "SELECT min(model), max(model), count(*) FROM bellwether.scores_v1 WHERE as_of = '2026-01-31'";
+                let sql =
+                    "SELECT min(model), max(model), count(*) FROM bellwether.scores_v1 WHERE as_of = '2026-01-31'";
                 let row = client.query_one(sql, &[]).unwrap();
                 seen.push((row.get::<_, String>(0), row.get::<_, String>(1), row.get::<_, i64>(2)));
             }

@@ -116,9 +116,7 @@ impl TableContract {
     #[must_use]
     pub fn needs(&self) -> BTreeSet<String> {
         let mut names = BTreeSet::new();
-        let of = |expression: &Expression| {
-            expression.columns().into_iter().map(str::to_owned).collect::<Vec<_>>()
-        };
+        let of = |expression: &Expression| expression.columns().into_iter().map(str::to_owned).collect::<Vec<_>>();
         for rule in &self.columns {
             match &rule.source {
                 ColumnSource::SameName if rule.canonical.required => names.extend([rule.canonical.name.to_owned()]),

@@ -141,7 +141,7 @@ fn patterns(
         Some(Paths::Many(paths)) => paths.as_slice(),
     };
     if written.is_empty() {
-        let what = "a path, or a table of a database,".to_owned();
+        let what = "a path".to_owned();
         let hint = Some("path = \"usage/*.parquet\", or postgres = \"app.usage\" with a postgres_url".to_owned());
         return Err(ContractError::new(Problem::Missing { what, hint }, &key));
     }

@@ -153,9 +153,8 @@ impl<'a> Parts<'a> {
     }
 
     fn push(&mut self, line: &[u8], rows: u64) -> io::Result<()> {
-        let is_full = |file: &FileEntry| {
-            file.rows + rows > self.most_rows || file.bytes + line.len() as u64 > self.most_bytes
-        };
+        let is_full =
+            |file: &FileEntry| file.rows + rows > self.most_rows || file.bytes + line.len() as u64 > self.most_bytes;
         if self.done.last().is_none_or(is_full) {
             self.close()?;
             self.begin()?;

@@ -220,9 +220,7 @@ fn manifest(
 
 fn previous_date(request: &ExportRequest<'_>) -> Result<Option<NaiveDate>, ExportError> {
     match request.previous {
-        Some(previous) if previous >= request.as_of => {
-            Err(ExportError::Previous { as_of: request.as_of, previous })
-        }
+        Some(previous) if previous >= request.as_of => Err(ExportError::Previous { as_of: request.as_of, previous }),
         Some(previous) => Ok(Some(previous)),
         None => Ok(scored::dates(request.out)?.into_iter().rfind(|date| *date < request.as_of)),
     }

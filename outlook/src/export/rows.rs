@@ -22,21 +22,31 @@ pub const REASONS: usize = 3;
 
 /// What the outlook says of an account and an export takes, where its table has it: `None` is a text or a flag, else the
 /// decimals of a number. What changes from day to day by itself, such as a due date, is not here.
-const OUTLOOK_COLUMNS: [(&str, Option<usize>); 14] = [
+const OUTLOOK_COLUMNS: [(&str, Option<usize>); 12] = [
+    ("owner", None),
     ("health", None),
     ("value_tier", None),
     ("service_level", None),
+    ("is_at_risk", None),
     ("play", None),
     ("play_owner", None),
-    ("owner", None),
-    ("success_metric", None),
-    ("saveable", None),
+    ("play_success_metric", None),
     ("monetisation", None),
-    ("monetization", None),
+    ("use_pattern", None),
+    ("prospect", None),
     ("lifetime_value", Some(MONEY_DECIMALS)),
-    ("expected_lifetime_value", Some(MONEY_DECIMALS)),
-    ("trend", None),
-    ("archetype", None),
+];
+
+/// What scores say of an account beside its targets, in the order of [`cells_of`].
+const OF_ACCOUNTS: [(&str, ColumnKind); 8] = [
+    ("health", ColumnKind::Text),
+    ("value_tier", ColumnKind::Text),
+    ("service_level", ColumnKind::Text),
+    ("mrr", ColumnKind::Number),
+    ("mrr_at_risk", ColumnKind::Number),
+    ("expected_expansion_mrr", ColumnKind::Number),
+    ("status", ColumnKind::Text),
+    ("status_reason", ColumnKind::Text),
 ];
 
 /// What stands in a row for a column.
@@ -104,9 +114,9 @@ impl ExportTable {
             column(format!("{target}_band"), ColumnKind::Text);
             (1..=REASONS).for_each(|rank| column(format!("{target}_reason_{rank}"), ColumnKind::Text));
         }
-        ["health", "value_tier", "service_level"].map(|name| column(name.to_owned(), ColumnKind::Text));
-        ["mrr", "mrr_at_risk", "expected_expansion_mrr"].map(|name| column(name.to_owned(), ColumnKind::Number));
-        ["status", "status_reason"].map(|name| column(name.to_owned(), ColumnKind::Text));
+        for (name, kind) in OF_ACCOUNTS {
+            column(name.to_owned(), kind);
+        }
         let mut rows: Vec<_> =
             base.accounts.iter().map(|account| (account.account_id.clone(), cells_of(account))).collect();
         rows.sort_by(|left, right| left.0.cmp(&right.0));
@@ -227,12 +237,7 @@ impl OutlookAccounts {
         Ok(accounts)
     }
 
-    fn add(
-        &mut self,
-        batch: &RecordBatch,
-        taken: &[(&str, Option<usize>)],
-        path: &str,
-    ) -> Result<(), ScoresReadError> {
+    fn add(&mut self, batch: &RecordBatch, taken: &[(&str, Option<usize>)], path: &str) -> Result<(), ScoresReadError> {
         let wrong = |column: &str, expected: &'static str| ScoresReadError::Column {
             path: path.to_owned(),
             column: column.to_owned(),

@@ -84,15 +84,8 @@ const PLAIN: CsvForm = CsvForm {
 
 impl Tool {
     /// Every tool.
-    pub const ALL: [Self; 7] = [
-        Self::Salesforce,
-        Self::HubSpot,
-        Self::Gainsight,
-        Self::ChurnZero,
-        Self::Planhat,
-        Self::Vitally,
-        Self::Csv,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Salesforce, Self::HubSpot, Self::Gainsight, Self::ChurnZero, Self::Planhat, Self::Vitally, Self::Csv];
 
     /// As it is written on the command line.
     #[must_use]
@@ -159,9 +152,7 @@ impl Tool {
             Self::Salesforce => {
                 (is_salesforce(&field), "letters, digits and single underscores, at most 40 before `__c`")
             }
-            Self::HubSpot => {
-                (is_hubspot(&field), "lower-case letters, digits and underscores, at most 100")
-            }
+            Self::HubSpot => (is_hubspot(&field), "lower-case letters, digits and underscores, at most 100"),
             _ => (!field.trim().is_empty(), "any text"),
         };
         match fits {

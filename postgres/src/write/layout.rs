@@ -37,9 +37,8 @@ pub(super) fn columns(file: &Path, schema: &Schema) -> Result<Vec<Column>, Postg
     kept(schema)
         .map(|(_, field)| {
             let kind = Kind::of_parquet(field.data_type());
-            let kind = kind.ok_or_else(|| {
-                damaged(file, &format!("column `{}` of type {}", field.name(), field.data_type()))
-            })?;
+            let kind =
+                kind.ok_or_else(|| damaged(file, &format!("column `{}` of type {}", field.name(), field.data_type())))?;
             check_name("column", field.name())?;
             Ok(Column { name: field.name().clone(), kind })
         })
@@ -113,7 +112,8 @@ impl Session<'_, '_> {
         if column.name == DATE_COLUMN {
             let is_date = column.sql == Kind::Day.sql();
             let hint = "give another --schema";
-            let wrong = || self.refused(layout, DATE_COLUMN, "type date".to_owned(), format!("type {}", column.sql), hint);
+            let wrong =
+                || self.refused(layout, DATE_COLUMN, "type date".to_owned(), format!("type {}", column.sql), hint);
             return if is_date { Ok(()) } else { Err(wrong()) };
         }
         match layout.columns.iter().find(|own| own.name == column.name) {
@@ -126,7 +126,13 @@ impl Session<'_, '_> {
             None if column.is_required => {
                 let hint = "the files have no such column: drop it, let it be null, or give another --schema";
                 let found = "one that must not be null".to_owned();
-                Err(self.refused(layout, &column.name, "a column of the files, or one that may be null".to_owned(), found, hint))
+                Err(self.refused(
+                    layout,
+                    &column.name,
+                    "a column of the files, or one that may be null".to_owned(),
+                    found,
+                    hint,
+                ))
             }
             None => Ok(()),
         }

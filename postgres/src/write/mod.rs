@@ -271,8 +271,7 @@ fn damaged(file: &Path, found: &str) -> PostgresError {
 /// A number for the server's advisory lock: FNV-1a (64 bits) of what is locked.
 fn lock_of(schema: &str) -> i64 {
     let bytes = b"bellwether:".iter().chain(schema.as_bytes());
-    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let hash = bytes
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3));
     i64::from_ne_bytes(hash.to_ne_bytes())
 }
