@@ -4,12 +4,11 @@
 //! `--help` shows the variable of each option that has one.
 
 mod account;
+mod accounts;
+mod export;
 
 use std::path::{Path, PathBuf};
 
-mod accounts;
-
-pub(crate) use accounts::AccountArguments;
 use bellwether_features::read::Partition;
 use bellwether_infer::arguments::{Common, EngineArguments, GateArguments, date};
 use chrono::NaiveDate;
@@ -17,9 +16,10 @@ use clap::builder::FalseyValueParser;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::account::AccountArguments;
+pub(crate) use self::accounts::AccountsArguments;
+pub(crate) use self::export::{DatabaseAddress, DatabaseArguments, Destination, ExportArguments};
 use crate::project_file::FILE_NAME;
-
-pub(crate) use account::AccountArguments;
 
 /// How likely is each account to churn or to expand, why, and how sure are we?
 #[derive(Debug, Parser)]
@@ -124,6 +124,8 @@ pub(crate) enum Command {
     /// One account on one page: how likely it is to churn and to expand, why, then and now, what it uses, pays and says, and
     /// what accounts like it did next.
     Account(AccountArguments),
+    /// Scores and outlook of a date as files for customer-success tools, or into a database.
+    Export(ExportArguments),
 }
 
 impl Command {
@@ -568,6 +570,8 @@ pub(crate) struct ScoreArguments {
     pub(crate) threads: ThreadArguments,
     #[command(flatten)]
     pub(crate) gates: GateArguments,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArguments,
 }
 
 /// `bellwether outlook`.
@@ -580,9 +584,11 @@ pub(crate) struct OutlookArguments {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     #[command(flatten)]
-    pub(crate) accounts: AccountArguments,
+    pub(crate) accounts: AccountsArguments,
     #[command(flatten)]
     pub(crate) threads: ThreadArguments,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArguments,
 }
 
 /// How many threads.

@@ -9,8 +9,10 @@ use bellwether_features::read::ReadError;
 use bellwether_infer::InferError;
 use bellwether_infer::exit::ExitCode;
 use bellwether_infer::observe::Stop;
+use bellwether_outlook::export::ExportError;
 use bellwether_outlook::scored::ScoresReadError;
 use bellwether_outlook::tables::WriteError;
+use bellwether_postgres::PostgresError;
 use bellwether_simulate::SimulateError;
 use bellwether_train::TrainError;
 use bellwether_train::registry::RegistryError;
@@ -137,12 +139,28 @@ impl Failure {
         Self::new(exit, error)
     }
 
-    /// Scores that an outlook asks for and cannot be read.
-    pub(crate) fn scores(error: ScoresReadError) -> Self {
+    /// An export that could not be made.
+    pub(crate) fn export(error: ExportError) -> Self {
         let exit = match &error {
-            ScoresReadError::Missing { .. } => ExitCode::Usage,
-            ScoresReadError::Io { source, .. } => ExitCode::of_io(source),
-            ScoresReadError::Damaged { .. } | ScoresReadError::Column { .. } => ExitCode::DataContract,
+            ExportError::Scores(ScoresReadError::Io { source, .. }) | ExportError::Io { source, .. } => {
+                ExitCode::of_io(source)
+            }
+            ExportError::Scores(ScoresReadError::Damaged { .. } | ScoresReadError::Column { .. }) => {
+                ExitCode::DataContract
+            }
+            _ => ExitCode::Usage,
+        };
+        Self::new(exit, error)
+    }
+
+    /// A database that could not be read or written.
+    pub(crate) fn database(error: PostgresError) -> Self {
+        let exit = match (&error, error.kind()) {
+            (PostgresError::Io { source, .. }, _) => ExitCode::of_io(source),
+            (_, bellwether_postgres::FailureKind::Configuration) => ExitCode::Usage,
+            (_, bellwether_postgres::FailureKind::Data) => ExitCode::DataContract,
+            (_, bellwether_postgres::FailureKind::Resource) => ExitCode::ResourceLimit,
+            (_, bellwether_postgres::FailureKind::Transient) => ExitCode::Transient,
         };
         Self::new(exit, error)
     }

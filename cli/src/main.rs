@@ -6,6 +6,7 @@ mod business;
 mod call_list;
 mod commands;
 mod failure;
+mod fetch;
 mod outlook_accounts;
 mod output;
 mod project;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use bellwether_features::contract::{
-    CatalogueOptions, Contract, EligibilityOptions, ProjectOptions, ReviewOptions, Sections, SignalOptions,
+    CatalogueOptions, Contract, EligibilityOptions, ProjectOptions, ReviewOptions, Sections, SignalOptions, TableName,
     TableOptions, TargetOptions, TicketOptions, WorkflowOptions, explain_toml_error, position, read_source,
 };
 use bellwether_features::read::ReadError;
@@ -19,8 +19,10 @@ use bellwether_outlook::settings::{MoneyOptions, MoneySettings};
 use bellwether_train::settings::{BacktestOptions, BacktestSettings, CapacityOptions, SettingsError};
 use serde::Deserialize;
 
-use crate::args::{AccountArguments, LearnerArguments};
+use crate::args::{AccountsArguments, LearnerArguments};
 use crate::failure::Failure;
+use crate::fetch::{self, FetchedTables, Wanted};
+use crate::output::Output;
 
 /// The version of the project file that this build reads.
 const CONFIG_VERSION: i64 = 1;
@@ -71,6 +73,8 @@ pub(crate) struct Project {
     capacity: CapacityOptions,
     plays: PlaysOptions,
     alerts: AlertOptions,
+    /// The rows of tables of databases; they are there as long as the project is.
+    fetched: Option<FetchedTables>,
     /// Tables, targets, eligibility and catalogue.
     pub(crate) contract: Contract,
     /// What money is watched by.
@@ -118,7 +122,14 @@ impl Project {
             alerts: file.alerts,
             contract,
             money,
+            fetched: None,
         })
+    }
+
+    /// The project with the rows of its tables that lie in databases, which are fetched now. For files nothing is done.
+    pub(crate) fn fetched(mut self, wanted: Wanted, output: &Output) -> Result<Self, Failure> {
+        self.fetched = fetch::tables(&mut self.contract, wanted, output)?;
+        Ok(self)
     }
 
     /// Checks `[backtest]` and `[capacity]` where they are written, so that `check` finds every mistake of the file.
@@ -151,7 +162,7 @@ impl Project {
     }
 
     /// What the outlook of each account is made with, but for the target of leaving, which the scores name.
-    pub(crate) fn account_settings(&self, given: Option<&AccountArguments>) -> Result<AccountSettings, Failure> {
+    pub(crate) fn account_settings(&self, given: Option<&AccountsArguments>) -> Result<AccountSettings, Failure> {
         let declared = self.capacity.resolve().map_err(|error| {
             let keys: Vec<&str> = error.key.split('.').collect();
             Failure::new(ExitCode::Usage, error).at(place(&self.path, &self.source, &keys))
@@ -177,7 +188,14 @@ impl Project {
     pub(crate) fn reading(&self, error: ReadError) -> Failure {
         let key = error.key();
         let failure = Failure::reading(error);
-        let Some(key) = key else { return failure };
+        let Some(mut key) = key else { return failure };
+        let table = key.get(1).and_then(|table| TableName::parse(table));
+        let table = table.and_then(|table| self.contract.tables.get(&table));
+        if let (Some(last), Some(_)) =
+            (key.last_mut().filter(|last| *last == "path"), table.and_then(|table| table.database.as_ref()))
+        {
+            "postgres".clone_into(last);
+        }
         let keys: Vec<&str> = key.iter().map(String::as_str).collect();
         failure.at(format!("{}: `{}`", place(&self.path, &self.source, &keys), key.join(".")))
     }

@@ -19,6 +19,7 @@ pub(crate) fn start(common: &Common) -> io::Result<()> {
             // The bar of the step that is cut off.
             let _ = io::stderr().write_all(b"\r\x1b[2K");
         }
+        crate::fetch::sweep();
         logging::error(format, &Stopped { signal: signal(stop) });
     })?;
     // Only a second start fails, and the first one holds.

@@ -102,6 +102,33 @@ fn defaults_are_those_of_the_description() {
     assert_eq!((usage.warn_after_micros, usage.error_after_micros), (None, None));
 }
 
+#[test]
+fn a_table_of_a_database_keeps_its_address_to_itself_and_says_which_columns_it_needs() {
+    let toml = "[project]\npostgres_url = \"${DATA}/crm\"\n[tables.usage]\npostgres = \"app.usage\"\n\
+                columns = { account_id = \"org\", quantity = \"n\" }\nderive = { feature = \"kind || '/' || n\" }\n\
+                where = \"not is_test\"\n";
+    let sections: Sections = toml::from_str(toml).unwrap();
+    let lookup = |_: &str| Some("postgres://ann:secret@db".to_owned());
+    let contract = Contract::resolve_with(Path::new("p"), sections, &lookup).unwrap();
+    let usage = &contract.tables[&TableName::Usage];
+    let database = usage.database.as_ref().unwrap();
+    assert_eq!((database.url.expose(), database.relation.as_str()), ("postgres://ann:secret@db/crm", "app.usage"));
+    assert!(!format!("{contract:?}").contains("secret"));
+    let names = |names: std::collections::BTreeSet<String>| names.into_iter().collect::<Vec<_>>();
+    assert_eq!(names(usage.needs()), ["at", "is_test", "kind", "n", "org"]);
+    assert_eq!(names(usage.texts()), ["org", "user_id"]);
+    let reads = usage.reads();
+    assert!(["at", "org", "known_at", "user_id"].iter().all(|name| reads.contains(*name)), "{reads:?}");
+    assert!(!reads.contains("account_id") && !reads.contains("feature"), "{reads:?}");
+    let mut fetched = contract.tables[&TableName::Usage].clone();
+    assert!(bellwether_features::read::table_files(usage).is_err(), "not fetched");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a[1]*.parquet");
+    std::fs::write(&file, "x").unwrap();
+    fetched.fetched(&file);
+    assert_eq!(bellwether_features::read::table_files(&fetched).unwrap(), [file]);
+}
+
 /// (what is written after a plain usage table, key, part of the hint or message)
 const MISTAKES: &[(&str, &str, &str)] = &[
     ("columns = { acount_id = \"x\" }", "tables.usage.columns.acount_id", "did you mean `account_id`?"),
@@ -124,6 +151,18 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("[tables.usge]\npath = \"x\"", "tables.usge", "did you mean `usage`?"),
     ("[tables.goal]\npath = \"x\"", "tables.goal", "did you mean `goals`"),
     ("[tables.nps]\npath = []", "tables.nps.path", "a path is missing"),
+    ("[tables.nps]\ncolumns = {}", "tables.nps.path", "or postgres ="),
+    ("postgres = \"usage\"", "tables.usage.postgres", "says both"),
+    ("[tables.nps]\npostgres = \" \"", "tables.nps.postgres", "an empty text"),
+    ("[tables.nps]\npostgres = \"nps\"", "tables.nps.postgres", "here or in [project]"),
+    ("[tables.nps]\npostgres_url = \"postgres://h/d\"", "tables.nps.postgres_url", "the table or query"),
+    ("[tables.nps]\npostgres = \"nps\"\npostgres_url = \"mysql://h/d\"", "tables.nps.postgres_url", "postgres://"),
+    ("[tables.nps]\npostgres = \"nps\"\npostgres_url = \"${NOT_SET_ANYWHERE}\"", "tables.nps.postgres_url", "NOT_SET"),
+    (
+        "[tables.nps]\npostgres = \"nps\"\n[project]\npostgres_url = \"secret\"",
+        "project.postgres_url",
+        "one that does not",
+    ),
     ("[tables.nps]\npath = \"${NOT_SET_ANYWHERE}/n.csv\"", "tables.nps.path", "`NOT_SET_ANYWHERE` is not set"),
     ("[tables.nps]\npath = \"a[.csv\"", "tables.nps.path", "globs"),
     ("[eligibility]\nactive_by = \"subscription\"", "eligibility.active_by", "declare [tables.subscriptions]"),
@@ -177,7 +216,6 @@ fn a_mistake_is_located_in_the_file() {
 fn a_value_of_the_wrong_type_has_line_and_column() {
     for (toml, line, words) in [
         ("[tables.usage]\npath = 3\n", 2, "Paths"),
-        ("[tables.usage]\ncolumns = {}\n", 1, "missing field `path`"),
         ("[targets.c]\nevent = \"inactivty\"\n", 2, "unknown variant `inactivty`"),
         ("[tables.usage]\npath = \"u\"\non_violation = \"ignore\"\n", 3, "unknown variant `ignore`"),
         ("[eligibility]\nwithn = \"90d\"\n", 2, "unknown field `withn`"),

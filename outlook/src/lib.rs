@@ -14,6 +14,7 @@ pub mod cohort;
 pub mod compared;
 pub mod curve;
 pub mod expansion;
+pub mod export;
 pub mod forecast;
 pub mod goal;
 pub mod known;

@@ -7,7 +7,7 @@ use clap::Args;
 /// Accounts, alerts and calls: with scores of the date below `--out` only.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Accounts (where the date has scores)")]
-pub(crate) struct AccountArguments {
+pub(crate) struct AccountsArguments {
     /// The earlier date with scores to compare with: what was crossed, who entered and left, what moved. Default: the last
     /// one before --as-of
     #[arg(long, value_name = "DATE", value_parser = date)]

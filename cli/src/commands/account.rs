@@ -15,6 +15,7 @@ use super::{outlook, page_file, with_threads};
 use crate::args::AccountArguments;
 use crate::business::Business;
 use crate::failure::Failure;
+use crate::fetch::Wanted;
 use crate::output::Output;
 use crate::project::Project;
 
@@ -26,6 +27,7 @@ pub(crate) fn run(config: &Path, arguments: &AccountArguments, output: &Output) 
     if let Some(html) = &arguments.html {
         page_file::check(html)?;
     }
+    let project = project.fetched(Wanted::Read, output)?;
     let page = with_threads(arguments.threads, || {
         let business = output.step("read", || Business::read(&project), Business::summary)?;
         page(&project, &business, arguments)

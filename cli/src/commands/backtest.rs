@@ -18,6 +18,7 @@ use super::{matrix, report, with_threads};
 use crate::args::BacktestArguments;
 use crate::business::Business;
 use crate::failure::Failure;
+use crate::fetch::Wanted;
 use crate::output::{Output, grouped};
 use crate::project::Project;
 use crate::stop;
@@ -36,6 +37,7 @@ pub(crate) fn run(config: &Path, arguments: &BacktestArguments, output: &Output)
 fn run_project(config: &Path, arguments: &BacktestArguments, output: &Output) -> Result<(), Failure> {
     let project = Project::load(config)?;
     let settings = project.backtest_settings(Some(&arguments.judging.learners))?;
+    let project = project.fetched(Wanted::Read, output)?;
     let business = output.step("read", || Business::read(&project), Business::summary)?;
     let dataset = dataset(&business, &settings, arguments.judging.known_as_of, output)?;
     finish(&dataset, &settings, Some((&project, &business)), arguments, output)

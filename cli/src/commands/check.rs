@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::args::{CheckArguments, ReportFormat};
 use crate::business::Business;
 use crate::failure::Failure;
+use crate::fetch::Wanted;
 use crate::output::Output;
 use crate::project::Project;
 
@@ -16,6 +17,7 @@ pub(crate) fn run(config: &Path, arguments: &CheckArguments, output: &Output) ->
     let project = Project::load(config)?;
     project.check_backtest()?;
     project.check_outlook()?;
+    let project = project.fetched(if arguments.leakage { Wanted::All } else { Wanted::Read }, output)?;
     let business = output.step("read", || Business::read(&project), Business::summary)?;
     let as_of = match arguments.as_of {
         Some(date) => date,

@@ -14,6 +14,7 @@ use super::{partitions, with_threads};
 use crate::args::{FeaturesArguments, StepArgument};
 use crate::business::{Business, Features, gate, left_out};
 use crate::failure::Failure;
+use crate::fetch::Wanted;
 use crate::output::{Output, grouped};
 use crate::project::Project;
 use crate::stop;
@@ -27,6 +28,7 @@ pub(crate) fn run(config: &Path, arguments: &FeaturesArguments, output: &Output)
     let dates = observation_dates(arguments)?;
     let project = Project::load(config)?;
     check_place(&arguments.out)?;
+    let project = project.fetched(Wanted::Read, output)?;
     with_threads(arguments.threads, || {
         if let Some(limit) = arguments.memory_limit {
             let count = partitions::count(&project, limit.0)?;

@@ -4,6 +4,7 @@ mod account;
 mod backtest;
 mod check;
 mod demo;
+mod export;
 mod features;
 mod import;
 mod init;
@@ -59,6 +60,11 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
         Command::Score(score) => score::run(config, score, output),
         Command::Outlook(outlook) => outlook::run(config, outlook, output),
         Command::Account(account) => account::run(config, account, output),
+        Command::Export(export) => {
+            // Nothing in it concerns what was published, but a file that was named must be there.
+            arguments.given_config().map(read_source).transpose().map_err(Failure::contract)?;
+            export::run(export, output)
+        }
     }
 }
 

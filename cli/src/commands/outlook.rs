@@ -11,11 +11,13 @@ use bellwether_outlook::scored::{ScoredBase, ScoresReadError};
 use bellwether_outlook::{Outlook, OutlookSettings, tables};
 use chrono::NaiveDate;
 
+use super::export::{Parts, to_database};
 use super::outlook_base::base_text;
 use super::{outlook_forecast, with_threads};
 use crate::args::OutlookArguments;
 use crate::business::Business;
 use crate::failure::Failure;
+use crate::fetch::Wanted;
 use crate::outlook_accounts;
 use crate::output::{Output, grouped};
 use crate::project::Project;
@@ -23,10 +25,12 @@ use crate::stop;
 use crate::worth_outlook::WorthOutlook;
 
 pub(crate) fn run(config: &Path, arguments: &OutlookArguments, output: &Output) -> Result<(), Failure> {
+    let database = super::export::database(&arguments.database)?;
     let project = Project::load(config)?;
     let mut account_settings = project.account_settings(Some(&arguments.accounts))?;
     let folder = arguments.out.join("outlook").join("v1").join(format!("as_of={}", arguments.as_of));
     tables::check_place(&folder).map_err(Failure::outlook)?;
+    let project = project.fetched(Wanted::Read, output)?;
     with_threads(arguments.threads, || {
         let business = output.step("read", || Business::read(&project), Business::summary)?;
         business.gate(arguments.as_of)?;
@@ -84,7 +88,8 @@ pub(crate) fn run(config: &Path, arguments: &OutlookArguments, output: &Output) 
     })?;
     output.result(format_args!("{}", folder.display()));
     output.result(format_args!("{}", folder.join(PAGE).display()));
-    Ok(())
+    let published = (arguments.out.as_path(), arguments.as_of, Parts::Outlook);
+    database.map_or(Ok(()), |address| to_database(address, &arguments.database, published, output))
 }
 
 /// Reasons that the page tells of each target.

@@ -7,20 +7,24 @@ use bellwether_infer::observe::{Observer, Stage, Stop};
 use bellwether_infer::score::{self, ScoreRequest, ScoreSummary};
 use bellwether_infer::warning::Warning;
 
+use super::export::{Parts, to_database};
 use super::with_threads;
 use crate::args::ScoreArguments;
 use crate::business::Business;
 use crate::failure::Failure;
+use crate::fetch::Wanted;
 use crate::output::{Output, grouped};
 use crate::project::Project;
 use crate::stop;
 
 pub(crate) fn run(config: &Path, arguments: &ScoreArguments, output: &Output) -> Result<(), Failure> {
+    let database = super::export::database(&arguments.database)?;
     let project = Project::load(config)?;
     // Before any work: a bundle that is not there is found at once.
     bellwether_models::registry::resolve(&arguments.bundle).map_err(|error| Failure::scoring(error.into()))?;
     let input = arguments.out.join("features").join(format!("as_of={}", arguments.as_of)).join("features.parquet");
     super::features::check_place(&input)?;
+    let project = project.fetched(Wanted::Read, output)?;
     let summary = with_threads(arguments.threads, || {
         let business = output.step("read", || Business::read(&project), Business::summary)?;
         super::features::write(&business, &[arguments.as_of], &input, output)?;
@@ -39,7 +43,8 @@ pub(crate) fn run(config: &Path, arguments: &ScoreArguments, output: &Output) ->
         Ok(summary)
     })?;
     output.result(summary.text());
-    Ok(())
+    let published = (arguments.out.as_path(), arguments.as_of, Parts::Scores);
+    database.map_or(Ok(()), |address| to_database(address, &arguments.database, published, output))
 }
 
 /// Scores a feature file and publishes the scores.

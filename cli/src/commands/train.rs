@@ -15,6 +15,7 @@ use super::{matrix, report, with_threads};
 use crate::args::TrainArguments;
 use crate::business::Business;
 use crate::failure::Failure;
+use crate::fetch::Wanted;
 use crate::output::Output;
 use crate::project::Project;
 use crate::stop;
@@ -32,12 +33,13 @@ pub(crate) fn run(config: &Path, arguments: &TrainArguments, output: &Output) ->
 fn run_project(config: &Path, arguments: &TrainArguments, output: &Output) -> Result<Added, Failure> {
     let project = Project::load(config)?;
     let settings = project.backtest_settings(Some(&arguments.judging.learners))?;
-    let name = arguments.name.as_deref().unwrap_or(&project.contract.name);
-    registry::check(&arguments.out, name).map_err(Failure::training)?;
+    let name = arguments.name.as_deref().unwrap_or(&project.contract.name).to_owned();
+    registry::check(&arguments.out, &name).map_err(Failure::training)?;
+    let project = project.fetched(Wanted::Read, output)?;
     with_threads(arguments.judging.threads, || {
         let business = output.step("read", || Business::read(&project), Business::summary)?;
         let dataset = dataset(&business, &settings, arguments.judging.known_as_of, output)?;
-        judge_and_write(&dataset, &settings, Some((&project, &business)), (arguments, name), output)
+        judge_and_write(&dataset, &settings, Some((&project, &business)), (arguments, &name), output)
     })
 }
 

@@ -20,6 +20,7 @@
 //! ```
 
 mod canonical;
+mod database;
 mod declared;
 mod digest;
 mod duration;
@@ -41,6 +42,7 @@ use crate::spine::{ActiveBy, Eligibility};
 
 pub(crate) use canonical::{ANNUAL, MONTHLY, NO, REVIEWS, YES};
 pub use canonical::{CanonicalColumn, ColumnKind, TableName};
+pub use database::{DatabaseTable, DatabaseUrl};
 pub(crate) use digest::sha256_of;
 pub use digest::{InputFile, digest_of};
 pub use duration::{MICROS_PER_HOUR, parse_days, parse_duration_micros};
@@ -105,7 +107,7 @@ impl Contract {
         for (name, options) in &sections.tables {
             let reads = declared.iter().filter(|signal| signal.table.as_str() == name);
             let also: Vec<&str> = reads.flat_map(DeclaredSignal::reads).map(|column| column.name).collect();
-            let table = table::resolve(name, options, &also, base, lookup)?;
+            let table = table::resolve(name, options, (&sections.project, &also), base, lookup)?;
             tables.insert(table.name, table);
         }
         if tables.is_empty() {

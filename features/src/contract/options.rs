@@ -47,11 +47,15 @@ pub struct ProjectOptions {
     pub name: String,
     /// Currency of every amount, e.g. `EUR`; nothing is converted. Default `USD`.
     pub currency: String,
+    /// The database of tables that say `postgres` and no `postgres_url` of their own, e.g. `${DATABASE_URL}`; `${VAR}` is
+    /// expanded. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub postgres_url: Option<String>,
 }
 
 impl Default for ProjectOptions {
     fn default() -> Self {
-        Self { name: "bellwether".to_owned(), currency: "USD".to_owned() }
+        Self { name: "bellwether".to_owned(), currency: "USD".to_owned(), postgres_url: None }
     }
 }
 
@@ -82,8 +86,15 @@ pub enum OnViolation {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TableOptions {
-    /// Parquet or CSV (also `.csv.gz`), relative to the project file. Required.
-    pub path: Paths,
+    /// Parquet or CSV (also `.csv.gz`), relative to the project file. Required, unless `postgres` is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<Paths>,
+    /// A table of a PostgreSQL database (`usage`, `app.usage`) or a query (`select ...`), instead of `path`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postgres: Option<String>,
+    /// The database, e.g. `${DATABASE_URL}`; `${VAR}` is expanded. Default: that of `[project]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postgres_url: Option<String>,
     /// `canonical = "yours"`. A column that is not listed is found under its canonical name.
     #[serde(default)]
     pub columns: BTreeMap<String, String>,
@@ -132,7 +143,9 @@ impl TableOptions {
     #[must_use]
     pub fn at(path: impl Into<String>) -> Self {
         Self {
-            path: Paths::One(path.into()),
+            path: Some(Paths::One(path.into())),
+            postgres: None,
+            postgres_url: None,
             columns: BTreeMap::new(),
             derive: BTreeMap::new(),
             filter: None,

@@ -71,6 +71,12 @@ impl PathPattern {
         Ok(Self { written, pattern })
     }
 
+    /// One file, whatever characters are in its name.
+    pub(crate) fn of_file(file: &Path) -> Self {
+        let written = file.to_string_lossy().into_owned();
+        Self { pattern: glob::Pattern::escape(&written), written }
+    }
+
     /// Files that match, sorted by path; folders and hidden files are not matched by a glob, and a `.sha256` is what is
     /// said of a file, never a table.
     ///

@@ -3,11 +3,12 @@
 use chrono_tz::Tz;
 
 use super::canonical::{CanonicalColumn, ColumnKind, TableName};
+use super::database::{self, DatabaseTable};
 use super::duration::parse_duration_micros;
 use super::error::{ContractError, Problem};
 use super::expression::Expression;
 use super::hint::{did_you_mean, nearest};
-use super::options::{OnViolation, Paths, TableOptions};
+use super::options::{OnViolation, Paths, ProjectOptions, TableOptions};
 use super::paths::{PathPattern, expand_variables};
 
 /// Most rows of a table unless the contract says otherwise.
@@ -46,8 +47,10 @@ pub struct ColumnRule {
 pub struct TableContract {
     /// Which table.
     pub name: TableName,
-    /// Where its files are.
+    /// Where its files are; none for a table of a database that was not fetched yet.
     pub patterns: Vec<PathPattern>,
+    /// The database that it comes from, if it does not come from files.
+    pub database: Option<DatabaseTable>,
     /// Columns that are read, in canonical order.
     pub columns: Vec<ColumnRule>,
     /// Rows that belong to the table.
@@ -78,7 +81,7 @@ pub struct TableContract {
 pub(super) fn resolve(
     name: &str,
     options: &TableOptions,
-    also: &[&str],
+    (project, also): (&ProjectOptions, &[&str]),
     base: &std::path::Path,
     lookup: &dyn Fn(&str) -> Option<String>,
 ) -> Result<TableContract, ContractError> {
@@ -95,9 +98,11 @@ pub(super) fn resolve(
         let reason = "`known_after` is for tables without `known_at`, and this one has it".to_owned();
         return Err(ContractError::new(Problem::Conflict { reason, hint: None }, &key("known_after")));
     }
+    let database = database::resolve(name, options, project, lookup)?;
     Ok(TableContract {
         name: table,
-        patterns: patterns(name, options, base, lookup)?,
+        patterns: if database.is_some() { Vec::new() } else { patterns(name, options, base, lookup)? },
+        database,
         columns: columns(table, name, options, also)?,
         filter,
         known_after_micros,
@@ -129,12 +134,14 @@ fn patterns(
 ) -> Result<Vec<PathPattern>, ContractError> {
     let key = ["tables", name, "path"];
     let written = match &options.path {
-        Paths::One(path) => std::slice::from_ref(path),
-        Paths::Many(paths) => paths.as_slice(),
+        None => [].as_slice(),
+        Some(Paths::One(path)) => std::slice::from_ref(path),
+        Some(Paths::Many(paths)) => paths.as_slice(),
     };
     if written.is_empty() {
         let what = "a path".to_owned();
-        return Err(ContractError::new(Problem::Missing { what, hint: None }, &key));
+        let hint = Some("path = \"usage/*.parquet\", or postgres = \"app.usage\" with a postgres_url".to_owned());
+        return Err(ContractError::new(Problem::Missing { what, hint }, &key));
     }
     written.iter().map(|path| PathPattern::new(expand_variables(path, lookup, &key)?, base, &key)).collect()
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use miette::Diagnostic;
 use thiserror::Error;
 
-use crate::contract::{FailureKind, TableName};
+use crate::contract::{FailureKind, TableContract, TableName};
 
 /// Why tables could not be read.
 #[derive(Debug, Error, Diagnostic)]
@@ -23,6 +23,13 @@ pub enum ReadError {
         /// What is there instead.
         #[help]
         hint: Option<String>,
+    },
+    /// A table of a database whose rows nobody has fetched.
+    #[error("table `{table}`: expected the rows of a table of a database, found that they were not fetched")]
+    #[diagnostic(code(bellwether::read::not_fetched), help("`TableContract::fetched` names the file that has them"))]
+    NotFetched {
+        /// The table.
+        table: TableName,
     },
     /// Neither Parquet nor CSV.
     #[error("{}: expected Parquet or CSV (.csv, .tsv, .txt, also .gz), found neither", file.display())]
@@ -244,12 +251,34 @@ impl ReadError {
         self
     }
 
+    /// As [`ReadError::of_table`]; a table that comes from a database is named by it, and not by the file that it was
+    /// fetched into.
+    pub(crate) fn in_table(self, contract: &TableContract) -> Self {
+        let mut error = self.of_table(contract.name);
+        let Some(database) = &contract.database else { return error };
+        if let Self::UnknownFormat { file, .. }
+        | Self::Undecodable { file, .. }
+        | Self::Changed { file, .. }
+        | Self::DigestFile { file, .. }
+        | Self::MissingColumns { file, .. }
+        | Self::WrongType { file, .. }
+        | Self::DuplicateHeader { file, .. }
+        | Self::OpenQuote { file, .. }
+        | Self::TooManyRows { file, .. }
+        | Self::Io { file, .. } = &mut error
+        {
+            *file = database.shown(contract);
+        }
+        error
+    }
+
     /// Which exit code it calls for.
     #[must_use]
     pub fn kind(&self) -> FailureKind {
         match self {
             Self::TooManyRows { .. } => FailureKind::Resource,
             Self::Io { kind, .. } => *kind,
+            Self::NotFetched { .. } => FailureKind::Configuration,
             _ => FailureKind::Data,
         }
     }
@@ -259,6 +288,7 @@ impl ReadError {
     pub fn key(&self) -> Option<Vec<String>> {
         let (table, parts): (TableName, &[&str]) = match self {
             Self::NoFiles { table, .. } => (*table, &["path"]),
+            Self::NotFetched { table } => (*table, &["postgres"]),
             Self::MissingColumns { table, key, .. } | Self::WrongType { table, key, .. } => (*table, key),
             Self::TooManyRows { table, .. } => (*table, &["max_rows"]),
             Self::Empty { table, filtered, .. } => (*table, if *filtered > 0 { &["where"] } else { &["path"] }),

@@ -53,9 +53,9 @@ impl Tables {
                 continue;
             };
             let begins = name == TableName::Usage && contract.catalogue.asks_when_usage_begins();
-            let (files, rows) = read_table(table, partition, begins).map_err(|error| error.of_table(name))?;
-            check_targets(contract, &rows, &files)?;
-            super::declared::check_columns(contract, &rows, &files)?;
+            let (files, rows) = read_table(table, partition, begins).map_err(|error| error.in_table(table))?;
+            check_targets(contract, &rows, &files).map_err(|error| error.in_table(table))?;
+            super::declared::check_columns(contract, &rows, &files).map_err(|error| error.in_table(table))?;
             if !name.feeds_signals() && accounts.is_none() && known.is_none() {
                 known = Some(ids(&read));
             }
@@ -63,7 +63,8 @@ impl Tables {
             if name == TableName::Accounts {
                 accounts = entered(&rows, &checked);
             }
-            report.tables.push(table_report(files, &rows, &checked));
+            let named = table.database.as_ref().map(|database| vec![database.shown(table)]);
+            report.tables.push(table_report(named.unwrap_or(files), &rows, &checked));
             read.push(ReadTable { rows, checked });
         }
         let facts = assemble(contract, read, partition, accounts.as_ref());
@@ -94,7 +95,7 @@ impl Tables {
     pub fn estimated_bytes(contract: &Contract) -> Result<u64, ReadError> {
         let mut rows = 0;
         for table in contract.tables.values() {
-            let located = |error: ReadError| error.of_table(table.name);
+            let located = |error: ReadError| error.in_table(table);
             for file in table_files(table).map_err(located)? {
                 let size = std::fs::metadata(&file).map_err(|cause| located(ReadError::io(&file, &cause)))?.len();
                 let compressed = file.extension().is_some_and(|ending| ending == "gz");

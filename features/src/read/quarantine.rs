@@ -19,6 +19,7 @@ use super::error::ReadError;
 use super::load::{has_cells, rows_as_text};
 use super::report::{CheckReport, TableReport};
 use super::rule::Violation;
+use super::source::table_files;
 
 /// Writes `<table>.parquet` into `folder` (made if need be) for every table with left-out rows that are visible at
 /// `as_of` (`None`: all of them), and returns the paths. One line per row and broken rule: `rule`, `file`, `row`,
@@ -51,9 +52,12 @@ pub fn write_quarantine(
 /// The lines of one table.
 fn lines(table: &TableReport, declared: &TableContract, left_out: &[&Violation]) -> Result<RecordBatch, ReadError> {
     let mut cells: BTreeMap<String, Vec<Option<String>>> = BTreeMap::new();
+    // The report names a database, and not the file into which its rows were fetched.
+    let fetched = declared.database.is_some().then(|| table_files(declared)).transpose()?;
+    let files = fetched.as_ref().unwrap_or(&table.files);
     let mut start = 0;
     for lines in left_out.chunk_by(|a, b| a.file == b.file) {
-        let file = &table.files[lines[0].file as usize];
+        let file = &files[lines[0].file as usize];
         let mut wanted: Vec<u32> = lines.iter().filter(|line| has_cells(line.rule)).map(|line| line.row).collect();
         wanted.sort_unstable();
         wanted.dedup();

@@ -94,7 +94,7 @@ impl<'a> Reader<'a> {
     }
 
     fn file(&mut self, file: &Path, index: u32, unfiltered: &TableContract) -> Result<(), ReadError> {
-        let of_table = |error: ReadError| error.of_table(unfiltered.name);
+        let of_table = |error: ReadError| error.in_table(unfiltered);
         let mut source = Source::open(file, unfiltered).map_err(of_table)?;
         let mut plan = FilePlan::new(file, &source, unfiltered).map_err(of_table)?;
         extend_projection(&mut plan, &source);

@@ -145,8 +145,11 @@ fn read_up_to(file: &mut File, buffer: &mut [u8]) -> std::io::Result<usize> {
 /// A table's files in the order they are read; each once.
 ///
 /// # Errors
-/// [`ReadError::NoFiles`] if a pattern matches nothing, [`ReadError::Io`] if a folder cannot be listed.
+/// [`ReadError::NotFetched`] for a table of a database, [`ReadError::NoFiles`] if a pattern matches nothing, [`ReadError::Io`] if a folder cannot be listed.
 pub fn table_files(table: &TableContract) -> Result<Vec<PathBuf>, ReadError> {
+    if table.database.is_some() && table.patterns.is_empty() {
+        return Err(ReadError::NotFetched { table: table.name });
+    }
     let mut files = Vec::new();
     for pattern in &table.patterns {
         let matched = pattern.files().map_err(|cause| ReadError::io(Path::new(pattern.as_str()), &cause))?;
