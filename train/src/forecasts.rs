@@ -131,7 +131,11 @@ fn path_of(model: &Path, version: u32) -> PathBuf {
     model.join(FOLDER).join(format!("{version}.rows"))
 }
 
+/// None of rows without a date: nothing tells which row of another file is the same.
 fn rows(dataset: &Dataset, summary: &TargetSummary, run: &TargetRun) -> Vec<Forecast> {
+    if !dataset.is_dated() {
+        return Vec::new();
+    }
     let selected = run.predictions.iter().find(|one| one.learner == summary.selected);
     let Some(predictions) = selected else { return Vec::new() };
     let mut digests: BTreeMap<u32, u64> = BTreeMap::new();

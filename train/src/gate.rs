@@ -163,6 +163,14 @@ fn paired(
     Some(Comparison { target: target.to_owned(), measure, champion, challenger, paired: Some(paired) })
 }
 
+/// Rows whose key no other has: of several with one key nothing says which is which.
+fn told_apart(rows: &[Forecast]) -> impl Iterator<Item = &Forecast> {
+    rows.chunk_by(|one, other| one.key() == other.key()).filter_map(|same| match same {
+        [one] => Some(one),
+        _ => None,
+    })
+}
+
 /// Losses per account, and the numbers of positive and negative rows.
 fn common_rows(
     champion: &[Forecast],
@@ -172,9 +180,12 @@ fn common_rows(
     let mut accounts: Vec<AccountLosses> = Vec::new();
     let (mut positives, mut negatives) = (0, 0);
     let mut rest = challenger;
-    for old in champion {
+    for old in told_apart(champion) {
         rest = &rest[rest.partition_point(|new| new.key() < old.key())..];
         let Some(new) = rest.first().filter(|new| new.key() == old.key()) else { continue };
+        if rest.get(1).is_some_and(|next| next.key() == new.key()) {
+            continue;
+        }
         let label = if champion_has_the_labels { old.label } else { new.label };
         if label {
             positives += 1;
@@ -303,6 +314,12 @@ mod tests {
         let Paired { difference, low, high, .. } = same.paired.unwrap();
         assert_eq!((difference, low, high), (0.0, 0.0, 0.0));
         assert!(paired("churn", &old[..20], &new[..20], false).is_none(), "too few outcomes");
+        // Of rows that one key names together, nothing says which is which.
+        let mut doubled = old.clone();
+        doubled.insert(3, doubled[3]);
+        let without: Vec<Forecast> = old.iter().enumerate().filter(|(row, _)| *row != 3).map(|(_, one)| *one).collect();
+        assert_eq!(paired("churn", &doubled, &new, true), paired("churn", &without, &new, true));
+        assert_eq!(paired("churn", &new, &doubled, true), paired("churn", &new, &without, true));
     }
 
     fn comparison(champion: f64, challenger: f64, interval: Option<(f64, f64)>) -> Comparison {

@@ -90,4 +90,14 @@ impl CalibrationRows {
     pub fn rarer(&self) -> usize {
         self.positives().min(self.labels.len() - self.positives())
     }
+
+    /// Accounts with the rarer outcome over rows of it; `None` without such rows.
+    #[must_use]
+    pub fn share_of_witnesses(&self) -> Option<f64> {
+        let rarer = self.positives() * 2 <= self.labels.len();
+        let with: Vec<u32> =
+            self.accounts.iter().zip(&self.labels).filter(|(_, label)| **label == rarer).map(|(one, _)| *one).collect();
+        let accounts: std::collections::BTreeSet<u32> = with.iter().copied().collect();
+        (!with.is_empty()).then(|| accounts.len() as f64 / with.len() as f64)
+    }
 }

@@ -165,14 +165,16 @@ impl<'a> Refit<'a> {
     }
 
     /// What one calibration row counts: as much for every row, so that the curve is that of equal rows, but for as many
-    /// witnesses as there are.
+    /// witnesses as there are. Those are at least the accounts with the rarer outcome: an account with it on one of many rows
+    /// is one witness of it, and no part of one.
     fn weight_of(&self, rows: &CalibrationRows) -> f64 {
         match self.settings.row_weights {
             RowWeights::Equal => 1.0,
             RowWeights::Uniqueness => {
                 let horizon_days = self.labels.target.horizon_days;
                 let uniqueness = average_uniqueness(&rows.accounts, &rows.as_of_days, horizon_days);
-                uniqueness.iter().sum::<f64>() / uniqueness.len().max(1) as f64
+                let mean = uniqueness.iter().sum::<f64>() / uniqueness.len().max(1) as f64;
+                rows.share_of_witnesses().map_or(mean, |share| share.max(mean))
             }
         }
     }

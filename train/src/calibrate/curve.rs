@@ -37,8 +37,24 @@ pub(super) fn bounded_through_middle(knots: &[WeightedKnot]) -> PiecewiseLinear 
     PiecewiseLinear { knots: knots.collect() }
 }
 
-/// The highest curve of bounded slope that lies nowhere above the non-decreasing knots.
+/// The lowest non-decreasing probabilities that lie nowhere below those of the knots.
+pub(super) fn raised(knots: &mut [Knot]) {
+    for index in 1..knots.len() {
+        knots[index].probability = knots[index].probability.max(knots[index - 1].probability);
+    }
+}
+
+/// The highest non-decreasing probabilities that lie nowhere above those of the knots.
+pub(super) fn lowered(knots: &mut [Knot]) {
+    for index in (1..knots.len()).rev() {
+        knots[index - 1].probability = knots[index - 1].probability.min(knots[index].probability);
+    }
+}
+
+/// The highest non-decreasing curve of bounded slope that lies nowhere above the knots, which hardly decrease: what they do
+/// comes from rounding.
 pub(super) fn bounded_from_below(mut knots: Vec<Knot>) -> PiecewiseLinear {
+    lowered(&mut knots);
     for index in 1..knots.len() {
         let reach = knots[index - 1].probability + STEEPEST_SLOPE * (knots[index].margin - knots[index - 1].margin);
         knots[index].probability = knots[index].probability.min(reach);
@@ -46,8 +62,9 @@ pub(super) fn bounded_from_below(mut knots: Vec<Knot>) -> PiecewiseLinear {
     PiecewiseLinear { knots }
 }
 
-/// The lowest curve of bounded slope that lies nowhere below the non-decreasing knots.
+/// The lowest non-decreasing curve of bounded slope that lies nowhere below the knots, as [`bounded_from_below`].
 pub(super) fn bounded_from_above(mut knots: Vec<Knot>) -> PiecewiseLinear {
+    raised(&mut knots);
     for index in (1..knots.len()).rev() {
         let reach = knots[index].probability - STEEPEST_SLOPE * (knots[index].margin - knots[index - 1].margin);
         knots[index - 1].probability = knots[index - 1].probability.max(reach);

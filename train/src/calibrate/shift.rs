@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 
 use bellwether_models::{Calibration, Curve, Knot, PiecewiseLinear, sigmoid};
 
-use super::curve::{WeightedKnot, bounded_from_above, bounded_from_below, bounded_through_middle};
+use super::curve::{WeightedKnot, bounded_from_above, bounded_from_below, bounded_through_middle, raised};
 
 /// Standard errors within which a shift counts as noise.
 const Z: f64 = 2.0;
@@ -124,7 +124,10 @@ pub fn shifted(calibration: Calibration, log_odds: f64) -> Calibration {
         }
         Curve::PiecewiseLinear(curve) => {
             let knot = |knot: Knot| WeightedKnot { margin: knot.margin, probability: knot.probability, rows: 1.0 };
-            let knots: Vec<WeightedKnot> = moved(&curve, log_odds).map(knot).collect();
+            // Knots one unit in the last place apart can change places when moved.
+            let mut knots: Vec<Knot> = moved(&curve, log_odds).collect();
+            raised(&mut knots);
+            let knots: Vec<WeightedKnot> = knots.into_iter().map(knot).collect();
             Curve::PiecewiseLinear(bounded_through_middle(&knots))
         }
     };
@@ -171,6 +174,36 @@ mod tests {
         let dependent = prior_shift(&[0.1; 400], &labels, &four_each, &days);
         assert!((dependent.standard_error / independent.standard_error - 2.0).abs() < 0.02);
         assert!(dependent.log_odds < independent.log_odds);
+    }
+
+    /// Knots that are as near to each other as numbers can be.
+    #[test]
+    fn curves_that_are_moved_still_do_not_fall() {
+        let mut probability = 0.384_332_823_6_f64;
+        let knots: Vec<Knot> = (0..400)
+            .map(|index| {
+                probability = if index % 7 == 0 { probability + 1e-4 } else { probability.next_up() };
+                Knot { margin: f64::from(index), probability }
+            })
+            .collect();
+        let curve = PiecewiseLinear { knots };
+        for step in -300..300 {
+            let log_odds = f64::from(step) / 77.0;
+            let falls = moved(&curve, log_odds).zip(moved(&curve, log_odds).skip(1));
+            let point = Curve::PiecewiseLinear(curve.clone());
+            let all = Calibration { point, low: curve.clone(), high: curve.clone() };
+            let Calibration { point: Curve::PiecewiseLinear(point), low, high } = shifted(all, log_odds) else {
+                panic!("the same kind of curve")
+            };
+            for found in [&point, &low, &high] {
+                let rises = |pair: &[Knot]| pair[0].probability <= pair[1].probability;
+                assert!(found.knots.windows(2).all(rises), "{log_odds}");
+            }
+            if falls.clone().any(|(one, next)| one.probability > next.probability) {
+                return;
+            }
+        }
+        panic!("no shift made a knot fall: the test shows nothing");
     }
 
     #[test]

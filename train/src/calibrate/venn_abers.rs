@@ -20,15 +20,9 @@ pub(super) const MOST_KNOTS: usize = 64;
 pub(super) fn fit(bins: &Bins) -> (PiecewiseLinear, PiecewiseLinear) {
     let grid = quantiles(bins.bins(), MOST_KNOTS);
     let pairs: Vec<(f64, f64)> = grid.iter().map(|margin| pair_at(bins.bins(), *margin)).collect();
-    let mut low: Vec<Knot> = knots(&grid, pairs.iter().map(|pair| pair.0));
-    let mut high: Vec<Knot> = knots(&grid, pairs.iter().map(|pair| pair.1));
-    // Both are non-decreasing in theory; rounding must not undo it, and where it does the pair widens.
-    for index in (1..low.len()).rev() {
-        low[index - 1].probability = low[index - 1].probability.min(low[index].probability);
-    }
-    for index in 1..high.len() {
-        high[index].probability = high[index].probability.max(high[index - 1].probability);
-    }
+    let low = knots(&grid, pairs.iter().map(|pair| pair.0));
+    let high = knots(&grid, pairs.iter().map(|pair| pair.1));
+    // Both are non-decreasing in theory; where rounding undoes it, the pair widens.
     (bounded_from_below(low), bounded_from_above(high))
 }
 

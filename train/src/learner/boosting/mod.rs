@@ -72,7 +72,9 @@ impl Learner for Boosting {
         let run = Run { rows, features: &features, parameters };
         let ensemble = |trees, base| MarginModel::Trees(TreeEnsemble { trees, base, fill: None });
         if features.is_empty() {
-            return Ok(ensemble(Vec::new(), base));
+            // No column varies: one leaf that says nothing more than the base rate, since an ensemble has a tree.
+            let leaf = Node::Leaf { value: 0.0, cover: used.len() as f32 };
+            return Ok(ensemble(vec![Tree { nodes: vec![leaf] }], base));
         }
         let plan = plan(run, &used, base);
         let (trees, base) = fit_as_planned(Run { parameters: &plan.parameters, ..run }, &used, &plan, base);
