@@ -2,10 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 use bellwether_features::CatalogueSettings;
-use bellwether_features::contract::Workflow;
-use bellwether_features::facts::{
-    AccountFact, Facts, Grouped, Names, NpsFact, SubscriptionFact, UsageFact,
-};
+use bellwether_features::catalog::Workflow;
+use bellwether_features::facts::{AccountFact, Facts, Grouped, Names, NpsFact, SubscriptionFact, UsageFact};
 use bellwether_features::time::Instant;
 use bellwether_outlook::archetype::{Archetype, archetypes};
 use bellwether_outlook::behaviour::{self, Behaviour};
@@ -100,7 +98,8 @@ impl World {
 
     fn facts(self) -> Facts {
         let count = self.count as usize;
-        let names = |names: &[&str]| Names { names: names.iter().map(|name| (*name).to_owned()).collect(), is_there: true };
+        let names =
+            |names: &[&str]| Names { names: names.iter().map(|name| (*name).to_owned()).collect(), is_there: true };
         Facts {
             accounts: (0..count).map(|account| format!("{account:05}")).collect(),
             account_rows: Some(Grouped::new(count, self.accounts, |row| row.known_at)),
@@ -279,7 +278,9 @@ fn standardised_intervals_hold_the_truth() {
     let mut dice = Dice(11);
     let (mut shares, mut differences) = (0, 0);
     for _ in 0..WORLDS {
-        let mut kept = |accounts: u32, probability: f64| (accounts, (0..accounts).filter(|_| dice.happens(probability)).count() as u32);
+        let mut kept = |accounts: u32, probability: f64| {
+            (accounts, (0..accounts).filter(|_| dice.happens(probability)).count() as u32)
+        };
         let (first, second) = ([kept(60, 0.7), kept(20, 0.9)], [kept(30, 0.8), kept(70, 0.95)]);
         let mut world = World::default();
         two_sizes(&mut world, 0, first);
@@ -312,7 +313,8 @@ fn adopters_are_told_from_others() {
     let mut world = World::default();
     let used = moment("2024-12-01");
     for number in 0..200 {
-        let changes = [(moment("2024-01-01"), 1_000.0), (moment("2025-06-01"), if number < 100 { 1_300.0 } else { 1_000.0 })];
+        let changes =
+            [(moment("2024-01-01"), 1_000.0), (moment("2025-06-01"), if number < 100 { 1_300.0 } else { 1_000.0 })];
         let account = world.account(0, 0, 0, &changes);
         world.uses(account, if number < 100 { 0 } else { 1 }, used, used);
         world.says(account, if number < 100 { 10.0 } else { 6.0 }, moment("2025-10-01"));
@@ -394,7 +396,9 @@ fn the_combination_that_differs_is_found() {
     let rows = found(&facts);
     assert_eq!(named(&rows[0]), [(GroupedBy::Region, "north"), (GroupedBy::Plan, "starter")], "{rows:?}");
     assert!(rows[0].logo.low < 0.6 && rows[0].logo.high > 0.6, "{:?}", rows[0].logo);
-    assert!(rows.windows(2).all(|pair| pair[0].distance >= pair[1].distance) && rows.iter().all(|row| row.distance > 0.0));
+    assert!(
+        rows.windows(2).all(|pair| pair[0].distance >= pair[1].distance) && rows.iter().all(|row| row.distance > 0.0)
+    );
     assert_eq!(rows, found(&facts));
     assert_eq!(rayon_threads(1, || found(&facts)), rayon_threads(3, || found(&facts)));
     // Counted once more, account by account.
@@ -430,7 +434,7 @@ fn the_combination_that_differs_is_found() {
 #[test]
 fn luck_has_no_archetype() {
     let told: usize = (0..20).map(|seed| found(&regions(100 + seed, 1_000, 0.9)).len()).sum();
-    assert!(told <= 6, "{told} combinations in 20 worlds without a difference");
+    assert!(told <= 2, "{told} combinations in 20 worlds without a difference");
 }
 
 /// Two attributes that say the same make one archetype.
