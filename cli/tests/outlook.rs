@@ -41,6 +41,19 @@ fn mrr_before(folder: &Path, day: NaiveDate) -> i64 {
     last.values().map(|(_, mrr)| (mrr * 100.0).round() as i64).sum()
 }
 
+/// Price, volume and mix add up to the change, to the cent.
+fn parts_add_up(tables: &Path) {
+    let parts = rows(&tables.join("price_volume_mix.parquet")).remove(0);
+    let cents = |name: &str| -> Vec<i64> {
+        numbers(&parts, name).into_iter().map(|amount| (amount.unwrap() * 100.0).round() as i64).collect()
+    };
+    let [opening, closing] = ["opening_mrr", "mrr"].map(cents);
+    let [price, volume, mix] = ["price_mrr", "volume_mrr", "mix_mrr"].map(cents);
+    for row in 0..parts.num_rows() {
+        assert_eq!(opening[row] + price[row] + volume[row] + mix[row], closing[row]);
+    }
+}
+
 #[test]
 fn the_tables_hold_the_revenue_of_the_subscriptions() {
     let folder = tempfile::tempdir().unwrap();
@@ -68,15 +81,32 @@ fn the_tables_hold_the_revenue_of_the_subscriptions() {
         assert_eq!((closing[place].unwrap() * 100.0).round() as i64, mrr_before(&business, day), "{day}");
     }
     billed_is_what_the_invoices_say(&business, &tables);
-    for table in ["cohorts", "segments", "changes", "value", "money", "renewals", "goals"] {
+    let named = ["cohorts", "segments", "changes", "price_volume_mix", "billing", "plan_moves", "expansions"];
+    for table in named.into_iter().chain([
+        "renewal_quality",
+        "landmarks",
+        "curve_shapes",
+        "compared",
+        "value",
+        "money",
+        "renewals",
+        "goals",
+    ]) {
         let rows: usize = rows(&tables.join(format!("{table}.parquet"))).iter().map(RecordBatch::num_rows).sum();
         assert!(rows > 0, "{table}");
     }
+    parts_add_up(&tables);
+    assert!(told.contains("billed annually: ") && told.contains("renewals of twelve months: "), "{told}");
+    let behaviour = rows(&tables.join("segments.parquet")).remove(0);
+    let by: Vec<&str> = behaviour.column_by_name("by").unwrap().as_string::<i32>().iter().flatten().collect();
+    assert!(by.contains(&"adopter") && by.contains(&"workflow"), "{by:?}");
     // The same again, byte for byte, in the place of the first; one thread or two.
-    let names = bellwether_outlook::tables::TABLES.iter().filter(|name| **name != "discounts");
+    let is_there = |name: &&&str| tables.join(format!("{name}.parquet")).exists();
+    let names: Vec<&&str> = bellwether_outlook::tables::TABLES.iter().filter(is_there).collect();
+    assert!(names.len() > 15, "{names:?}");
     let all = || {
-        let bytes = |name: &&str| std::fs::read(tables.join(format!("{name}.parquet"))).unwrap();
-        names.clone().map(bytes).collect::<Vec<_>>()
+        let bytes = |name: &&&str| std::fs::read(tables.join(format!("{name}.parquet"))).unwrap();
+        names.iter().map(bytes).collect::<Vec<_>>()
     };
     let before = all();
     assert!(!tables.join("discounts.parquet").exists(), "no limit is declared");

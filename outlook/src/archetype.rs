@@ -5,11 +5,14 @@
 //! the [`MOST_VALUES`] values that most accounts have is counted. The retention of each is drawn towards all combinations with
 //! enough accounts ([`Pool`]), so that a small one does not stand out by luck.
 //!
-//! A combination is told when the interval of its drawn logo retention, or of its drawn NRR, leaves out the base and every
-//! part of the combination: a value that adds nothing to the others is not named (the improvement constraint of Bayardo,
-//! Agrawal and Gunopulos 1999, ICDE, "Constraint-based rule mining"). They are ordered by how far, and one that holds
-//! more than 90 % of the accounts of a better one is left out. The intervals are those of each by itself: of thousands of
-//! combinations some leave out the base by chance, though drawing them together leaves few.
+//! A combination is told when its logo retention, or the share of its accounts that pay more, is told apart from that of the
+//! base and from that of every part of the combination: a value that adds nothing to the others is not named (the improvement
+//! constraint of Bayardo, Agrawal and Gunopulos 1999, ICDE, "Constraint-based rule mining"). Of `n` accounts taken from a
+//! larger group in which the share `p` was kept, a share as far off as `q` or further is kept with a probability of at most
+//! `2 exp(-n KL(q, p))`, `KL(q, p) = q ln(q / p) + (1 - q) ln((1 - q) / (1 - p))` (Chernoff's bound, which holds for samples
+//! without replacement: Hoeffding 1963, J. Am. Stat. Assoc. 58). Told apart is what has at most 5 % over all combinations and
+//! both measures together (Bonferroni). They are ordered by how far the drawn interval lies from the base and the parts, and
+//! one that holds more than 90 % of the accounts of a better one is left out.
 
 mod search;
 
@@ -54,6 +57,10 @@ pub struct Archetype {
     pub retention: Retention,
     /// Logo retention, drawn.
     pub logo: Share,
+    /// Accounts that pay more than then.
+    pub expanded_accounts: u64,
+    /// Their share, drawn.
+    pub expanded: Share,
     /// Net revenue retention, drawn.
     pub net: Option<Share>,
     /// Mean MRR now of the accounts that paid then.

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::money::Cents;
 use crate::movement::month_of;
-use crate::timeline::Timeline;
+use crate::timeline::{Stretch, Timeline};
 
 /// What accounts are put together by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -96,21 +96,64 @@ impl CohortSpan {
     }
 }
 
+/// An account that is followed from age to age.
+struct Follower<'t> {
+    month: NaiveDate,
+    opening: Cents,
+    paid: Cents,
+    /// When `paid` changes next; here, so that most ages need no look into the timeline.
+    next: Instant,
+    rest: &'t [Stretch],
+}
+
+/// After everything.
+const END_OF_TIME: Instant = Instant(i64::MAX);
+
+impl<'t> Follower<'t> {
+    fn new(month: NaiveDate, timeline: &'t Timeline) -> Self {
+        let rest = timeline.stretches();
+        let next = rest.first().map_or(END_OF_TIME, |stretch| stretch.from);
+        Self { month, opening: Cents::ZERO, paid: Cents::ZERO, next, rest }
+    }
+
+    /// What it pays just before a moment, which is no earlier than the one before.
+    fn follow(&mut self, moment: Instant) -> Cents {
+        while self.next < moment
+            && let Some((begun, rest)) = self.rest.split_first()
+        {
+            self.paid = begun.mrr;
+            self.rest = rest;
+            self.next = rest.first().map_or(END_OF_TIME, |stretch| stretch.from);
+        }
+        self.paid
+    }
+}
+
 /// The ages of one cohort, its youngest members reached them.
 fn ages(members: &[(NaiveDate, NaiveDate, &Timeline)], as_of: NaiveDate) -> Vec<CohortAge> {
     let Some((cohort, ..)) = members.first() else { return Vec::new() };
     let youngest = members.iter().map(|(_, month, _)| *month).max().unwrap_or(*cohort);
     let age_end = |month: NaiveDate, age: u32| month.checked_add_months(Months::new(age + 1)).unwrap_or(NaiveDate::MAX);
+    let mut followers: Vec<Follower<'_>> =
+        members.iter().map(|(_, month, timeline)| Follower::new(*month, timeline)).collect();
+    let mut amounts = Vec::with_capacity(followers.len());
     let mut found = Vec::new();
     for age in 0.. {
         if age_end(youngest, age) > as_of {
             return found;
         }
-        let amounts = members.iter().map(|(_, month, timeline)| {
-            let paid = |age: u32| timeline.mrr_before(Instant::start_of(age_end(*month, age)));
-            (paid(0), paid(age))
-        });
-        let amounts: Vec<(Cents, Cents)> = amounts.collect();
+        amounts.clear();
+        // Members of one month lie side by side.
+        for followers in followers.chunk_by_mut(|one, other| one.month == other.month) {
+            let moment = followers.first().map_or(Instant::MIN, |one| Instant::start_of(age_end(one.month, age)));
+            for follower in followers {
+                let paid = follower.follow(moment);
+                if age == 0 {
+                    follower.opening = paid;
+                }
+                amounts.push((follower.opening, paid));
+            }
+        }
         found.push(CohortAge {
             cohort: *cohort,
             age_months: age,

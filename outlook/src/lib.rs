@@ -39,7 +39,7 @@ pub mod value;
 
 use bellwether_features::facts::Facts;
 use bellwether_features::time::Instant;
-use chrono::{Months, NaiveDate};
+use chrono::NaiveDate;
 use rayon::prelude::*;
 
 use crate::change::ChangeSum;
@@ -89,15 +89,11 @@ impl Outlook {
     pub fn of(facts: &Facts, as_of: NaiveDate, settings: &OutlookSettings) -> Self {
         let timelines = timelines(facts, as_of, settings.grace_days);
         let movements = movement::of_timelines(&timelines, as_of);
-        let month_end = |month: &MonthlyMovements| {
-            month.month.checked_add_months(Months::new(1)).unwrap_or(NaiveDate::MAX).min(as_of)
-        };
+        let ends = level::months(&movements, as_of).into_iter().map(|(_, end)| (level::year_before(end), end));
+        let trailing_years = Retention::of_spans(&timelines, &ends.collect::<Vec<_>>());
         Self {
             as_of,
-            trailing_years: movements
-                .iter()
-                .map(|month| Retention::trailing_year(&timelines, month_end(month)))
-                .collect(),
+            trailing_years,
             monthly_cohorts: cohort::cohorts(&timelines, as_of, CohortSpan::Month),
             quarterly_cohorts: cohort::cohorts(&timelines, as_of, CohortSpan::Quarter),
             segments: segment::segments(facts, &timelines, as_of, settings.sizes),

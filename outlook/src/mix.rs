@@ -218,9 +218,16 @@ impl Parts {
 
 /// `amount * part / whole`, to the nearest cent, half away from zero. `whole` above 0.
 fn portion(amount: Cents, part: i128, whole: i128) -> Cents {
+    if part == whole {
+        return amount;
+    }
     let product = i128::from(amount.0) * part;
-    let half = whole / 2 * product.signum();
-    Cents(i64::try_from((product + half) / whole).unwrap_or(if product < 0 { i64::MIN } else { i64::MAX }))
+    let top = product + whole / 2 * product.signum();
+    // Divisions of 64 bits are several times faster, and nearly always enough.
+    if let (Ok(top), Ok(whole)) = (i64::try_from(top), i64::try_from(whole)) {
+        return Cents(top / whole);
+    }
+    Cents(i64::try_from(top / whole).unwrap_or(if product < 0 { i64::MIN } else { i64::MAX }))
 }
 
 /// What accounts that stayed on their plan pay at another price, for each pair of places, by accounts and by seats.

@@ -5,11 +5,14 @@
 //! MRR of the same accounts; new and reactivated ones are not among them. A base that did not pay yet at the opening has
 //! none.
 
+use std::collections::BTreeSet;
+
 use bellwether_features::time::Instant;
 use chrono::{Months, NaiveDate};
 use rayon::prelude::*;
 use serde::Serialize;
 
+use crate::level::{LEAST_ACCOUNTS_AT_ONCE, each_paid};
 use crate::money::Cents;
 use crate::movement::MonthlyMovements;
 use crate::timeline::Timeline;
@@ -36,6 +39,31 @@ impl Retention {
         let (from, until) = (Instant::start_of(from), Instant::start_of(until));
         let of_account = |timeline: &Timeline| Self::of_amounts(timeline.mrr_before(from), timeline.mrr_before(until));
         timelines.par_iter().map(of_account).reduce(Self::default, Self::plus)
+    }
+
+    /// As [`Retention::between`], of several pairs of days, in one pass over the accounts.
+    #[must_use]
+    pub fn of_spans(timelines: &[Timeline], spans: &[(NaiveDate, NaiveDate)]) -> Vec<Self> {
+        let days: BTreeSet<NaiveDate> = spans.iter().flat_map(|(from, until)| [*from, *until]).collect();
+        let days: Vec<NaiveDate> = days.into_iter().collect();
+        let moments: Vec<Instant> = days.iter().map(|day| Instant::start_of(*day)).collect();
+        let place = |day: NaiveDate| days.partition_point(|other| *other < day);
+        let places: Vec<(usize, usize)> = spans.iter().map(|(from, until)| (place(*from), place(*until))).collect();
+        let empty = || (vec![Self::default(); spans.len()], vec![Cents::ZERO; days.len()]);
+        let add = |(mut sums, mut paid): (Vec<Self>, Vec<Cents>), timeline: &Timeline| {
+            paid.fill(Cents::ZERO);
+            each_paid(timeline, &moments, |place, stretch| paid[place] = stretch.mrr);
+            for (sum, (from, until)) in sums.iter_mut().zip(&places) {
+                *sum = sum.plus(Self::of_amounts(paid[*from], paid[*until]));
+            }
+            (sums, paid)
+        };
+        let merge = |mut sums: Vec<Self>, other: Vec<Self>| {
+            sums.iter_mut().zip(other).for_each(|(sum, other)| *sum = sum.plus(other));
+            sums
+        };
+        let accounts = timelines.par_iter().with_min_len(LEAST_ACCOUNTS_AT_ONCE).fold(empty, add);
+        accounts.map(|(sums, _)| sums).reduce(|| vec![Self::default(); spans.len()], merge)
     }
 
     /// Of the twelve months before `as_of`.

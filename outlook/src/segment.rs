@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::cohort::{Share, ratio};
-use crate::compared::Money;
+use crate::compared::{Money, SIZES};
 use crate::level::year_before;
 use crate::money::Cents;
 use crate::nps::{self, Voice, Voices};
@@ -137,14 +137,22 @@ pub fn segments(facts: &Facts, timelines: &[Timeline], as_of: NaiveDate, sizes: 
     let members = members(facts, timelines, as_of);
     let mut rows = Vec::new();
     for by in GroupedBy::ALL {
-        let mut groups = Groups::new();
+        let mut by_code: BTreeMap<Option<u32>, Vec<Member>> = BTreeMap::new();
         for (account, member, plan) in &members {
-            let name = match by {
-                GroupedBy::Size => sizes.size(Cents(member.opening.0.saturating_mul(12))).to_owned(),
-                GroupedBy::Plan => name_of(&facts.plans, *plan),
-                _ => of_account(facts, *account, opening, by),
+            let code = match by {
+                GroupedBy::Size => Some(sizes.class(member.opening) as u32),
+                GroupedBy::Plan => *plan,
+                _ => code_of_account(facts, *account, opening, by),
             };
-            groups.entry(name).or_default().push(*member);
+            by_code.entry(code).or_default().push(*member);
+        }
+        let mut groups = Groups::new();
+        for (code, members) in by_code {
+            let name = match (by, code) {
+                (GroupedBy::Size, Some(class)) => SIZES[class as usize].to_owned(),
+                _ => name_of(names_of(facts, by), code),
+            };
+            groups.entry(name).or_default().extend(members);
         }
         rows.extend(of_groups(by, small_together(groups)));
     }
@@ -163,12 +171,7 @@ pub(crate) fn members(facts: &Facts, timelines: &[Timeline], as_of: NaiveDate) -
     timelines.par_iter().enumerate().filter_map(member).collect()
 }
 
-/// What was known of the account at the opening.
-fn of_account(facts: &Facts, account: usize, opening: Instant, by: GroupedBy) -> String {
-    name_of(names_of(facts, by), code_of_account(facts, account, opening, by))
-}
-
-/// As [`of_account`], as a code; `None` as well for what is no column of the accounts.
+/// What was known of the account at the opening, as a code; `None` as well for what is no column of the accounts.
 pub(crate) fn code_of_account(facts: &Facts, account: usize, opening: Instant, by: GroupedBy) -> Option<u32> {
     let versions = facts.account_rows.as_ref().map_or(&[][..], |rows| rows.of(account));
     let known = versions.iter().rfind(|version| version.known_at < opening)?;

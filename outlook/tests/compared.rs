@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 use bellwether_features::CatalogueSettings;
-use bellwether_features::contract::Workflow;
+use bellwether_features::catalog::Workflow;
 use bellwether_features::facts::{AccountFact, Facts, Grouped, Names, NpsFact, SubscriptionFact, UsageFact};
 use bellwether_features::time::Instant;
 use bellwether_outlook::archetype::{Archetype, archetypes};
@@ -434,7 +434,7 @@ fn the_combination_that_differs_is_found() {
 #[test]
 fn luck_has_no_archetype() {
     let told: usize = (0..20).map(|seed| found(&regions(100 + seed, 1_000, 0.9)).len()).sum();
-    assert!(told <= 6, "{told} combinations in 20 worlds without a difference");
+    assert!(told <= 2, "{told} combinations in 20 worlds without a difference");
 }
 
 /// Two attributes that say the same make one archetype.

@@ -20,6 +20,9 @@ const MOST_TRIED: usize = 300;
 /// A combination that holds more than this share of the accounts of a better one is not told.
 const MOST_SHARED: f64 = 0.9;
 
+/// How probable it may be that anything at all is told by chance.
+const MOST_BY_CHANCE: f64 = 0.05;
+
 /// Accounts that one piece of parallel work has at least: each has sums for every combination.
 const LEAST_AT_ONCE: usize = 1 << 15;
 
@@ -28,6 +31,7 @@ const LEAST_AT_ONCE: usize = 1 << 15;
 struct Sum {
     accounts: u32,
     kept: u32,
+    expanded: u32,
     /// Of the opening MRR, expansion left out.
     kept_mrr: Cents,
     voices: Voices,
@@ -35,9 +39,28 @@ struct Sum {
 }
 
 impl Sum {
+    fn of(member: &Member) -> Self {
+        let mut one = Self {
+            accounts: 1,
+            kept: u32::from(member.closing > Cents::ZERO),
+            expanded: u32::from(member.closing > member.opening),
+            kept_mrr: member.closing.min(member.opening),
+            voices: Voices::default(),
+            money: Money::of(member.opening, member.closing),
+        };
+        one.voices.add(member.voice);
+        one
+    }
+
+    /// Kept accounts, then those that pay more.
+    fn counts(&self) -> [u32; 2] {
+        [self.kept, self.expanded]
+    }
+
     fn add(&mut self, other: &Self) {
         self.accounts += other.accounts;
         self.kept += other.kept;
+        self.expanded += other.expanded;
         self.kept_mrr += other.kept_mrr;
         self.voices.merge(&other.voices);
         self.money.add(&other.money, 1);
@@ -116,14 +139,7 @@ fn sums(base: &Base) -> Vec<Sum> {
     let values = base.values.len();
     let empty = || vec![Sum::default(); combinations(values)];
     let add = |mut sums: Vec<Sum>, (bits, member): &(u64, Member)| {
-        let mut one = Sum {
-            accounts: 1,
-            kept: u32::from(member.closing > Cents::ZERO),
-            kept_mrr: member.closing.min(member.opening),
-            voices: Voices::default(),
-            money: Money::of(member.opening, member.closing),
-        };
-        one.voices.add(member.voice);
+        let one = Sum::of(member);
         let mut places = [0_usize; 64];
         let mut count = 0;
         let mut left = *bits;
@@ -153,34 +169,41 @@ fn sums(base: &Base) -> Vec<Sum> {
     base.accounts.par_iter().with_min_len(LEAST_AT_ONCE).fold(empty, add).reduce(empty, merge)
 }
 
-/// A combination with its drawn retention.
+/// A combination with its drawn shares.
 #[derive(Debug, Clone, Copy)]
 struct Drawn {
-    logo: Share,
+    /// Logo retention, then the share that pays more.
+    shares: [Share; 2],
     net: Option<Share>,
 }
 
 /// Every combination with enough accounts, drawn towards all of them.
 fn drawn(sums: &[Sum]) -> Vec<Option<Drawn>> {
-    let is_enough = |sum: &&Sum| sum.accounts as usize >= LEAST_ACCOUNTS;
-    let logo = |sum: &Sum| Estimate::of_share(u64::from(sum.kept), u64::from(sum.accounts));
+    let share =
+        |sum: &Sum, measure: usize| Estimate::of_share(u64::from(sum.counts()[measure]), u64::from(sum.accounts));
     let net = |sum: &Sum| {
         let found = sum.money.net(u64::from(sum.accounts));
         found.map(|(value, variance)| Estimate { value, variance })
     };
-    let logos = Pool::of(&sums.iter().filter(is_enough).map(logo).collect::<Vec<_>>());
-    let nets = Pool::of(&sums.iter().filter(is_enough).filter_map(net).collect::<Vec<_>>());
+    let enough = || sums.iter().filter(|sum| is_enough(sum));
+    let pools = [0, 1].map(|measure| Pool::of(&enough().map(|sum| share(sum, measure)).collect::<Vec<_>>()));
+    let nets = Pool::of(&enough().filter_map(net).collect::<Vec<_>>());
     let within = |share: Share, most: f64| Share {
         value: share.value.clamp(0.0, most),
         low: share.low.clamp(0.0, most),
         high: share.high.clamp(0.0, most),
     };
     let of = |sum: &Sum| {
-        let logo = within(logos.filter(|_| is_enough(&sum))?.drawn(&logo(sum)), 1.0);
+        let [Some(kept), Some(expanded)] = pools else { return None };
+        let shares = [kept.drawn(&share(sum, 0)), expanded.drawn(&share(sum, 1))].map(|share| within(share, 1.0));
         let net = net(sum).zip(nets).map(|(net, pool)| within(pool.drawn(&net), f64::INFINITY));
-        Some(Drawn { logo, net })
+        is_enough(sum).then_some(Drawn { shares, net })
     };
     sums.iter().map(of).collect()
+}
+
+fn is_enough(sum: &Sum) -> bool {
+    sum.accounts as usize >= LEAST_ACCOUNTS
 }
 
 /// How far an interval lies from a value that it leaves out; 0 where it holds it.
@@ -188,12 +211,40 @@ fn gap(share: Share, from: f64) -> f64 {
     (share.low - from).max(from - share.high).max(0.0)
 }
 
-/// How far a combination lies from the base and from each of its parts, the nearest of them, in logo retention or NRR.
-fn distance(one: &Drawn, references: &[Drawn]) -> f64 {
-    let nearest = |of: &dyn Fn(&Drawn) -> f64| references.iter().map(of).fold(f64::INFINITY, f64::min);
-    let logo = nearest(&|other| gap(one.logo, other.logo.value));
-    let net = one.net.map_or(0.0, |net| nearest(&|other| other.net.map_or(0.0, |other| gap(net, other.value))));
-    logo.max(net)
+/// Minus the logarithm of the most probable that so many of `accounts` are, or further off, where `share` of those that they
+/// are taken from are: `n KL(q, p) - ln 2`, at least 0.
+fn surprise(count: u32, accounts: u32, share: f64) -> f64 {
+    let (n, q) = (f64::from(accounts), f64::from(count) / f64::from(accounts));
+    let term = |part: f64, of: f64| if part > 0.0 { part * (part / of).ln() } else { 0.0 };
+    (n * (term(q, share) + term(1.0 - q, 1.0 - share)) - std::f64::consts::LN_2).max(0.0)
+}
+
+/// A group that a combination is compared with.
+struct Reference {
+    /// Its shares as counted.
+    counted: [f64; 2],
+    /// And drawn; those of the base are as counted.
+    drawn: [f64; 2],
+}
+
+impl Reference {
+    fn of(sum: &Sum, drawn: Option<&Drawn>) -> Self {
+        let counted = sum.counts().map(|count| f64::from(count) / f64::from(sum.accounts));
+        Self { counted, drawn: drawn.map_or(counted, |drawn| drawn.shares.map(|share| share.value)) }
+    }
+}
+
+/// How far a combination lies from the nearest of the references in a measure in which it is told apart from all of them; 0
+/// where there is none.
+fn distance(sum: &Sum, drawn: &Drawn, references: &[Reference], least_surprise: f64) -> f64 {
+    let of_measure = |measure: usize| {
+        let surprise = |one: &Reference| surprise(sum.counts()[measure], sum.accounts, one.counted[measure]);
+        if references.iter().any(|one| surprise(one) < least_surprise) {
+            return 0.0;
+        }
+        references.iter().map(|one| gap(drawn.shares[measure], one.drawn[measure])).fold(f64::INFINITY, f64::min)
+    };
+    of_measure(0).max(of_measure(1))
 }
 
 /// The combinations that stand out, the furthest first.
@@ -202,18 +253,7 @@ pub(super) fn told(base: &Base) -> Vec<Archetype> {
     let all = Combination::all(values);
     let sums = sums(base);
     let drawn = drawn(&sums);
-    let Some(whole) = whole(base) else { return Vec::new() };
-    let mut found: Vec<(f64, usize)> = Vec::new();
-    for (index, combination) in all.iter().enumerate() {
-        let Some(one) = &drawn[index] else { continue };
-        let mut references = vec![whole];
-        let parts = combination.parts_of_it();
-        references.extend(parts.iter().filter_map(|part| drawn[Combination::index(part, values)]));
-        let distance = distance(one, &references);
-        if distance > 0.0 {
-            found.push((distance, index));
-        }
-    }
+    let mut found = apart(base, &all, &sums, &drawn);
     found.sort_by(|one, other| {
         let accounts = |found: &(f64, usize)| sums[found.1].accounts;
         other.0.total_cmp(&one.0).then(accounts(other).cmp(&accounts(one))).then(one.1.cmp(&other.1))
@@ -229,19 +269,27 @@ pub(super) fn told(base: &Base) -> Vec<Archetype> {
     told.into_iter().filter_map(archetype).collect()
 }
 
-/// The base as it is, not drawn; `None` with fewer accounts than a combination needs.
-fn whole(base: &Base) -> Option<Drawn> {
-    let mut sum = Sum::default();
-    for (_, member) in &base.accounts {
-        sum.accounts += 1;
-        sum.kept += u32::from(member.closing > Cents::ZERO);
-        sum.money.add(&Money::of(member.opening, member.closing), 1);
-    }
-    let of = |value: f64| Share { value, low: value, high: value };
-    (sum.accounts as usize >= LEAST_ACCOUNTS).then(|| Drawn {
-        logo: of(f64::from(sum.kept) / f64::from(sum.accounts)),
-        net: sum.money.closing.over(sum.money.opening).map(of),
-    })
+/// The combinations that are told apart from the base and from each of their parts, with how far they lie from them.
+fn apart(base: &Base, all: &[Combination], sums: &[Sum], drawn: &[Option<Drawn>]) -> Vec<(f64, usize)> {
+    let mut whole = Sum::default();
+    base.accounts.iter().for_each(|(_, member)| whole.add(&Sum::of(member)));
+    let tests = 2 * drawn.iter().flatten().count();
+    let least_surprise = (tests as f64 / MOST_BY_CHANCE).ln();
+    let distance = |index: usize| {
+        let (sum, one) = (&sums[index], drawn[index].as_ref()?);
+        let whole = Reference::of(&whole, None);
+        if distance(sum, one, std::slice::from_ref(&whole), least_surprise) == 0.0 {
+            return None;
+        }
+        let part = |part: &Vec<usize>| {
+            let part = Combination::index(part, base.values.len());
+            Reference::of(&sums[part], drawn[part].as_ref())
+        };
+        let parts = all[index].parts_of_it();
+        let references: Vec<Reference> = std::iter::once(whole).chain(parts.iter().map(part)).collect();
+        Some((distance(sum, one, &references, least_surprise), index)).filter(|(distance, _)| *distance > 0.0)
+    };
+    (0..all.len()).filter_map(distance).collect()
 }
 
 /// Whether a combination holds most accounts of one that is told already.
@@ -269,7 +317,9 @@ fn named(base: &Base, combination: &Combination, sum: &Sum, drawn: Drawn, distan
             closing: sum.money.closing,
             kept: sum.kept_mrr,
         },
-        logo: drawn.logo,
+        logo: drawn.shares[0],
+        expanded_accounts: u64::from(sum.expanded),
+        expanded: drawn.shares[1],
         net: drawn.net,
         mrr_per_account: sum.money.closing_mean(accounts),
         voices: sum.voices,
@@ -294,5 +344,27 @@ mod tests {
         let three = Combination { places: [1, 4, 6], parts: 3 };
         assert_eq!(three.parts_of_it(), [vec![1], vec![4], vec![1, 4], vec![6], vec![1, 6], vec![4, 6]]);
         assert_eq!(three.bits(), 0b101_0010);
+    }
+
+    /// The bound holds: against the exact binomial distribution, both tails.
+    #[test]
+    fn what_is_surprising_is_at_most_as_probable() {
+        for (n, share) in [(30_u32, 0.9_f64), (50, 0.5), (200, 0.03)] {
+            let mut mass = Vec::new();
+            let mut term = (1.0 - share).powi(n as i32);
+            for count in 0..=n {
+                mass.push(term);
+                term *= f64::from(n - count) / f64::from(count + 1) * share / (1.0 - share);
+            }
+            for count in 0..=n {
+                let below: f64 = mass[..=count as usize].iter().sum();
+                let above: f64 = mass[count as usize..].iter().sum();
+                assert!(below.min(above) <= 1.000_001 * (-surprise(count, n, share)).exp(), "{count} of {n}, {share}");
+            }
+        }
+        assert!(
+            (surprise(15, 30, 0.9) - (30.0 * (0.5 * (0.5_f64 / 0.9).ln() + 0.5 * 5.0_f64.ln()) - 2.0_f64.ln())).abs()
+                < 1e-9
+        );
     }
 }

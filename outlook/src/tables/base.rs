@@ -5,7 +5,7 @@ use bellwether_features::facts::BillingPeriod;
 use super::{
     Columns, Table, counts, dates, flags, known_dates, known_texts, money, numbers, shares, small_counts, texts,
 };
-use crate::archetype::AttributeValue;
+use crate::archetype::{Archetype, AttributeValue};
 use crate::base::BaseAnalysis;
 use crate::cohort::CurveShape;
 use crate::retention::Retention;
@@ -200,6 +200,10 @@ fn archetypes(base: &BaseAnalysis) -> Columns {
     ]);
     let logo = ["logo_retention_drawn", "logo_retention_drawn_low", "logo_retention_drawn_high"];
     shares(&mut columns, logo, rows.clone().map(|row| Some(row.logo)));
+    let expanded = |row: &Archetype| row.expanded_accounts as f64 / row.retention.accounts as f64;
+    columns.push(("expanded_12m", numbers(rows.clone().map(|row| Some(expanded(row))))));
+    let names = ["expanded_drawn", "expanded_drawn_low", "expanded_drawn_high"];
+    shares(&mut columns, names, rows.clone().map(|row| Some(row.expanded)));
     shares(&mut columns, ["nrr_drawn", "nrr_drawn_low", "nrr_drawn_high"], rows.clone().map(|row| row.net));
     let value = ["mrr_per_account", "mrr_per_account_low", "mrr_per_account_high"];
     shares(&mut columns, value, rows.clone().map(|row| row.mrr_per_account));
