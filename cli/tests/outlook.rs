@@ -102,7 +102,8 @@ fn billed_is_what_the_invoices_say(business: &Path, tables: &Path) {
         let kinds = batch.column_by_name("kind").unwrap().as_string::<i32>();
         let amounts = batch.column_by_name("amount").unwrap().as_primitive::<Float64Type>();
         for row in (0..batch.num_rows()).filter(|row| issued.value(*row) < end && known.value(*row) < end) {
-            let month = chrono::DateTime::from_timestamp_micros(issued.value(row)).unwrap().format("%Y-%m-01").to_string();
+            let month =
+                chrono::DateTime::from_timestamp_micros(issued.value(row)).unwrap().format("%Y-%m-01").to_string();
             let is_one_time = kinds.value(row) == "one_time";
             *billed.entry((month, is_one_time)).or_default() += (amounts.value(row) * 100.0).round() as i64;
         }
