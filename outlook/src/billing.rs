@@ -9,7 +9,8 @@
 //! billed = recurring + one-time + not said;   billed = paid + unpaid;   overdue is part of unpaid
 //! ```
 
-use bellwether_features::facts::{Facts, InvoiceKind};
+use bellwether_features::contract::TableName;
+use bellwether_features::facts::{Facts, InvoiceFact, InvoiceKind};
 use bellwether_features::time::Instant;
 use chrono::{Months, NaiveDate};
 use rayon::prelude::*;
@@ -126,6 +127,12 @@ impl Billing {
     }
 }
 
+/// Rows of invoices that are visible, whether or not a later version took their place.
+fn visible_invoices(facts: &Facts, as_of: Instant) -> impl Iterator<Item = &InvoiceFact> {
+    let rows = facts.counting(TableName::Invoices, facts.invoices.as_ref(), as_of);
+    rows.filter(move |row| row.issued_at < as_of && row.known_at < as_of)
+}
+
 /// A month with its ends.
 struct Month {
     first: NaiveDate,
@@ -151,20 +158,14 @@ pub fn billing(facts: &Facts, timelines: &[Timeline], as_of: NaiveDate) -> Billi
     };
     // Sums of whole numbers, so that no order of adding changes them.
     let months = timelines.par_iter().enumerate().fold(empty, add).reduce(empty, merge);
-    let said = |account: usize| known::invoices(facts, account, end).iter().any(|invoice| invoice.kind.is_some());
-    Billing {
-        months,
-        has_invoices: facts.invoices.is_some(),
-        has_kinds: (0..facts.accounts.len()).into_par_iter().any(said),
-        has_spend: facts.spend.is_some(),
-    }
+    let said = visible_invoices(facts, end).any(|row| row.kind.is_some());
+    Billing { months, has_invoices: facts.invoices.is_some(), has_kinds: said, has_spend: facts.spend.is_some() }
 }
 
 fn months(facts: &Facts, timelines: &[Timeline], as_of: NaiveDate) -> Vec<Month> {
     let end = Instant::start_of(as_of);
     let paid = timelines.par_iter().filter_map(Timeline::first_paid).min();
-    let issued = |account: usize| known::invoices(facts, account, end).iter().map(|invoice| invoice.issued_at).min();
-    let issued = (0..facts.accounts.len()).into_par_iter().filter_map(issued).min();
+    let issued = visible_invoices(facts, end).map(|row| row.issued_at).min();
     let Some(first) = paid.into_iter().chain(issued).min().and_then(Instant::date) else { return Vec::new() };
     let mut months = Vec::new();
     let mut month = month_of(first);

@@ -14,7 +14,8 @@
 //!
 //! The forecast of consumption goes on as in the last [`WEEKS`] whole weeks (at least [`LEAST_WEEKS`], since the first visible
 //! use): `reached + R m`, with `m` and `s` mean and standard deviation of a week and `R` weeks to the end; 95 % interval
-//! `± 1.96 s sqrt(R + R^2 / n)`: the weeks to come, and not knowing their mean. Weeks are taken as independent, so the interval
+//! `± t s sqrt(R + R^2 / n)` with Student's t of `n - 1`: the weeks to come, and not knowing their mean. Of sums over accounts
+//! the variances add up and t is 1.96. Weeks are taken as independent, so the interval
 //! is too narrow where use swings slowly. Revenue goes on at the MRR of today, which is no forecast of churn and has no
 //! interval; users and features are not forecast.
 

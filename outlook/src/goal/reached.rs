@@ -27,13 +27,28 @@ pub struct Forecast {
     pub value: f64,
     /// Variance of what comes; `None` where nothing is said of it.
     pub variance: Option<f64>,
+    /// Weeks that mean and variance are taken from; `None` for sums over accounts, whose errors are taken as normal.
+    pub weeks: Option<usize>,
 }
 
+/// 97.5 % point of the normal distribution.
+const Z: f64 = 1.959_963_984_540_054;
+
+/// 97.5 % points of Student's t with 3 to 12 degrees of freedom: [`LEAST_WEEKS`] to [`WEEKS`] weeks less one.
+const T: [f64; WEEKS - LEAST_WEEKS + 1] =
+    [3.182_446, 2.776_445, 2.570_582, 2.446_912, 2.364_624, 2.306_004, 2.262_157, 2.228_139, 2.200_985, 2.178_813];
+
 impl Forecast {
+    /// Of what nothing more comes.
+    fn certain(value: f64) -> Self {
+        Self { value, variance: Some(0.0), weeks: None }
+    }
+
     /// Ends of the 95 % interval; the lower one not below `least`.
     #[must_use]
     pub fn interval(&self, least: f64) -> Option<(f64, f64)> {
-        let half = 1.959_963_984_540_054 * self.variance?.sqrt();
+        let student = self.weeks.and_then(|weeks| T.get(weeks.checked_sub(LEAST_WEEKS)?)).copied();
+        let half = student.unwrap_or(Z) * self.variance?.sqrt();
         Some(((self.value - half).max(least), self.value + half))
     }
 }
@@ -108,7 +123,7 @@ impl Measuring<'_> {
     fn weekly(&self, goal: &GoalFact, amount: f64, weeks: &[f64]) -> Option<Forecast> {
         let left = days(goal.until.0 - self.as_of.0).max(0.0) / 7.0;
         if left == 0.0 {
-            return Some(Forecast { value: amount, variance: Some(0.0) });
+            return Some(Forecast::certain(amount));
         }
         if weeks.len() < LEAST_WEEKS {
             return None;
@@ -116,7 +131,8 @@ impl Measuring<'_> {
         let n = weeks.len() as f64;
         let mean = weeks.iter().sum::<f64>() / n;
         let variance = weeks.iter().map(|week| (week - mean).powi(2)).sum::<f64>() / (n - 1.0);
-        Some(Forecast { value: amount + left * mean, variance: Some(variance * (left + left * left / n)) })
+        let variance = Some(variance * (left + left * left / n));
+        Some(Forecast { value: amount + left * mean, variance, weeks: Some(weeks.len()) })
     }
 
     fn adoption(&self, goal: &GoalFact, accounts: &[usize]) -> Option<Reached> {
@@ -137,7 +153,7 @@ impl Measuring<'_> {
             found.len()
         };
         let amount = accounts.iter().map(|account| of_account(*account)).sum::<usize>() as f64;
-        let forecast = (goal.until <= self.as_of).then_some(Forecast { value: amount, variance: Some(0.0) });
+        let forecast = (goal.until <= self.as_of).then_some(Forecast::certain(amount));
         Some(Reached { amount, forecast, over_limit: None })
     }
 
@@ -150,7 +166,7 @@ impl Measuring<'_> {
         let amount = sum(&|timeline| accrued(timeline, goal.from, until));
         let left = sum(&|timeline| accrued(timeline, self.as_of.max(goal.from), goal.until));
         let is_over = goal.until <= self.as_of;
-        let variance = is_over.then_some(0.0);
-        Some(Reached { amount, forecast: Some(Forecast { value: amount + left, variance }), over_limit: None })
+        let forecast = Forecast { variance: is_over.then_some(0.0), ..Forecast::certain(amount + left) };
+        Some(Reached { amount, forecast: Some(forecast), over_limit: None })
     }
 }

@@ -60,7 +60,7 @@ impl GoalSum {
     /// Sum of the forecasts; `None` without any.
     #[must_use]
     pub fn forecast(&self) -> Option<Forecast> {
-        (self.forecast_goals > 0).then_some(Forecast { value: self.forecast, variance: self.variance })
+        (self.forecast_goals > 0).then_some(Forecast { value: self.forecast, variance: self.variance, weeks: None })
     }
 
     /// Goals that are still running, of accounts, added up by what `group` says, then by metric.

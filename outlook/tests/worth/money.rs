@@ -151,7 +151,7 @@ fn twin(world: &World, as_of: NaiveDate) -> Twin {
             if hour < now {
                 entry.1[account] += mrr;
                 let next = Instant(hour.0 + HOUR);
-                if next == now || month_of(next) != month_of(hour) {
+                if mrr > 0 && (next == now || month_of(next) != month_of(hour)) {
                     months.entry(month_of(hour)).or_default()[7] += mrr;
                 }
             }
