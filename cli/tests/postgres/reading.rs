@@ -179,7 +179,7 @@ fn every_type_means_what_it_means_in_a_file() {
     // The same rows, written by the server as CSV.
     let rows = "SELECT account, CASE WHEN isfinite(happened) THEN to_char(happened AT TIME ZONE 'UTC', \
                 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') ELSE happened::text END AS happened, \
-                to_char(seen, 'YYYY-MM-DD\"T\"HH24:MI:SS') AS seen, kind, quantity, is_test, day FROM usage";
+                to_char(seen, 'YYYY-MM-DD\"T\"HH24:MI:SS') AS seen, kind, quantity, small FROM usage";
     let mut csv = Vec::new();
     let mut reader = client.copy_out(&format!("COPY ({rows}) TO STDOUT (FORMAT csv, HEADER)")).unwrap();
     std::io::copy(&mut reader, &mut csv).unwrap();
@@ -189,7 +189,7 @@ fn every_type_means_what_it_means_in_a_file() {
         format!(
             "config_version = 1\n[project]\npostgres_url = \"${{TEST_DATABASE}}\"\n[tables.usage]\n{from}\n\
              columns = {{ account_id = \"account\", at = \"happened\", known_at = \"seen\" }}\n\
-             derive = {{ feature = \"kind || '/' || day\" }}\nwhere = \"not is_test or is_test is null\"\n\
+             derive = {{ feature = \"kind || '/' || small\" }}\nwhere = \"quantity < 120 or quantity is null\"\n\
              time_zone = \"America/New_York\"\nerror_if_pct = 50\n[eligibility]\nactive_by = \"usage\"\n"
         )
     };
@@ -219,7 +219,7 @@ fn every_type_means_what_it_means_in_a_file() {
 
 /// Columns that are not there or of a type that no table has: named, with what is there instead.
 fn wrong_columns(folder: &Path, server: &Server, project: &dyn Fn(&str) -> String) {
-    let mut fails = |project: String, code: i32, told: &[&str]| {
+    let fails = |project: String, code: i32, told: &[&str]| {
         std::fs::write(folder.join("database.toml"), project).unwrap();
         let arguments = ["features", "--as-of", "2025-10-31", "--out", "none.parquet", "--config", "database.toml"];
         let said = run(folder, server, &arguments, code);
@@ -262,7 +262,7 @@ fn all_tables_are_of_one_moment() {
         )
         .unwrap();
     let project = "config_version = 1\n[project]\npostgres_url = \"${TEST_DATABASE}\"\n[tables.accounts]\n\
-                   postgres = \"select a.* from (select pg_sleep(3)) s, accounts a\"\n[tables.usage]\npostgres = \"usage\"\n\
+                   postgres = \"with s as materialized (select pg_sleep(3)) select a.* from s, accounts a\"\n[tables.usage]\npostgres = \"usage\"\n\
                    [eligibility]\nactive_by = \"usage\"\n";
     std::fs::write(folder.join("bellwether.toml"), project).unwrap();
     let check = || run(folder, &server, &["check", "--as-of", "2025-03-01", "--format", "json"], 0);
