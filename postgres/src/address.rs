@@ -50,6 +50,12 @@ impl Address {
             return Err(wrong("another beginning", "postgres:// or postgresql:// comes first"));
         }
         let (base, query) = text.split_once('?').unwrap_or((text, ""));
+        // Written plainly, a password's @ or / would make a host or a database of its rest, and those are shown.
+        let (_, rest) = base.split_once("://").unwrap_or_default();
+        let (_, place) = rest.rsplit_once('@').unwrap_or(("", rest));
+        if rest.matches('@').count() > 1 || place.matches('/').count() > 1 {
+            return Err(wrong("an @ or / too many", PERCENT));
+        }
         let (mut mode, mut root_certificates) = (None, None);
         let mut others = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -188,9 +194,13 @@ mod tests {
             assert!(!shown.contains("p@ss") && !shown.contains("p%40ss") && !shown.contains("other"), "{shown}");
             assert!(shown.contains("ann@one.example") && shown.contains("two.example"), "{shown}");
         }
-        for text in
-            ["postgres://ann:p@ss/word@host/db?x=secret", "postgres://ann:secret@host:port/db", "mysql://a:secret@b"]
-        {
+        for text in [
+            "postgres://ann:p@ss@host/db",
+            "postgres://ann:secret@host/db/p@ss",
+            "postgres://ann:p@ss/word@host/db?x=secret",
+            "postgres://ann:secret@host:port/db",
+            "mysql://a:secret@b",
+        ] {
             let Err(error) = Address::parse(text) else { panic!("{text} is an address") };
             assert!(!error.to_string().contains("secret") && !error.to_string().contains("p@ss"), "{error}");
         }
