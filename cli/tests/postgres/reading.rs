@@ -172,8 +172,9 @@ fn every_type_means_what_it_means_in_a_file() {
                  '2025-01-02 00:00'::timestamp + n * interval '7 hours', CASE WHEN n % 3 = 0 THEN 'share' ELSE 'export' END::kind,
                  n * 0.125, gen_random_uuid(), n % 5 = 0, '{}', 'x', n, n, '2025-01-01'::date + n / 4, n * 0.1
              FROM generate_series(0, 999) n;
-             INSERT INTO usage VALUES (NULL, '2025-02-01', '2025-02-02'), (1, 'infinity', '2025-02-02'),
-                 (1, '-infinity', '2025-02-02'), (1, NULL, NULL), (1, '2025-02-01', '2025-02-02', 'share', 'NaN')",
+             INSERT INTO usage (account, happened, seen, kind, quantity) VALUES (NULL, '2025-02-01', '2025-02-02', NULL, NULL),
+                 (1, 'infinity', '2025-02-02', NULL, NULL), (1, '-infinity', '2025-02-02', NULL, NULL),
+                 (1, NULL, NULL, NULL, NULL), (1, '2025-02-01', '2025-02-02', 'share', 'NaN')",
         )
         .unwrap();
     // The same rows, written by the server as CSV.
@@ -319,8 +320,11 @@ fn a_run_that_is_cut_off_leaves_nothing() {
 
     let running = start();
     begun(&mut client);
-    std::thread::sleep(Duration::from_millis(100));
-    assert!(!files(&temporary).is_empty(), "rows are being fetched");
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    while files(&temporary).is_empty() {
+        assert!(std::time::Instant::now() < deadline, "rows are being fetched");
+        std::thread::sleep(Duration::from_millis(10));
+    }
     let id = rustix::process::Pid::from_raw(running.id().cast_signed()).unwrap();
     rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
     let output = running.wait_with_output().unwrap();
