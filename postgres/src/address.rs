@@ -72,16 +72,7 @@ impl Address {
             let hint = "postgres://user@host/database, or postgres:///database?host=/var/run/postgresql for a socket";
             return Err(wrong("no host", hint));
         }
-        let (mode, verification) = match (mode.unwrap_or("prefer"), root_certificates.is_some()) {
-            ("disable", _) => (SslMode::Disable, Verification::None),
-            ("prefer", _) => (SslMode::Prefer, Verification::None),
-            ("require", false) => (SslMode::Require, Verification::None),
-            ("require", true) | ("verify-ca" | "verify-full", _) => (SslMode::Require, Verification::Full),
-            _ => {
-                let hint = "sslmode is disable, prefer, require or verify-full";
-                return Err(wrong("an unknown sslmode", hint));
-            }
-        };
+        let (mode, verification) = tls(mode.unwrap_or("prefer"), root_certificates.is_some())?;
         config.ssl_mode(mode);
         connect::complete(&mut config);
         Ok(Self { config, verification, root_certificates })
@@ -97,6 +88,20 @@ impl Address {
         let tls = certificates::connector(self.verification, self.root_certificates.as_deref())?;
         config.connect(tls).map_err(|error| PostgresError::server(self, "cannot connect", &error))
     }
+}
+
+/// What `sslmode` means, with or without certificates of one's own.
+fn tls(mode: &str, has_root_certificates: bool) -> Result<(SslMode, Verification), PostgresError> {
+    Ok(match (mode, has_root_certificates) {
+        ("disable", _) => (SslMode::Disable, Verification::None),
+        ("prefer", _) => (SslMode::Prefer, Verification::None),
+        ("require", false) => (SslMode::Require, Verification::None),
+        ("require", true) | ("verify-ca" | "verify-full", _) => (SslMode::Require, Verification::Full),
+        _ => {
+            let hint = "sslmode is disable, prefer, require or verify-full";
+            return Err(PostgresError::Address { found: "an unknown sslmode", hint });
+        }
+    })
 }
 
 impl fmt::Display for Address {
