@@ -128,7 +128,8 @@ impl Project {
 
     /// The project with the rows of its tables that lie in databases, which are fetched now. For files nothing is done.
     pub(crate) fn fetched(mut self, wanted: Wanted, output: &Output) -> Result<Self, Failure> {
-        self.fetched = fetch::tables(&mut self.contract, wanted, output)?;
+        let place = self.path.display().to_string();
+        self.fetched = fetch::tables(&mut self.contract, wanted, output).map_err(|failure| failure.at(place))?;
         Ok(self)
     }
 

@@ -50,6 +50,12 @@ impl Address {
             return Err(wrong("another beginning", "postgres:// or postgresql:// comes first"));
         }
         let (base, query) = text.split_once('?').unwrap_or((text, ""));
+        // Written plainly, a password's @ or / would make a host or a database of its rest, and those are shown.
+        let (_, rest) = base.split_once("://").unwrap_or_default();
+        let (_, place) = rest.rsplit_once('@').unwrap_or(("", rest));
+        if rest.matches('@').count() > 1 || place.matches('/').count() > 1 {
+            return Err(wrong("an @ or / too many", PERCENT));
+        }
         let (mut mode, mut root_certificates) = (None, None);
         let mut others = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -66,16 +72,7 @@ impl Address {
             let hint = "postgres://user@host/database, or postgres:///database?host=/var/run/postgresql for a socket";
             return Err(wrong("no host", hint));
         }
-        let (mode, verification) = match (mode.unwrap_or("prefer"), root_certificates.is_some()) {
-            ("disable", _) => (SslMode::Disable, Verification::None),
-            ("prefer", _) => (SslMode::Prefer, Verification::None),
-            ("require", false) => (SslMode::Require, Verification::None),
-            ("require", true) | ("verify-ca" | "verify-full", _) => (SslMode::Require, Verification::Full),
-            _ => {
-                let hint = "sslmode is disable, prefer, require or verify-full";
-                return Err(wrong("an unknown sslmode", hint));
-            }
-        };
+        let (mode, verification) = tls(mode.unwrap_or("prefer"), root_certificates.is_some())?;
         config.ssl_mode(mode);
         connect::complete(&mut config);
         Ok(Self { config, verification, root_certificates })
@@ -91,6 +88,20 @@ impl Address {
         let tls = certificates::connector(self.verification, self.root_certificates.as_deref())?;
         config.connect(tls).map_err(|error| PostgresError::server(self, "cannot connect", &error))
     }
+}
+
+/// What `sslmode` means, with or without certificates of one's own.
+fn tls(mode: &str, has_root_certificates: bool) -> Result<(SslMode, Verification), PostgresError> {
+    Ok(match (mode, has_root_certificates) {
+        ("disable", _) => (SslMode::Disable, Verification::None),
+        ("prefer", _) => (SslMode::Prefer, Verification::None),
+        ("require", false) => (SslMode::Require, Verification::None),
+        ("require", true) | ("verify-ca" | "verify-full", _) => (SslMode::Require, Verification::Full),
+        _ => {
+            let hint = "sslmode is disable, prefer, require or verify-full";
+            return Err(PostgresError::Address { found: "an unknown sslmode", hint });
+        }
+    })
 }
 
 impl fmt::Display for Address {
@@ -188,9 +199,13 @@ mod tests {
             assert!(!shown.contains("p@ss") && !shown.contains("p%40ss") && !shown.contains("other"), "{shown}");
             assert!(shown.contains("ann@one.example") && shown.contains("two.example"), "{shown}");
         }
-        for text in
-            ["postgres://ann:p@ss/word@host/db?x=secret", "postgres://ann:secret@host:port/db", "mysql://a:secret@b"]
-        {
+        for text in [
+            "postgres://ann:p@ss@host/db",
+            "postgres://ann:secret@host/db/p@ss",
+            "postgres://ann:p@ss/word@host/db?x=secret",
+            "postgres://ann:secret@host:port/db",
+            "mysql://a:secret@b",
+        ] {
             let Err(error) = Address::parse(text) else { panic!("{text} is an address") };
             assert!(!error.to_string().contains("secret") && !error.to_string().contains("p@ss"), "{error}");
         }

@@ -137,6 +137,30 @@ fn write_to(
     (out, as_of, parts): (&Path, NaiveDate, Parts),
     output: &Output,
 ) -> Result<(), Failure> {
+    let (tables, wholes) = published_tables(out, as_of, parts)?;
+    if tables.is_empty() {
+        return Err(Failure::configuration(
+            format!("{}: expected scores or an outlook of {as_of}, found neither", out.display()),
+            format!("`bellwether score --as-of {as_of} --out {}` and `bellwether outlook` write them", out.display()),
+        ));
+    }
+    let publication = Publication { as_of, schema: schema.to_owned(), tables, wholes };
+    let written = output.step(
+        "database",
+        || write::publish(address, &publication).map_err(Failure::database),
+        |tables| {
+            let rows = tables.iter().map(|table| table.rows).sum();
+            format!("{} rows in {} tables", grouped(rows), tables.len())
+        },
+    )?;
+    for table in written {
+        output.result(format_args!("{schema}.{}: {} rows of {as_of}", table.name, grouped(table.rows)));
+    }
+    Ok(())
+}
+
+/// The tables of a date as far as they are there, and which layouts are there whole.
+fn published_tables(out: &Path, as_of: NaiveDate, parts: Parts) -> Result<(Vec<TableFiles>, Vec<String>), Failure> {
     let mut tables = Vec::new();
     let mut wholes = Vec::new();
     if parts != Parts::Outlook {
@@ -164,25 +188,7 @@ fn write_to(
             wholes.push("outlook/v1".to_owned());
         }
     }
-    if tables.is_empty() {
-        return Err(Failure::configuration(
-            format!("{}: expected scores or an outlook of {as_of}, found neither", out.display()),
-            format!("`bellwether score --as-of {as_of} --out {}` and `bellwether outlook` write them", out.display()),
-        ));
-    }
-    let publication = Publication { as_of, schema: schema.to_owned(), tables, wholes };
-    let written = output.step(
-        "database",
-        || write::publish(address, &publication).map_err(Failure::database),
-        |tables| {
-            let rows = tables.iter().map(|table| table.rows).sum();
-            format!("{} rows in {} tables", grouped(rows), tables.len())
-        },
-    )?;
-    for table in written {
-        output.result(format_args!("{schema}.{}: {} rows of {as_of}", table.name, grouped(table.rows)));
-    }
-    Ok(())
+    Ok((tables, wholes))
 }
 
 /// The Parquet files of a whole folder by name, sorted; `None` where the folder is not whole, or not there.

@@ -172,14 +172,15 @@ fn every_type_means_what_it_means_in_a_file() {
                  '2025-01-02 00:00'::timestamp + n * interval '7 hours', CASE WHEN n % 3 = 0 THEN 'share' ELSE 'export' END::kind,
                  n * 0.125, gen_random_uuid(), n % 5 = 0, '{}', 'x', n, n, '2025-01-01'::date + n / 4, n * 0.1
              FROM generate_series(0, 999) n;
-             INSERT INTO usage VALUES (NULL, '2025-02-01', '2025-02-02'), (1, 'infinity', '2025-02-02'),
-                 (1, '-infinity', '2025-02-02'), (1, NULL, NULL), (1, '2025-02-01', '2025-02-02', 'share', 'NaN')",
+             INSERT INTO usage (account, happened, seen, kind, quantity) VALUES (NULL, '2025-02-01', '2025-02-02', NULL, NULL),
+                 (1, 'infinity', '2025-02-02', NULL, NULL), (1, '-infinity', '2025-02-02', NULL, NULL),
+                 (1, NULL, NULL, NULL, NULL), (1, '2025-02-01', '2025-02-02', 'share', 'NaN')",
         )
         .unwrap();
     // The same rows, written by the server as CSV.
     let rows = "SELECT account, CASE WHEN isfinite(happened) THEN to_char(happened AT TIME ZONE 'UTC', \
                 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') ELSE happened::text END AS happened, \
-                to_char(seen, 'YYYY-MM-DD\"T\"HH24:MI:SS') AS seen, kind, quantity, is_test, day FROM usage";
+                to_char(seen, 'YYYY-MM-DD\"T\"HH24:MI:SS') AS seen, kind, quantity, small FROM usage";
     let mut csv = Vec::new();
     let mut reader = client.copy_out(&format!("COPY ({rows}) TO STDOUT (FORMAT csv, HEADER)")).unwrap();
     std::io::copy(&mut reader, &mut csv).unwrap();
@@ -189,7 +190,7 @@ fn every_type_means_what_it_means_in_a_file() {
         format!(
             "config_version = 1\n[project]\npostgres_url = \"${{TEST_DATABASE}}\"\n[tables.usage]\n{from}\n\
              columns = {{ account_id = \"account\", at = \"happened\", known_at = \"seen\" }}\n\
-             derive = {{ feature = \"kind || '/' || day\" }}\nwhere = \"not is_test or is_test is null\"\n\
+             derive = {{ feature = \"kind || '/' || small\" }}\nwhere = \"quantity < 120 or quantity is null\"\n\
              time_zone = \"America/New_York\"\nerror_if_pct = 50\n[eligibility]\nactive_by = \"usage\"\n"
         )
     };
@@ -219,7 +220,7 @@ fn every_type_means_what_it_means_in_a_file() {
 
 /// Columns that are not there or of a type that no table has: named, with what is there instead.
 fn wrong_columns(folder: &Path, server: &Server, project: &dyn Fn(&str) -> String) {
-    let mut fails = |project: String, code: i32, told: &[&str]| {
+    let fails = |project: String, code: i32, told: &[&str]| {
         std::fs::write(folder.join("database.toml"), project).unwrap();
         let arguments = ["features", "--as-of", "2025-10-31", "--out", "none.parquet", "--config", "database.toml"];
         let said = run(folder, server, &arguments, code);
@@ -262,7 +263,7 @@ fn all_tables_are_of_one_moment() {
         )
         .unwrap();
     let project = "config_version = 1\n[project]\npostgres_url = \"${TEST_DATABASE}\"\n[tables.accounts]\n\
-                   postgres = \"select a.* from (select pg_sleep(3)) s, accounts a\"\n[tables.usage]\npostgres = \"usage\"\n\
+                   postgres = \"with s as materialized (select pg_sleep(3)) select a.* from s, accounts a\"\n[tables.usage]\npostgres = \"usage\"\n\
                    [eligibility]\nactive_by = \"usage\"\n";
     std::fs::write(folder.join("bellwether.toml"), project).unwrap();
     let check = || run(folder, &server, &["check", "--as-of", "2025-03-01", "--format", "json"], 0);
@@ -319,8 +320,11 @@ fn a_run_that_is_cut_off_leaves_nothing() {
 
     let running = start();
     begun(&mut client);
-    std::thread::sleep(Duration::from_millis(100));
-    assert!(!files(&temporary).is_empty(), "rows are being fetched");
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    while files(&temporary).is_empty() {
+        assert!(std::time::Instant::now() < deadline, "rows are being fetched");
+        std::thread::sleep(Duration::from_millis(10));
+    }
     let id = rustix::process::Pid::from_raw(running.id().cast_signed()).unwrap();
     rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
     let output = running.wait_with_output().unwrap();

@@ -105,8 +105,9 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        let id = rustix::process::Pid::from_raw(self.process.id().cast_signed());
         let signal = |signal| {
-            if let Some(id) = rustix::process::Pid::from_raw(self.process.id().cast_signed()) {
+            if let Some(id) = id {
                 let _ = rustix::process::kill_process(id, signal);
             }
         };

@@ -73,28 +73,32 @@ pub(super) fn resolve(
         let problem = Problem::InvalidValue { expected, found: "an empty text".to_owned(), hint: None };
         return Err(ContractError::new(problem, &key("postgres")));
     }
-    let project_key = ["project", "postgres_url"];
     let table_key = key("postgres_url");
     let (written, at): (&str, &[&str]) = match (&options.postgres_url, &project.postgres_url) {
         (Some(url), _) => (url, &table_key),
-        (None, Some(url)) => (url, &project_key),
+        (None, Some(url)) => (url, &["project", "postgres_url"]),
         (None, None) => {
             let what = "`postgres_url`, the database of this table,".to_owned();
             let hint = Some("postgres_url = \"${DATABASE_URL}\" here or in [project]".to_owned());
             return Err(ContractError::new(Problem::Missing { what, hint }, &key("postgres")));
         }
     };
+    Ok(Some(DatabaseTable { url: url(written, at, lookup)?, relation: relation.to_owned() }))
+}
+
+/// An address with its variables expanded.
+fn url(written: &str, at: &[&str], lookup: &dyn Fn(&str) -> Option<String>) -> Result<DatabaseUrl, ContractError> {
     let url = expand_variables(written, lookup, at)?;
-    if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
-        // What is there instead may be a secret in the wrong place.
-        let problem = Problem::InvalidValue {
-            expected: "an address that begins with postgres://".to_owned(),
-            found: "one that does not".to_owned(),
-            hint: Some("postgres://USER@HOST:5432/DATABASE, with the password in PGPASSWORD or a passfile".to_owned()),
-        };
-        return Err(ContractError::new(problem, at));
+    if ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+        return Ok(DatabaseUrl(url));
     }
-    Ok(Some(DatabaseTable { url: DatabaseUrl(url), relation: relation.to_owned() }))
+    // What is there instead may be a secret in the wrong place.
+    let problem = Problem::InvalidValue {
+        expected: "an address that begins with postgres://".to_owned(),
+        found: "one that does not".to_owned(),
+        hint: Some("postgres://USER@HOST:5432/DATABASE, with the password in PGPASSWORD or a passfile".to_owned()),
+    };
+    Err(ContractError::new(problem, at))
 }
 
 impl TableContract {
