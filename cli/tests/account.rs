@@ -19,8 +19,7 @@ use common::{fail, skipped, succeed};
 
 const AS_OF: &str = "2025-07-01";
 
-const PROJECT: &str = r#"config_version = 1
-[project]
+const PROJECT: &str = r#"[project]
 name = "acme"
 [tables.usage]
 path = "usage.csv"

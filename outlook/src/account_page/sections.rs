@@ -2,7 +2,7 @@
 
 use bellwether_features::facts::{BillingPeriod, MeetingKind, Role};
 use bellwether_features::time::Instant;
-use bellwether_page::number::{NONE, count, money, number, percent, points};
+use bellwether_page::number::{NONE, count, money, number, percent, plain, points};
 use bellwether_page::svg::{Axis, Chart, Mark};
 
 use super::usage::UsageSums;
@@ -90,10 +90,6 @@ fn known_day(at: Option<Instant>) -> String {
     at.map_or(NONE.to_owned(), day)
 }
 
-fn plain(value: f64) -> String {
-    if (value - value.round()).abs() < 1e-9 { number(value, 0) } else { number(value, 1) }
-}
-
 /// "+12 %".
 fn change(share: f64) -> String {
     let whole = number(100.0 * share, 0).replace('-', "−");
@@ -168,13 +164,13 @@ fn empty(title: &str) -> Chart {
 fn reasons(page: &AccountPage) -> Option<Section> {
     let scores = &page.scores;
     let mut section = Section::new("Why, then and now");
-    let named = |date: Option<chrono::NaiveDate>| date.map_or(NONE.to_owned(), |date| date.to_string());
-    if scores.now.is_some() {
+    if let Some(now) = scores.now {
+        let then = [("before", scores.before), ("a quarter ago", scores.quarter_ago)];
+        let then = then.iter().filter_map(|(name, date)| Some(format!(", {name} is {}", (*date)?)));
+        let then: String = then.collect();
+        let none = if then.is_empty() { "; there are no scores before it" } else { "" };
         section.lines.push(format!(
-            "Points of probability that each reason adds or takes away: now is {}, before is {}, a quarter ago is {}.",
-            named(scores.now),
-            named(scores.before),
-            named(scores.quarter_ago)
+            "Points of probability that each reason adds or takes away: now is {now}{then}{none}. A dash: no reason then."
         ));
     }
     for target in &scores.targets {
@@ -267,8 +263,8 @@ fn usage(page: &AccountPage) -> Option<Section> {
     });
     let head = ["Within 30 days", "Last 30 days", "30 before", "Quarter before", "Year before"];
     section.table("Use of the last 30 days (change against each)", &head, rows);
-    let weeks = usage.weeks.iter().map(|week| vec![week.begins.to_string(), count(week.events as usize)]);
-    section.table("Uses by week", &["Week from", "Uses"], weeks);
+    let weeks = usage.weeks.iter().rev().map(|week| vec![week.begins.to_string(), count(week.events as usize)]);
+    section.table("Uses by week, latest first", &["Week from", "Uses"], weeks);
     if usage.weeks.len() > 1 {
         section.charts.push((weeks_of(usage), section.tables.len() - 1));
     }
