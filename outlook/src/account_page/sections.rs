@@ -142,18 +142,32 @@ fn over_time(target: &TargetHistory) -> Chart {
         Mark::Line("line", points().map(|point| (at(point.as_of), point.probability)).collect()),
     ];
     marks.extend(spots);
-    let every = target.points.len().div_ceil(4).max(1);
-    let ticks = points().step_by(every).map(|point| (at(point.as_of), point.as_of.format("%Y-%m-%d").to_string()));
     let last = points().map(|point| at(point.as_of)).fold(1.0, f64::max);
     let margin = 0.04 * last;
     let ends = points().flat_map(|point| [point.low, point.high]).chain([0.0]);
     Chart {
         title: format!("{} over time", target.name),
         description: "Calibrated probability by date of the scores, with its range as a band.".to_owned(),
-        x: Axis { label: "date".to_owned(), from: -margin, to: last + margin, ticks: ticks.collect() },
+        x: Axis {
+            label: "date".to_owned(),
+            from: -margin,
+            to: last + margin,
+            ticks: day_ticks(Instant::start_of(first), last),
+        },
         y: Axis::over("probability", ends, |share| percent(share, 0)),
         marks,
     }
+}
+
+/// Four places within so many days, by month, or by day where they are few.
+fn day_ticks(begin: Instant, days: f64) -> Vec<(f64, String)> {
+    let form = if days < 150.0 { "%m-%d" } else { "%Y-%m" };
+    let tick = |share: f64| {
+        let day = (share * days).round();
+        let date = begin.plus_days(day as i64).date();
+        (day, date.map_or(String::new(), |date| date.format(form).to_string()))
+    };
+    [0.0, 0.33, 0.66, 1.0].map(tick).to_vec()
 }
 
 fn empty(title: &str) -> Chart {
@@ -349,19 +363,10 @@ fn mrr_over_time(page: &AccountPage, contract: &super::Contract) -> Chart {
     }
     let last = at(end).max(1.0);
     let ends: Vec<f64> = line.iter().map(|point| point.1).chain([0.0]).collect();
-    let tick = |share: f64| {
-        let moment = begin.plus_days((share * last) as i64);
-        (at(moment), moment.date().map_or(String::new(), |date| date.format("%Y-%m").to_string()))
-    };
     Chart {
         title: "MRR over time".to_owned(),
         description: "Monthly recurring revenue from the first subscription to the date of this page.".to_owned(),
-        x: Axis {
-            label: "month".to_owned(),
-            from: -0.03 * last,
-            to: 1.03 * last,
-            ticks: [0.0, 0.33, 0.66, 1.0].map(tick).to_vec(),
-        },
+        x: Axis { label: "month".to_owned(), from: -0.03 * last, to: 1.03 * last, ticks: day_ticks(begin, last) },
         y: Axis::over(&page.currency, ends.into_iter(), bellwether_page::number::short),
         marks: vec![Mark::Line("line", line)],
     }
