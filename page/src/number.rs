@@ -68,6 +68,21 @@ pub fn short(value: f64) -> String {
     format!("{}{unit}", unsigned_zero(format!("{scaled:.decimals$}"))).replace('-', "−")
 }
 
+/// A number with as many decimals as tell something: "1,234", "12.3", "0.25", "−3".
+#[must_use]
+pub fn plain(value: f64) -> String {
+    let decimals = match value.abs() {
+        size if (value - value.round()).abs() < 1e-9 && size < 1e15 => {
+            return format!("{}{}", if value < -0.5 { "−" } else { "" }, count(size.round() as usize));
+        }
+        size if size >= 100.0 => 0,
+        size if size >= 10.0 => 1,
+        size if size >= 0.1 => 2,
+        _ => 4,
+    };
+    number(value, decimals).replace('-', "−")
+}
+
 fn unsigned_zero(text: String) -> String {
     match text.strip_prefix('-') {
         Some(rest) if rest.chars().all(|one| one == '0' || one == '.') => rest.to_owned(),

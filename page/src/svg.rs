@@ -186,9 +186,13 @@ impl Figures {
         let bottom = ROW * plot.rows.len() as f64;
         for (place, label) in &plot.axis.ticks {
             let place = x(*place);
-            // A long label at the end would leave the drawing.
-            let is_last = place > ROW_RIGHT - 12.0 && label.chars().count() > 4;
-            let (at, anchor) = if is_last { (WIDTH - 2.0, "end") } else { (place, "middle") };
+            // A long label at an end would leave the drawing.
+            let is_long = label.chars().count() > 4;
+            let (at, anchor) = match place {
+                place if is_long && place < ROW_LEFT + 12.0 => (2.0, "start"),
+                place if is_long && place > ROW_RIGHT - 12.0 => (WIDTH - 2.0, "end"),
+                place => (place, "middle"),
+            };
             let _ = writeln!(
                 svg,
                 "<path class=\"axis\" d=\"M{place:.1} 4V{bottom:.1}\"/><text class=\"faint\" x=\"{at:.1}\" y=\"{:.1}\" \

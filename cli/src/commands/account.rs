@@ -52,9 +52,9 @@ fn page(project: &Project, business: &Business<'_>, arguments: &AccountArguments
         (None, Some(latest)) => *latest,
         (None, None) => business.known_until()?,
     };
-    business.gate(as_of)?;
     let facts = business.facts();
     let account = place(facts, &arguments.account, as_of)?;
+    business.gate(as_of)?;
     let scores = account_page::read(&arguments.out, as_of, &arguments.account).map_err(Failure::scores)?;
     let targets = &project.contract.targets;
     let dates = comparison_dates(as_of, targets, &scored);

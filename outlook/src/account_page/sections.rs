@@ -2,7 +2,7 @@
 
 use bellwether_features::facts::{BillingPeriod, MeetingKind, Role};
 use bellwether_features::time::Instant;
-use bellwether_page::number::{NONE, count, money, number, percent, points};
+use bellwether_page::number::{NONE, count, money, number, percent, plain, points};
 use bellwether_page::svg::{Axis, Chart, Mark};
 
 use super::usage::UsageSums;
@@ -90,10 +90,6 @@ fn known_day(at: Option<Instant>) -> String {
     at.map_or(NONE.to_owned(), day)
 }
 
-fn plain(value: f64) -> String {
-    if (value - value.round()).abs() < 1e-9 { number(value, 0) } else { number(value, 1) }
-}
-
 /// "+12 %".
 fn change(share: f64) -> String {
     let whole = number(100.0 * share, 0).replace('-', "−");
@@ -146,18 +142,32 @@ fn over_time(target: &TargetHistory) -> Chart {
         Mark::Line("line", points().map(|point| (at(point.as_of), point.probability)).collect()),
     ];
     marks.extend(spots);
-    let every = target.points.len().div_ceil(4).max(1);
-    let ticks = points().step_by(every).map(|point| (at(point.as_of), point.as_of.format("%Y-%m-%d").to_string()));
     let last = points().map(|point| at(point.as_of)).fold(1.0, f64::max);
     let margin = 0.04 * last;
     let ends = points().flat_map(|point| [point.low, point.high]).chain([0.0]);
     Chart {
         title: format!("{} over time", target.name),
         description: "Calibrated probability by date of the scores, with its range as a band.".to_owned(),
-        x: Axis { label: "date".to_owned(), from: -margin, to: last + margin, ticks: ticks.collect() },
+        x: Axis {
+            label: "date".to_owned(),
+            from: -margin,
+            to: last + margin,
+            ticks: day_ticks(Instant::start_of(first), last),
+        },
         y: Axis::over("probability", ends, |share| percent(share, 0)),
         marks,
     }
+}
+
+/// Four places within so many days, by month, or by day where they are few.
+fn day_ticks(begin: Instant, days: f64) -> Vec<(f64, String)> {
+    let form = if days < 150.0 { "%m-%d" } else { "%Y-%m" };
+    let tick = |share: f64| {
+        let day = (share * days).round();
+        let date = begin.plus_days(day as i64).date();
+        (day, date.map_or(String::new(), |date| date.format(form).to_string()))
+    };
+    [0.0, 0.33, 0.66, 1.0].map(tick).to_vec()
 }
 
 fn empty(title: &str) -> Chart {
@@ -168,13 +178,13 @@ fn empty(title: &str) -> Chart {
 fn reasons(page: &AccountPage) -> Option<Section> {
     let scores = &page.scores;
     let mut section = Section::new("Why, then and now");
-    let named = |date: Option<chrono::NaiveDate>| date.map_or(NONE.to_owned(), |date| date.to_string());
-    if scores.now.is_some() {
+    if let Some(now) = scores.now {
+        let then = [("before", scores.before), ("a quarter ago", scores.quarter_ago)];
+        let then = then.iter().filter_map(|(name, date)| Some(format!(", {name} is {}", (*date)?)));
+        let then: String = then.collect();
+        let none = if then.is_empty() { "; there are no scores before it" } else { "" };
         section.lines.push(format!(
-            "Points of probability that each reason adds or takes away: now is {}, before is {}, a quarter ago is {}.",
-            named(scores.now),
-            named(scores.before),
-            named(scores.quarter_ago)
+            "Points of probability that each reason adds or takes away: now is {now}{then}{none}. A dash: no reason then."
         ));
     }
     for target in &scores.targets {
@@ -267,8 +277,8 @@ fn usage(page: &AccountPage) -> Option<Section> {
     });
     let head = ["Within 30 days", "Last 30 days", "30 before", "Quarter before", "Year before"];
     section.table("Use of the last 30 days (change against each)", &head, rows);
-    let weeks = usage.weeks.iter().map(|week| vec![week.begins.to_string(), count(week.events as usize)]);
-    section.table("Uses by week", &["Week from", "Uses"], weeks);
+    let weeks = usage.weeks.iter().rev().map(|week| vec![week.begins.to_string(), count(week.events as usize)]);
+    section.table("Uses by week, latest first", &["Week from", "Uses"], weeks);
     if usage.weeks.len() > 1 {
         section.charts.push((weeks_of(usage), section.tables.len() - 1));
     }
@@ -353,19 +363,10 @@ fn mrr_over_time(page: &AccountPage, contract: &super::Contract) -> Chart {
     }
     let last = at(end).max(1.0);
     let ends: Vec<f64> = line.iter().map(|point| point.1).chain([0.0]).collect();
-    let tick = |share: f64| {
-        let moment = begin.plus_days((share * last) as i64);
-        (at(moment), moment.date().map_or(String::new(), |date| date.format("%Y-%m").to_string()))
-    };
     Chart {
         title: "MRR over time".to_owned(),
         description: "Monthly recurring revenue from the first subscription to the date of this page.".to_owned(),
-        x: Axis {
-            label: "month".to_owned(),
-            from: -0.03 * last,
-            to: 1.03 * last,
-            ticks: [0.0, 0.33, 0.66, 1.0].map(tick).to_vec(),
-        },
+        x: Axis { label: "month".to_owned(), from: -0.03 * last, to: 1.03 * last, ticks: day_ticks(begin, last) },
         y: Axis::over(&page.currency, ends.into_iter(), bellwether_page::number::short),
         marks: vec![Mark::Line("line", line)],
     }

@@ -5,7 +5,7 @@ use bellwether_page::number::{count, money, number, percent, short};
 use bellwether_page::svg::{Axis, Chart, Figures, Mark, PlotRow, RowPlot};
 use chrono::NaiveDate;
 
-use super::section::table_of;
+use super::section::{columns_of, table_of};
 use super::view::View;
 use crate::cohort::Share;
 
@@ -81,7 +81,8 @@ fn bars(movements: &View<'_>, currency: &str, months: &[String], figures: &mut F
     } else {
         String::new()
     };
-    let told = table_of(movements, title, 0..movements.rows());
+    let is_wanted = |column: &str| !column.ends_with("_12m");
+    let told = columns_of(movements, title, 0..movements.rows(), is_wanted);
     told.figure(title, &(legend(&keys) + &svg), &says, figures)
 }
 
@@ -111,7 +112,8 @@ fn closing(movements: &View<'_>, currency: &str, months: &[String], figures: &mu
         y: Axis::over(currency, ends.into_iter(), short),
         marks,
     });
-    table_of(movements, title, 0..movements.rows()).figure(title, &svg, "", figures)
+    let is_wanted = |column: &str| column == "month" || column.starts_with("closing_");
+    columns_of(movements, title, 0..movements.rows(), is_wanted).figure(title, &svg, "", figures)
 }
 
 fn retention(movements: &View<'_>, months: &[String], figures: &mut Figures) -> String {
@@ -143,7 +145,9 @@ fn retention(movements: &View<'_>, months: &[String], figures: &mut Figures) -> 
     let keys = [("line", "NRR"), ("second", "GRR"), ("third", "logo retention")];
     let says = "Of the accounts that paid twelve months before: what they pay (NRR), without what they added (GRR), and how \
                 many still pay.";
-    table_of(movements, title, 0..movements.rows()).figure(title, &(legend(&keys) + &svg), says, figures)
+    let is_wanted = |column: &str| column == "month" || column.ends_with("_12m");
+    let told = columns_of(movements, title, 0..movements.rows(), is_wanted);
+    told.figure(title, &(legend(&keys) + &svg), says, figures)
 }
 
 /// One cohort at one age, from the table.
@@ -213,7 +217,8 @@ fn map(view: &View<'_>, cells: &[Cell], column: &str, title: &str, figures: &mut
     let says =
         if starts.len() > COHORTS { format!("The last {COHORTS} cohorts; the table has all.") } else { String::new() };
     let kept = cells.iter().filter(|cell| ages.contains(&cell.age)).map(|cell| cell.row);
-    table_of(view, title, kept).figure(title, &svg, &says, figures)
+    let is_wanted = |name: &str| name == column || !["span", "logo_retention", "nrr"].contains(&name);
+    columns_of(view, title, kept, is_wanted).figure(title, &svg, &says, figures)
 }
 
 fn quarter(start: NaiveDate) -> String {

@@ -1,6 +1,6 @@
 //! The forecast: a fan of quantiles over the days ahead, one for each measure.
 
-use bellwether_page::number::short;
+use bellwether_page::number::{number, percent, short};
 use bellwether_page::svg::{Axis, Chart, Figures, Mark};
 
 use super::section::table_of;
@@ -74,7 +74,13 @@ fn figure(forecast: &View<'_>, measure: &str, rows: &[usize], quantiles: &[Quant
     let ends = values.iter().flat_map(|(_, values)| rows.iter().filter_map(|row| values[*row])).chain(today);
     let heading = super::view::heading(measure);
     let form = Form::of(measure);
-    let write = |value: f64| if form == Form::Money { short(value) } else { form.write(value) };
+    let write = |value: f64| match form {
+        Form::Money => short(value),
+        // No room for the sign beside a fraction.
+        Form::Share if (100.0 * value).fract().abs() > 0.01 => number(100.0 * value, 1),
+        Form::Share => percent(value, 0),
+        Form::Plain => form.write(value),
+    };
     let last = rows.iter().filter_map(|row| days[*row]).fold(0.0, f64::max);
     let ticks = rows.iter().filter_map(|row| days[*row]).map(|day| (day, format!("{day}")));
     let ticks = today.map(|_| (0.0, "today".to_owned())).into_iter().chain(ticks);

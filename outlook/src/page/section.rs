@@ -5,7 +5,7 @@ use bellwether_page::number::count;
 use bellwether_page::svg::{Axis, Figures, PlotRow, RowPlot};
 use bellwether_page::{Table, escape_html};
 
-use super::view::{Form, View, heading, text_at};
+use super::view::{Form, Shown, View, heading, text_at};
 use super::{PageInput, Part};
 
 /// Tables that have a part of their own on the page.
@@ -146,11 +146,21 @@ impl Told {
 
 /// Some rows of a table.
 pub(super) fn table_of(view: &View<'_>, caption: &str, rows: impl Iterator<Item = usize>) -> Told {
-    let shown = view.shown();
+    columns_of(view, caption, rows, |_| true)
+}
+
+/// Some rows of some columns of a table.
+pub(super) fn columns_of(
+    view: &View<'_>,
+    caption: &str,
+    rows: impl Iterator<Item = usize>,
+    is_wanted: impl Fn(&str) -> bool,
+) -> Told {
+    let shown: Vec<Shown<'_>> = view.shown().into_iter().filter(|column| is_wanted(column.name)).collect();
     let cells = |row: usize| shown.iter().map(|column| column.cell(row)).collect();
     Told {
         caption: caption.to_owned(),
-        head: shown.iter().map(super::view::Shown::heading).collect(),
+        head: shown.iter().map(Shown::heading).collect(),
         rows: rows.map(cells).collect(),
     }
 }
@@ -210,7 +220,10 @@ fn plot_called(
         guide: None,
         rows: plotted,
     });
-    let told = table_of(view, &caption, rows.iter().copied());
+    // What the rows are, how many, and this figure; another figure has its own table.
+    let others = intervals(view);
+    let is_wanted = |column: &str| column == name || !others.contains(&column);
+    let told = columns_of(view, &caption, rows.iter().copied(), is_wanted);
     Some(told.figure(&caption, &svg, "", figures))
 }
 

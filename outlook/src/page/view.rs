@@ -6,7 +6,7 @@ use arrow_array::types::{
 };
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::DataType;
-use bellwether_page::number::{self, NONE, count};
+use bellwether_page::number::{self, NONE};
 use chrono::{DateTime, NaiveDate};
 
 use crate::tables::Table;
@@ -65,7 +65,7 @@ impl Form {
             _ if !value.is_finite() => NONE.to_owned(),
             Self::Money => number::money(value),
             Self::Share => number::percent(value, 1),
-            Self::Plain => plain(value),
+            Self::Plain => number::plain(value),
         }
     }
 
@@ -76,19 +76,6 @@ impl Form {
             _ => self.write(value),
         }
     }
-}
-
-fn plain(value: f64) -> String {
-    let decimals = match value.abs() {
-        size if (value - value.round()).abs() < 1e-9 && size < 1e15 => {
-            return format!("{}{}", if value < -0.5 { "−" } else { "" }, count(size.round() as usize));
-        }
-        size if size >= 100.0 => 0,
-        size if size >= 10.0 => 1,
-        size if size >= 0.1 => 2,
-        _ => 4,
-    };
-    number::number(value, decimals).replace('-', "−")
 }
 
 impl<'a> View<'a> {
