@@ -107,6 +107,26 @@ fn rising_and_then_falling_use_is_told_when_it_turns() {
 }
 
 #[test]
+fn what_the_whole_base_does_is_nobodys_turn() {
+    let ids: Vec<&'static str> = (0..40).map(|account| &*Box::leak(format!("{account:02}").into_boxed_str())).collect();
+    let rows: Vec<Score> = ids.iter().map(|id| Score::new(id, 0.1)).collect();
+    // Everybody rises and then falls by half, but for account 7, which stays, and with the base staying: which falls.
+    let of = |everybody: [i64; 3], seventh: [i64; 3]| {
+        let uses = (0..40_u32).flat_map(|account| {
+            let of = if account == 7 { seventh } else { everybody };
+            DATES.iter().zip(of).flat_map(move |(until, uses)| {
+                (0..uses).map(move |place| (account, usage(until, -1 - place % 20, 1.0)))
+            })
+        });
+        let found = alerts(&with_usage(business(&ids), uses.collect()), &scored([&rows, &rows, &rows]));
+        found.into_iter().map(|alert| (alert.account, alert.meaning)).collect::<Vec<_>>()
+    };
+    assert_eq!(of([100, 200, 100], [100, 200, 100]), []);
+    assert_eq!(of([100, 100, 100], [100, 200, 100]), [(7, Meaning::Risk)]);
+    assert_eq!(of([100, 200, 100], [200, 200, 200]), [(7, Meaning::Recovery)], "it rises where the others fall");
+}
+
+#[test]
 fn a_sponsor_who_leaves_is_told_once() {
     let mut facts = business(&["a"]);
     let since = account_world::moment("2025-01-01");

@@ -82,7 +82,7 @@ fn facts(
             contacts,
             |row| ContactFact {
                 contact: row.3 % 4,
-                role: if row.3 % 3 == 0 { Role::Sponsor } else { Role::User },
+                role: if row.3.is_multiple_of(3) { Role::Sponsor } else { Role::User },
                 since: at(row.1),
                 known_at: known(row),
                 until: later(row),
@@ -107,9 +107,9 @@ fn facts(
             |row| MeetingFact {
                 at: at(row.1),
                 known_at: known(row),
-                kind: if row.3 % 3 == 0 { MeetingKind::Call } else { MeetingKind::Review },
+                kind: if row.3.is_multiple_of(3) { MeetingKind::Call } else { MeetingKind::Review },
                 contact: None,
-                attended: row.3 % 5 != 0,
+                attended: !row.3.is_multiple_of(5),
             },
             |row| (row.at, row.known_at),
         ),

@@ -222,7 +222,7 @@ proptest! {
         });
         prop_assert!(places.len() <= capacity);
         let sum = |set: usize| {
-            let chosen = stakes.iter().enumerate().filter(|(place, _)| set >> place & 1 == 1);
+            let chosen = stakes.iter().enumerate().filter(|(place, _)| (set >> place) & 1 == 1);
             chosen.map(|(_, (at_risk, to_gain))| f64::from(at_risk + to_gain)).sum::<f64>()
         };
         let sets = (0..1_usize << stakes.len()).filter(|set| set.count_ones() as usize <= capacity);

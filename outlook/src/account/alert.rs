@@ -147,8 +147,10 @@ pub fn alerts(
     settings: &AlertSettings,
 ) -> Result<Vec<Alert>, ScoresReadError> {
     let scores = ScoreTriggers::read(base, out, dates, settings)?;
+    let base_uses = base_uses(facts, indices, dates);
     let of = |place: usize| {
-        let of_facts = indices[place].map(|account| of_facts(facts, account, dates, settings)).unwrap_or_default();
+        let of_facts =
+            indices[place].map(|account| of_facts(facts, account, dates, settings, &base_uses)).unwrap_or_default();
         let mut found: Vec<Alert> = of_facts.into_iter().map(|alert| Alert { account: place, ..alert }).collect();
         found.extend(scores.alerts(base, place));
         found.sort_by_key(|alert| alert.watched);
@@ -200,7 +202,13 @@ fn reach_alert(watched: Watched, (turn, state): (Turn<Reach>, Option<Reach>)) ->
 }
 
 /// What the facts of one account raise.
-fn of_facts(facts: &Facts, account: usize, dates: &Dates, settings: &AlertSettings) -> Vec<Alert> {
+fn of_facts(
+    facts: &Facts,
+    account: usize,
+    dates: &Dates,
+    settings: &AlertSettings,
+    base_uses: &[BaseUses],
+) -> Vec<Alert> {
     let at = |moment: Instant| Seen::new(facts, account, moment);
     let long_enough = |seen: &Seen<'_>, days: i64| seen.usage_history_days().is_some_and(|history| history >= days);
     let active_days = |moment| {
@@ -215,11 +223,7 @@ fn of_facts(facts: &Facts, account: usize, dates: &Dates, settings: &AlertSettin
     let found = [
         reach_alert(Watched::ActiveDays, Turn::fold(dates, active_days, lines(settings.active_days))),
         reach_alert(Watched::Limit, Turn::fold(dates, limit, lines(settings.limit))),
-        trend_alert(dates, settings, &|moment| {
-            let seen = at(moment);
-            let uses = || (seen.events(MONTH_DAYS + 1, 2 * MONTH_DAYS), seen.events(1, MONTH_DAYS));
-            long_enough(&seen, 2 * MONTH_DAYS).then(uses)
-        }),
+        trend_alert(facts, account, dates, settings, base_uses),
         sponsor_alert(
             at(Instant::start_of(dates.since)).has_sponsor(),
             at(Instant::start_of(dates.as_of)).has_sponsor(),
@@ -228,12 +232,73 @@ fn of_facts(facts: &Facts, account: usize, dates: &Dates, settings: &AlertSettin
     found.into_iter().flatten().collect()
 }
 
-fn trend_alert(dates: &Dates, settings: &AlertSettings, uses: &dyn Fn(Instant) -> Option<(u64, u64)>) -> Option<Alert> {
+/// Uses of the last 28 days and of the 28 before; `None` where less than 56 days of them could be seen.
+fn two_months(facts: &Facts, account: usize, moment: Instant) -> Option<(u64, u64)> {
+    let seen = Seen::new(facts, account, moment);
+    seen.usage_history_days().filter(|days| *days >= 2 * MONTH_DAYS)?;
+    Some((seen.events(MONTH_DAYS + 1, 2 * MONTH_DAYS), seen.events(1, MONTH_DAYS)))
+}
+
+/// A base of fewer accounts does not say how use goes in general.
+const LEAST_BASE: u64 = 20;
+
+/// Uses of all accounts at a date.
+#[derive(Debug, Clone, Copy, Default)]
+struct BaseUses {
+    accounts: u64,
+    before: u64,
+    uses: u64,
+}
+
+impl BaseUses {
+    fn plus(self, other: Self) -> Self {
+        Self {
+            accounts: self.accounts + other.accounts,
+            before: self.before + other.before,
+            uses: self.uses + other.uses,
+        }
+    }
+
+    /// What the uses of an account would be, had they gone as those of all others: a holiday is nobody's turn.
+    fn expected(&self, before: u64, uses: u64) -> f64 {
+        let (others_before, others) = (self.before - before, self.uses - uses);
+        let goes =
+            if self.accounts > LEAST_BASE && others_before > 0 { others as f64 / others_before as f64 } else { 1.0 };
+        before as f64 * goes
+    }
+}
+
+/// The uses of all accounts at each of the dates.
+fn base_uses(facts: &Facts, indices: &[Option<usize>], dates: &Dates) -> Vec<BaseUses> {
+    let moments: Vec<Instant> =
+        dates.history.iter().chain([&dates.as_of]).map(|date| Instant::start_of(*date)).collect();
+    let none = || vec![BaseUses::default(); moments.len()];
+    let add = |mut sums: Vec<BaseUses>, account: &usize| {
+        for (sum, moment) in sums.iter_mut().zip(&moments) {
+            let uses = two_months(facts, *account, *moment);
+            *sum = uses.map_or(*sum, |(before, uses)| sum.plus(BaseUses { accounts: 1, before, uses }));
+        }
+        sums
+    };
+    let both = |one: Vec<BaseUses>, other: Vec<BaseUses>| {
+        one.into_iter().zip(other).map(|(one, other)| one.plus(other)).collect()
+    };
+    let known: Vec<usize> = indices.iter().flatten().copied().collect();
+    known.par_iter().fold(none, add).reduce(none, both)
+}
+
+fn trend_alert(
+    facts: &Facts,
+    account: usize,
+    dates: &Dates,
+    settings: &AlertSettings,
+    base_uses: &[BaseUses],
+) -> Option<Alert> {
     let (mut trend, mut then, mut before, mut now) = (None, None, None, None);
-    for date in dates.history.iter().chain([&dates.as_of]) {
-        let found = uses(Instant::start_of(*date));
+    for (date, base) in dates.history.iter().chain([&dates.as_of]).zip(base_uses) {
+        let found = two_months(facts, account, Instant::start_of(*date));
         if let Some((earlier, later)) = found {
-            trend = Trend::next(trend, earlier, later, settings.trend_change);
+            trend = Trend::next(trend, base.expected(earlier, later), later, settings.trend_change);
         }
         now = found.map(|(_, later)| later as f64);
         if *date == dates.since {

@@ -107,10 +107,9 @@ impl Plans {
         let is_over = |plan: &&Plan| {
             plan.price < own.price && plan.use_median < own.use_median && used <= plan.use_median && price > plan.price
         };
-        if used >= own.use_high {
-            if let Some(like) = self.plans.iter().rev().find(is_under) {
-                return Some((Monetisation::Under, like.plan));
-            }
+        let dearer = (used >= own.use_high).then(|| self.plans.iter().rev().find(is_under)).flatten();
+        if let Some(like) = dearer {
+            return Some((Monetisation::Under, like.plan));
         }
         let like = (used <= own.use_low).then(|| self.plans.iter().find(is_over)).flatten()?;
         Some((Monetisation::Over, like.plan))

@@ -42,7 +42,8 @@ pub struct AlertOptions {
     /// How far beyond a line a value must come back before the line counts as left: as a share of the distance between
     /// warning and threshold. Default 0.2.
     pub margin: Option<f64>,
-    /// By which share use of the last 28 days must differ from that of the 28 days before to rise or to fall. Default 0.2.
+    /// By which share use of the last 28 days must differ from what it would be, had it gone from the 28 days before as that
+    /// of all others, to rise or to fall. Default 0.2.
     pub trend_change: Option<f64>,
     /// How many dates with scores, up to the one compared with, are looked back on to know what was crossed before.
     /// Default 12.

@@ -153,14 +153,14 @@ impl Trend {
         }
     }
 
-    /// The trend after `uses` in a window that followed one of the same length with `before` uses: it turns when they differ
-    /// by at least the share `least` of `before` and by more than two standard errors of the difference of two Poisson
-    /// counts, `|uses - before| > 2 sqrt(uses + before)`; else it goes on.
+    /// The trend after `uses` in a window where `expected` would have been no change: it turns when they differ by at least
+    /// the share `least` of what was expected and by more than two standard errors of the difference of two Poisson counts,
+    /// `|uses - expected| > 2 sqrt(uses + expected)`; else it goes on.
     #[must_use]
-    pub fn next(was: Option<Self>, before: u64, uses: u64, least: f64) -> Option<Self> {
-        let (then, now) = (before as f64, uses as f64);
-        let difference = now - then;
-        let counts = difference.abs() >= least * then && difference.powi(2) > 4.0 * (now + then);
+    pub fn next(was: Option<Self>, expected: f64, uses: u64, least: f64) -> Option<Self> {
+        let now = uses as f64;
+        let difference = now - expected;
+        let counts = difference.abs() >= least * expected && difference.powi(2) > 4.0 * (now + expected);
         match counts {
             true if difference > 0.0 => Some(Self::Rising),
             true => Some(Self::Falling),
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn a_trend_turns_on_more_than_chance() {
         use Trend::{Falling, Rising};
-        let next = |was, before, uses| Trend::next(was, before, uses, 0.2);
+        let next = |was, before: u32, uses| Trend::next(was, f64::from(before), uses, 0.2);
         assert_eq!(next(None, 100, 150), Some(Rising));
         assert_eq!(next(Some(Rising), 150, 148), Some(Rising), "hardly a change");
         assert_eq!(next(Some(Rising), 150, 90), Some(Falling));
