@@ -22,6 +22,8 @@ pub(crate) const FAMILIES: [&str; 6] = ["none", "quarterly_t", "autoregressive",
 const SEEN: f64 = 0.7;
 const HIDDEN: f64 = 0.5;
 const EAGER: f64 = 0.6;
+/// After an expansion there is none for so long; the scores know it.
+const REST_DAYS: usize = 60;
 
 struct Random(ChaCha8Rng);
 
@@ -77,6 +79,8 @@ struct Account {
     since: usize,
     mrr: f64,
     rows: Vec<(usize, f64)>,
+    /// Days of its expansions.
+    expansions: Vec<usize>,
     /// Day on which a late renewal is paid.
     late_until: Option<usize>,
     ended: bool,
@@ -160,6 +164,7 @@ impl World {
             since: day,
             mrr,
             rows: vec![(day, mrr)],
+            expansions: Vec::new(),
             late_until: None,
             ended: false,
         }
@@ -183,8 +188,9 @@ impl World {
         self.churn * (account.seen + hidden + [0.3, 0.0, -0.4][account.segment] - 0.3).exp()
     }
 
+    /// At most four a year: nobody buys more every week.
     fn expansion_hazard(&self, account: &Account) -> f64 {
-        self.expansion * (account.eager - 0.5 * account.seen - 0.2).exp()
+        (self.expansion * (account.eager - 0.5 * account.seen - 0.2).exp()).min(4.0 / 365.0)
     }
 
     fn day(&self, random: &mut Random, account: &mut Account, day: usize) {
@@ -204,11 +210,14 @@ impl World {
             return;
         }
         let churn = self.churn_hazard(account, account.hidden) * self.churn_path[account.segment][day].exp();
+        let is_rested = account.expansions.last().is_none_or(|last| day - last >= REST_DAYS);
         let expansion = self.expansion_hazard(account) * self.expansion_path[account.segment][day].exp();
+        let expansion = if is_rested { expansion } else { 0.0 };
         if place < churn {
             account.ended = true;
             account.rows.push((day, 0.0));
         } else if place < churn + expansion {
+            account.expansions.push(day);
             account.mrr *= 1.06 + 0.22 * random.exponential() * if account.segment == 0 { 2.0 } else { 1.0 };
             account.rows.push((day, account.mrr));
         } else if place < churn + expansion + self.contraction {
@@ -237,7 +246,7 @@ impl World {
 
     /// What a model of that day would say: right on average over what it cannot see, but for its bias.
     fn scores(&self, day: usize) -> Probabilities {
-        let off = |p: f64, bias: f64| Some(1.0 / (1.0 + (1.0 - p) / p * (-bias).exp()));
+        let off = |p: f64, bias: f64| Some(if p > 0.0 { 1.0 / (1.0 + (1.0 - p) / p * (-bias).exp()) } else { 0.0 });
         let scored = |account: &Account| {
             let is_paying = account.rows.iter().rev().find(|row| row.0 < day).is_some_and(|row| row.1 > 0.0);
             if !is_paying || account.since + 14 > day {
@@ -253,7 +262,10 @@ impl World {
                 total += weight;
                 sum += weight * (1.0 - (-90.0 * hazard * known(&self.churn_path)).exp());
             }
-            let expansion = 1.0 - (-60.0 * self.expansion_hazard(account) * known(&self.expansion_path)).exp();
+            let last = account.expansions.iter().rev().find(|last| **last < day);
+            let open = 60 - last.map_or(0, |last| (last + REST_DAYS).saturating_sub(day)).min(60);
+            let hazard = self.expansion_hazard(account) * known(&self.expansion_path);
+            let expansion = 1.0 - (-(open as f64) * hazard).exp();
             (off(sum / total, self.bias[0]), off(expansion, self.bias[1]))
         };
         Probabilities::new(Self::date(day), self.accounts.iter().map(scored))
