@@ -193,9 +193,9 @@ impl BaseForecast {
 }
 
 /// How far the level of calibrated scores may be off, on the logit, before any was judged.
-const SCORE_LEVEL: f64 = 0.1;
+const SCORE_LEVEL: f64 = 0.15;
 /// Half of all shocks are taken to be smaller than this before any was seen.
-const SHOCK_SCALE: f64 = 0.1;
+const SHOCK_SCALE: f64 = 0.15;
 
 /// The forecast from the scores of a date and the facts known before it. `past`: scores of earlier dates, made by models that
 /// did not know what came of them ([`timely_dates`]).
@@ -297,7 +297,7 @@ fn shocks(rates: &Rates, by_scores: &[Vec<Observation>; 2]) -> Shocks {
     let of_rates = |kind: usize| Shock::learn(&rates.seen[kind], days, prior(UNKNOWN_LEVEL, Some(SCORE_LEVEL)));
     let of_scores = |kind: usize| match by_scores[kind].is_empty() {
         true => of_rates(kind),
-        false => Shock::learn_with(&by_scores[kind], &rates.seen[kind], days, prior(2.0 * SCORE_LEVEL, None)),
+        false => Shock::learn_with(&by_scores[kind], &rates.seen[kind], days, prior(SCORE_LEVEL, None)),
     };
     let lasting = |kind: usize| Shock::learn(&rates.seen[kind], days, prior(UNKNOWN_LEVEL, None));
     let kinds = [of_scores(0), of_scores(1), lasting(2), lasting(3)];

@@ -108,7 +108,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    fn new(random: &mut Random, family: usize) -> Self {
+    fn new(random: &mut Random, family: usize, accounts: Option<u64>) -> Self {
         let as_of = 30 * random.between(16.0, 37.0) as usize;
         let days = as_of + 120;
         let size = if family == 0 { 0.0 } else { random.between(0.05, 0.5) };
@@ -125,6 +125,7 @@ impl World {
             expansion_path.push(common.iter().zip(&other).map(|(a, b)| against * a + b).collect());
         }
         let start = random.between(150.0_f64.ln(), 10_000.0_f64.ln()).exp();
+        let start = accounts.map_or(start, |accounts| accounts as f64);
         let arrival_size = if family == 0 { 0.0 } else { random.between(0.0, 0.4) };
         let mut world = Self {
             family,
@@ -306,6 +307,8 @@ pub(crate) struct Judged {
     pub(crate) forecast: BaseForecast,
     /// The same with independent accounts.
     pub(crate) independent: BaseForecast,
+    /// How long the forecast took.
+    pub(crate) seconds: f64,
     truth: Vec<(u32, Realised)>,
     /// The last period of the same length, as it was known at the date.
     last: Vec<(u32, Realised)>,
@@ -332,9 +335,10 @@ fn found(realised: &[(u32, Realised)], days: u32) -> &Realised {
 }
 
 /// The world of this number: families take turns, and every second one of a family has scores of the last year.
-pub(crate) fn judged(seed: u64, number: u64, draws: usize) -> Judged {
+/// `accounts`: how many there are at the start; drawn where it is `None`.
+pub(crate) fn judged(seed: u64, number: u64, draws: usize, accounts: Option<u64>) -> Judged {
     let mut random = Random(ChaCha8Rng::seed_from_u64(seed.wrapping_mul(1_000_003).wrapping_add(number)));
-    let world = World::new(&mut random, (number % FAMILIES.len() as u64) as usize);
+    let world = World::new(&mut random, (number % FAMILIES.len() as u64) as usize, accounts);
     let (facts, as_of) = (world.facts(), World::date(world.as_of));
     let has_past = (number / FAMILIES.len() as u64).is_multiple_of(2);
     let past_days = (1..=12).map(|month| month * 30 + GRACE_DAYS as usize).filter(|_| has_past);
@@ -343,7 +347,9 @@ pub(crate) fn judged(seed: u64, number: u64, draws: usize) -> Judged {
     let settings =
         ForecastSettings { targets: targets(), grace_days: GRACE_DAYS, draws, ..ForecastSettings::default() };
     let scores = world.scores(world.as_of);
+    let begun = std::time::Instant::now();
     let made = forecast(&facts, &scores, &past, &settings).unwrap();
+    let seconds = begun.elapsed().as_secs_f64();
     let independent = forecast(&facts, &scores, &past, &ForecastSettings { shared_shocks: false, ..settings }).unwrap();
     let end = World::date(world.as_of + 119);
     let days = || made.learned.iter().map(|learned| learned.horizon_days);
@@ -354,5 +360,6 @@ pub(crate) fn judged(seed: u64, number: u64, draws: usize) -> Judged {
         last: days().map(|days| (days, realised(&facts, before(days), days, 0, as_of).unwrap())).collect(),
         forecast: made,
         independent,
+        seconds,
     }
 }
