@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import datetime
 import io
 import math
 import subprocess
@@ -32,7 +31,6 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 LEVELS = [0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95]
 NAMES = [f"{100 * level:02.0f}" for level in LEVELS]
-GRACE_DAYS = 14
 SHARE_LOW, SHARE_HIGH = 0.76, 0.84
 
 

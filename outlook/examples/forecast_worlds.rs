@@ -2,7 +2,7 @@
 //! horizon. `benches/outlook/forecast.py` reads it.
 //!
 //! ```text
-//! forecast_worlds [WORLDS] [SEED] [DRAWS]
+//! forecast_worlds [WORLDS] [SEED] [DRAWS] [ACCOUNTS]
 //! ```
 //!
 //! The worlds are described in `outlook/tests/forecast/world.rs`.
@@ -19,12 +19,12 @@ fn main() {
     let (worlds, seed, draws) = (argument(0, 20), argument(1, 1), argument(2, 2_000) as usize);
     let names = |prefix: &str| LEVELS.map(|level| format!("{prefix}{:02.0}", 100.0 * level)).join(",");
     println!(
-        "world,family,judged,measure,horizon_days,opening,truth,last,summed,{},{},churn_shock,churn_shift,accounts",
+        "world,family,judged,measure,horizon_days,opening,truth,last,summed,{},{},churn_shock,churn_shift,accounts,seconds",
         names("q"),
         names("independent")
     );
     for number in 0..worlds {
-        print(number, &world::judged(seed, number, draws));
+        print(number, &world::judged(seed, number, draws, arguments.get(3).copied()));
     }
 }
 
@@ -34,7 +34,7 @@ fn print(number: u64, judged: &world::Judged) {
         let (measure, days) = (row.measure, row.horizon_days);
         let learned = judged.forecast.learned.iter().find(|learned| learned.horizon_days == days).unwrap();
         println!(
-            "{number},{},{},{},{days},{:.2},{:.6},{:.6},{:.6},{},{},{:.4},{:.4},{}",
+            "{number},{},{},{},{days},{:.2},{:.6},{:.6},{:.6},{},{},{:.4},{:.4},{},{:.2}",
             judged.family,
             learned.judged_scores,
             measure.name(),
@@ -46,7 +46,8 @@ fn print(number: u64, judged: &world::Judged) {
             joined(&independent.quantiles),
             learned.churn_shock,
             learned.churn_shift,
-            judged.forecast.accounts
+            judged.forecast.accounts,
+            judged.seconds
         );
     }
 }

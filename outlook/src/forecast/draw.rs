@@ -135,12 +135,24 @@ impl Plan {
         totals.gross += gross.clamp(0.0, net.max(0.0));
     }
 
+    /// What one that comes pays.
+    fn entrant(&self, random: &mut Random) -> f64 {
+        match self.entrant_tail {
+            Some(tail) if random.uniform() >= tail.below => tail.size(random.uniform()),
+            Some(tail) => {
+                let body = (tail.below * self.entrant_sizes.len() as f64) as usize;
+                random.one_of(&self.entrant_sizes[..body]).unwrap_or(tail.from)
+            }
+            None => random.one_of(&self.entrant_sizes).unwrap_or(0.0),
+        }
+    }
+
     fn arrivals(&self, shock: f64, random: &mut Random) -> f64 {
         let scale = (self.entrant_error * random.normal()).exp();
         let count = random.poisson(self.entrants * shock.exp());
         let sizes = &self.entrant_sizes;
         if count <= MANY_ENTRANTS {
-            return scale * (0..count as u64).filter_map(|_| random.one_of(sizes)).sum::<f64>();
+            return scale * (0..count as u64).map(|_| self.entrant(random)).sum::<f64>();
         }
         let mean = sizes.iter().map(|size| f64::from(*size)).sum::<f64>() / sizes.len().max(1) as f64;
         let spread = sizes.iter().map(|size| (f64::from(*size) - mean).powi(2)).sum::<f64>();

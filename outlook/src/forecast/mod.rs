@@ -48,7 +48,7 @@ use self::past::{Bands, Counting, Past};
 use self::plan::{Payer, Plan, Shocks, payers};
 use self::rates::{Rates, within};
 use self::settled::Timelines;
-use self::shock::{Observation, Prior, Shock, correlation_factor};
+use self::shock::{Observation, Prior, Shock, UNKNOWN_LEVEL, correlation_factor};
 use crate::money::Cents;
 
 /// The levels of the fan; the median is the base, 10 and 90 % are downside and upside.
@@ -193,11 +193,9 @@ impl BaseForecast {
 }
 
 /// How far the level of calibrated scores may be off, on the logit, before any was judged.
-const SCORE_LEVEL: f64 = 0.1;
-/// The level of past rates is learned from themselves.
-const RATE_LEVEL: f64 = 1.0;
+const SCORE_LEVEL: f64 = 0.15;
 /// Half of all shocks are taken to be smaller than this before any was seen.
-const SHOCK_SCALE: f64 = 0.1;
+const SHOCK_SCALE: f64 = 0.15;
 
 /// The forecast from the scores of a date and the facts known before it. `past`: scores of earlier dates, made by models that
 /// did not know what came of them ([`timely_dates`]).
@@ -296,12 +294,12 @@ impl Making<'_> {
 fn shocks(rates: &Rates, by_scores: &[Vec<Observation>; 2]) -> Shocks {
     let days = f64::from(rates.horizon_days);
     let prior = |past_level, new_level| Prior { scale: SHOCK_SCALE, past_level, new_level };
-    let of_rates = |kind: usize| Shock::learn(&rates.seen[kind], days, prior(RATE_LEVEL, Some(SCORE_LEVEL)));
+    let of_rates = |kind: usize| Shock::learn(&rates.seen[kind], days, prior(UNKNOWN_LEVEL, Some(SCORE_LEVEL)));
     let of_scores = |kind: usize| match by_scores[kind].is_empty() {
         true => of_rates(kind),
-        false => Shock::learn(&by_scores[kind], days, prior(2.0 * SCORE_LEVEL, None)),
+        false => Shock::learn_with(&by_scores[kind], &rates.seen[kind], days, prior(SCORE_LEVEL, None)),
     };
-    let lasting = |kind: usize| Shock::learn(&rates.seen[kind], days, prior(RATE_LEVEL, None));
+    let lasting = |kind: usize| Shock::learn(&rates.seen[kind], days, prior(UNKNOWN_LEVEL, None));
     let kinds = [of_scores(0), of_scores(1), lasting(2), lasting(3)];
     let seen: Vec<(&[Observation], f64)> =
         rates.seen.iter().zip(&kinds).map(|(seen, kind)| (&seen[..], kind.period_deviation())).collect();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::probabilities::Probabilities;
-use super::rates::{BandRates, Rates, within};
+use super::rates::{BandRates, Rates, Tail, within};
 use super::shock::Shock;
 
 /// Accounts that are drawn one by one. The others are so many and so small that their sum, given the shocks, is normal.
@@ -53,6 +53,7 @@ pub(crate) struct Plan {
     pub bands: Vec<BandRates>,
     pub entrants: f64,
     pub entrant_sizes: Vec<f32>,
+    pub entrant_tail: Option<Tail>,
     pub entrant_error: f64,
     pub shocks: Shocks,
 }
@@ -80,6 +81,7 @@ impl Plan {
             bands: rates.bands.clone(),
             entrants: rates.entrants,
             entrant_sizes: rates.entrant_sizes.clone(),
+            entrant_tail: rates.entrant_tail,
             entrant_error: rates.entrant_error,
             shocks,
         }

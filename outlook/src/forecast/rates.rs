@@ -41,14 +41,53 @@ pub(crate) struct Rates {
     pub expansion_exposure: f64,
     /// Accounts that come, on average.
     pub entrants: f64,
-    /// What each of them pays.
+    /// What each of them pays, ascending.
     pub entrant_sizes: Vec<f32>,
+    /// What the largest of them may pay; `None` where too few came to tell.
+    pub entrant_tail: Option<Tail>,
     /// Standard error of their mean over that mean.
     pub entrant_error: f64,
     /// Mean uplift of expansions.
     pub uplift: f64,
     /// Shocks seen of churn, expansion, other changes and arrivals, against the rates of all windows.
     pub seen: [Vec<Observation>; 4],
+}
+
+/// The largest tenth of sizes, as a Pareto distribution: sizes that were seen never say how large the next one can be.
+///
+/// Exponent: `k / sum ln(x_i / x_k)` over the `k` largest (Hill 1975, Annals of Statistics 3(5), 1163-1174).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Tail {
+    /// Share of the sizes below it.
+    pub below: f64,
+    /// Where it begins.
+    pub from: f64,
+    /// Exponent.
+    pub exponent: f64,
+    /// No size is taken to be larger.
+    pub most: f64,
+}
+
+/// Fewest sizes that say something of their tail.
+const LEAST_TAIL: usize = 50;
+/// How many times the largest size seen a size may be.
+const TAIL_FACTOR: f64 = 5.0;
+
+impl Tail {
+    fn of(sorted: &[f32]) -> Option<Self> {
+        let count = sorted.len() / 10;
+        let place = sorted.len().checked_sub(count + 1).filter(|_| sorted.len() >= LEAST_TAIL)?;
+        let from = f64::from(sorted[place]);
+        let logs: f64 = sorted[place + 1..].iter().map(|size| (f64::from(*size) / from).ln()).sum();
+        let most = TAIL_FACTOR * f64::from(sorted[sorted.len() - 1]);
+        let below = (place + 1) as f64 / sorted.len() as f64;
+        (from > 0.0 && logs > 0.0).then(|| Self { below, from, exponent: count as f64 / logs, most })
+    }
+
+    /// The size at a place between 0 and 1 of the tail.
+    pub(crate) fn size(&self, place: f64) -> f64 {
+        (self.from * (1.0 - place).powf(-1.0 / self.exponent)).min(self.most)
+    }
 }
 
 /// Share of the accounts with a probability `p` over one window for which it happens within `exposure` windows, at a constant
@@ -87,6 +126,7 @@ impl Rates {
             expansion_exposure: exposure(Kind::Expansion, targets.expansion.as_ref()),
             entrants,
             entrant_error: mean_error(&entrant_sizes, 0.0, horizon_days),
+            entrant_tail: Tail::of(&entrant_sizes),
             entrant_sizes: thinned(&entrant_sizes),
             uplift: if all.is_empty() { targets.ratio - 1.0 } else { mean(&all) - 1.0 },
             seen: seen(&settled, horizon, entrants),

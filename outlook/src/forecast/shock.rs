@@ -62,6 +62,8 @@ const LARGEST: f64 = 1.5;
 const LASTING: [f64; 4] = [0.0, 0.3, 0.6, 0.9];
 /// Days in which what lasts fades to 1/e.
 const FADE_DAYS: f64 = 360.0;
+/// The level of rates is learned from themselves: as good as anything is possible.
+pub(crate) const UNKNOWN_LEVEL: f64 = 1.0;
 /// Shocks beyond this are none that a base is known to survive.
 const MOST: f64 = 4.0;
 
@@ -123,6 +125,17 @@ impl Shock {
 
     /// From past windows of `horizon_days`; without any, from what is taken for granted.
     pub(crate) fn learn(observations: &[Observation], horizon_days: f64, prior: Prior) -> Self {
+        Self::learn_with(observations, &[], horizon_days, prior)
+    }
+
+    /// As [`Shock::learn`], where windows that were judged in another way say how strong shocks are, too. Their events may be
+    /// the same ones: their likelihood counts half.
+    pub(crate) fn learn_with(
+        observations: &[Observation],
+        others: &[Observation],
+        horizon_days: f64,
+        prior: Prior,
+    ) -> Self {
         let mut grid = Vec::with_capacity(POINTS * LASTING.len());
         for point in 0..POINTS {
             // Dense near zero: points at squares, each with the width between its neighbours.
@@ -133,7 +146,10 @@ impl Shock {
             for lasting in LASTING {
                 let form = Form { deviation, lasting, horizon_days, prior };
                 let (likelihood, mean, variance) = form.predict(observations);
-                grid.push((likelihood + (width * density).ln(), mean, variance, deviation * deviation));
+                let open = Form { prior: Prior { past_level: UNKNOWN_LEVEL, ..prior }, ..form };
+                let of_others = if others.is_empty() { 0.0 } else { open.predict(others).0 };
+                let weight = likelihood + 0.5 * of_others + (width * density).ln();
+                grid.push((weight, mean, variance, deviation * deviation));
             }
         }
         let most = grid.iter().map(|(weight, ..)| *weight).fold(f64::NEG_INFINITY, f64::max);

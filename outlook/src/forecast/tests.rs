@@ -3,7 +3,7 @@
 use super::draw::Totals;
 use super::plan::{Payer, Plan, Shocks};
 use super::random::Random;
-use super::rates::{BandRates, Rates, within};
+use super::rates::{BandRates, Rates, Tail, within};
 use super::shock::{Bin, Observation, Prior, Shock, correlation_factor, moved};
 use super::{quantile, timely_dates};
 
@@ -47,6 +47,7 @@ fn rates() -> Rates {
         expansion_exposure: 1.0,
         entrants: 40.0,
         entrant_sizes: (1..60).map(|rank| (rank * rank) as f32).collect(),
+        entrant_tail: None,
         entrant_error: 0.1,
         uplift: 0.3,
         seen: std::array::from_fn(|_| Vec::new()),
@@ -246,6 +247,19 @@ fn quantiles_lie_between_ranks() {
         assert!((quantile(&values, level) - expected).abs() < 1e-12, "{level}");
     }
     assert_eq!(quantile(&[3.0], 0.9), 3.0);
+}
+
+#[test]
+fn a_pareto_tail_is_found_again() {
+    // Quantiles of a Pareto distribution with exponent 1.5 from 10 on.
+    let sizes: Vec<f32> =
+        (0..2_000).map(|rank| 10.0 * (1.0 - (rank as f32 + 0.5) / 2_000.0).powf(-1.0 / 1.5)).collect();
+    let tail = Tail::of(&sizes).expect("enough of them");
+    assert!((tail.exponent - 1.5).abs() < 0.03 && (tail.below - 0.9).abs() < 1e-9, "{tail:?}");
+    assert!((tail.size(0.5) - f64::from(sizes[1_900])).abs() < 0.5, "{} {}", tail.size(0.5), sizes[1_900]);
+    assert_eq!(tail.size(1.0), tail.most);
+    assert_eq!(Tail::of(&sizes[..49]), None, "too few");
+    assert_eq!(Tail::of(&[5.0; 80]), None, "all are one size");
 }
 
 #[test]

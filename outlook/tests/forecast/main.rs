@@ -23,7 +23,7 @@ const AS_OF: &str = "2026-01-01";
 fn ranges_hold_what_came_and_beat_simple_forecasts() {
     let (mut held, mut rows, mut losses) = (0, 0, [0.0; 3]);
     for number in 0..36 {
-        let judged = world::judged(77, number, 400);
+        let judged = world::judged(77, number, 400, None);
         for row in &judged.forecast.rows {
             let truth = judged.truth(row.measure, row.horizon_days);
             let scale = if row.measure == Measure::Mrr { judged.forecast.opening } else { 1.0 };
@@ -33,7 +33,8 @@ fn ranges_hold_what_came_and_beat_simple_forecasts() {
             held += usize::from(row.downside() <= truth && truth <= row.upside());
             rows += 1;
         }
-        assert!(world::FAMILIES.contains(&judged.family) && judged.independent.accounts == judged.forecast.accounts);
+        assert!(world::FAMILIES.contains(&judged.family) && judged.seconds >= 0.0);
+        assert_eq!(judged.independent.accounts, judged.forecast.accounts);
     }
     let share = f64::from(u32::try_from(held).unwrap()) / f64::from(rows);
     assert!((0.70..=0.90).contains(&share), "held {share}");

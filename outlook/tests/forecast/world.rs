@@ -22,6 +22,8 @@ pub(crate) const FAMILIES: [&str; 6] = ["none", "quarterly_t", "autoregressive",
 const SEEN: f64 = 0.7;
 const HIDDEN: f64 = 0.5;
 const EAGER: f64 = 0.6;
+/// After an expansion there is none for so long; the scores know it.
+const REST_DAYS: usize = 60;
 
 struct Random(ChaCha8Rng);
 
@@ -77,6 +79,8 @@ struct Account {
     since: usize,
     mrr: f64,
     rows: Vec<(usize, f64)>,
+    /// Days of its expansions.
+    expansions: Vec<usize>,
     /// Day on which a late renewal is paid.
     late_until: Option<usize>,
     ended: bool,
@@ -104,7 +108,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    fn new(random: &mut Random, family: usize) -> Self {
+    fn new(random: &mut Random, family: usize, accounts: Option<u64>) -> Self {
         let as_of = 30 * random.between(16.0, 37.0) as usize;
         let days = as_of + 120;
         let size = if family == 0 { 0.0 } else { random.between(0.05, 0.5) };
@@ -121,6 +125,7 @@ impl World {
             expansion_path.push(common.iter().zip(&other).map(|(a, b)| against * a + b).collect());
         }
         let start = random.between(150.0_f64.ln(), 10_000.0_f64.ln()).exp();
+        let start = accounts.map_or(start, |accounts| accounts as f64);
         let arrival_size = if family == 0 { 0.0 } else { random.between(0.0, 0.4) };
         let mut world = Self {
             family,
@@ -160,6 +165,7 @@ impl World {
             since: day,
             mrr,
             rows: vec![(day, mrr)],
+            expansions: Vec::new(),
             late_until: None,
             ended: false,
         }
@@ -183,8 +189,9 @@ impl World {
         self.churn * (account.seen + hidden + [0.3, 0.0, -0.4][account.segment] - 0.3).exp()
     }
 
+    /// At most four a year: nobody buys more every week.
     fn expansion_hazard(&self, account: &Account) -> f64 {
-        self.expansion * (account.eager - 0.5 * account.seen - 0.2).exp()
+        (self.expansion * (account.eager - 0.5 * account.seen - 0.2).exp()).min(4.0 / 365.0)
     }
 
     fn day(&self, random: &mut Random, account: &mut Account, day: usize) {
@@ -204,11 +211,14 @@ impl World {
             return;
         }
         let churn = self.churn_hazard(account, account.hidden) * self.churn_path[account.segment][day].exp();
+        let is_rested = account.expansions.last().is_none_or(|last| day - last >= REST_DAYS);
         let expansion = self.expansion_hazard(account) * self.expansion_path[account.segment][day].exp();
+        let expansion = if is_rested { expansion } else { 0.0 };
         if place < churn {
             account.ended = true;
             account.rows.push((day, 0.0));
         } else if place < churn + expansion {
+            account.expansions.push(day);
             account.mrr *= 1.06 + 0.22 * random.exponential() * if account.segment == 0 { 2.0 } else { 1.0 };
             account.rows.push((day, account.mrr));
         } else if place < churn + expansion + self.contraction {
@@ -237,7 +247,7 @@ impl World {
 
     /// What a model of that day would say: right on average over what it cannot see, but for its bias.
     fn scores(&self, day: usize) -> Probabilities {
-        let off = |p: f64, bias: f64| Some(1.0 / (1.0 + (1.0 - p) / p * (-bias).exp()));
+        let off = |p: f64, bias: f64| Some(if p > 0.0 { 1.0 / (1.0 + (1.0 - p) / p * (-bias).exp()) } else { 0.0 });
         let scored = |account: &Account| {
             let is_paying = account.rows.iter().rev().find(|row| row.0 < day).is_some_and(|row| row.1 > 0.0);
             if !is_paying || account.since + 14 > day {
@@ -253,7 +263,10 @@ impl World {
                 total += weight;
                 sum += weight * (1.0 - (-90.0 * hazard * known(&self.churn_path)).exp());
             }
-            let expansion = 1.0 - (-60.0 * self.expansion_hazard(account) * known(&self.expansion_path)).exp();
+            let last = account.expansions.iter().rev().find(|last| **last < day);
+            let open = 60 - last.map_or(0, |last| (last + REST_DAYS).saturating_sub(day)).min(60);
+            let hazard = self.expansion_hazard(account) * known(&self.expansion_path);
+            let expansion = 1.0 - (-(open as f64) * hazard).exp();
             (off(sum / total, self.bias[0]), off(expansion, self.bias[1]))
         };
         Probabilities::new(Self::date(day), self.accounts.iter().map(scored))
@@ -294,6 +307,8 @@ pub(crate) struct Judged {
     pub(crate) forecast: BaseForecast,
     /// The same with independent accounts.
     pub(crate) independent: BaseForecast,
+    /// How long the forecast took.
+    pub(crate) seconds: f64,
     truth: Vec<(u32, Realised)>,
     /// The last period of the same length, as it was known at the date.
     last: Vec<(u32, Realised)>,
@@ -320,9 +335,10 @@ fn found(realised: &[(u32, Realised)], days: u32) -> &Realised {
 }
 
 /// The world of this number: families take turns, and every second one of a family has scores of the last year.
-pub(crate) fn judged(seed: u64, number: u64, draws: usize) -> Judged {
+/// `accounts`: how many there are at the start; drawn where it is `None`.
+pub(crate) fn judged(seed: u64, number: u64, draws: usize, accounts: Option<u64>) -> Judged {
     let mut random = Random(ChaCha8Rng::seed_from_u64(seed.wrapping_mul(1_000_003).wrapping_add(number)));
-    let world = World::new(&mut random, (number % FAMILIES.len() as u64) as usize);
+    let world = World::new(&mut random, (number % FAMILIES.len() as u64) as usize, accounts);
     let (facts, as_of) = (world.facts(), World::date(world.as_of));
     let has_past = (number / FAMILIES.len() as u64).is_multiple_of(2);
     let past_days = (1..=12).map(|month| month * 30 + GRACE_DAYS as usize).filter(|_| has_past);
@@ -331,7 +347,9 @@ pub(crate) fn judged(seed: u64, number: u64, draws: usize) -> Judged {
     let settings =
         ForecastSettings { targets: targets(), grace_days: GRACE_DAYS, draws, ..ForecastSettings::default() };
     let scores = world.scores(world.as_of);
+    let begun = std::time::Instant::now();
     let made = forecast(&facts, &scores, &past, &settings).unwrap();
+    let seconds = begun.elapsed().as_secs_f64();
     let independent = forecast(&facts, &scores, &past, &ForecastSettings { shared_shocks: false, ..settings }).unwrap();
     let end = World::date(world.as_of + 119);
     let days = || made.learned.iter().map(|learned| learned.horizon_days);
@@ -342,5 +360,6 @@ pub(crate) fn judged(seed: u64, number: u64, draws: usize) -> Judged {
         last: days().map(|days| (days, realised(&facts, before(days), days, 0, as_of).unwrap())).collect(),
         forecast: made,
         independent,
+        seconds,
     }
 }
