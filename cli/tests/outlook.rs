@@ -66,7 +66,7 @@ fn the_tables_hold_the_revenue_of_the_subscriptions() {
         .lines()
         .map(|line| if line.starts_with("grace") { "grace = \"0d\"\n".to_owned() } else { format!("{line}\n") })
         .collect();
-    std::fs::write(business.join("bellwether.toml"), project).unwrap();
+    std::fs::write(business.join("bellwether.toml"), &project).unwrap();
     let arguments = ["outlook", "--as-of", "2025-12-15", "--out", "out"];
     let told = succeed(&business, &arguments);
     assert!(told.contains("2025-12*") && told.contains("twelve months: NRR "), "{told}");
