@@ -7,6 +7,7 @@ use bellwether_outlook::account::AccountSettings;
 use bellwether_outlook::movement::MonthlyMovements;
 use bellwether_outlook::retention::{Retention, disagreement};
 use bellwether_outlook::scored::{ScoredBase, ScoresReadError};
+use bellwether_outlook::tables::Table;
 use bellwether_outlook::{Outlook, OutlookSettings, tables};
 use chrono::NaiveDate;
 
@@ -21,7 +22,7 @@ use crate::stop;
 
 pub(crate) fn run(config: &Path, arguments: &OutlookArguments, output: &Output) -> Result<(), Failure> {
     let project = Project::load(config)?;
-    let mut account_settings = project.account_settings(Some(&arguments.accounts))?;
+    let account_settings = project.account_settings(Some(&arguments.accounts))?;
     let folder = arguments.out.join("outlook").join("v1").join(format!("as_of={}", arguments.as_of));
     tables::check_place(&folder).map_err(Failure::outlook)?;
     with_threads(arguments.threads, || {
@@ -44,15 +45,9 @@ pub(crate) fn run(config: &Path, arguments: &OutlookArguments, output: &Output) 
         )?;
         let mut written = tables::revenue::tables(&outlook);
         let mut lines = text(&outlook, arguments.as_of);
-        if let Some(base) = scores(arguments, output)? {
-            name_churn(&mut account_settings, &project, &base);
-            let accounts = output.step(
-                "accounts",
-                || business.account_outlook(&base, &arguments.out, &account_settings).map_err(Failure::scores),
-                |accounts| format!("{} accounts, {} alerts", accounts.rows.len(), accounts.alerts.len()),
-            )?;
-            written.extend(tables::accounts::tables(&accounts));
-            lines.extend(outlook_accounts::text(&accounts, &project.contract.currency));
+        if let Some((tables, told)) = accounts(&project, &business, arguments, account_settings, output)? {
+            written.extend(tables);
+            lines.extend(told);
         }
         stop::protect(|| tables::write(written, &folder)).map_err(Failure::outlook)?;
         for line in lines {
@@ -62,6 +57,25 @@ pub(crate) fn run(config: &Path, arguments: &OutlookArguments, output: &Output) 
     })?;
     output.result(format_args!("{}", folder.display()));
     Ok(())
+}
+
+/// The tables of accounts, and what is told of them; `None` where the date has no scores.
+fn accounts(
+    project: &Project,
+    business: &Business<'_>,
+    arguments: &OutlookArguments,
+    mut settings: AccountSettings,
+    output: &Output,
+) -> Result<Option<(Vec<Table>, Vec<String>)>, Failure> {
+    let Some(base) = scores(arguments, output)? else { return Ok(None) };
+    name_churn(&mut settings, project, &base);
+    let accounts = output.step(
+        "accounts",
+        || business.account_outlook(&base, &arguments.out, &settings).map_err(Failure::scores),
+        |accounts| format!("{} accounts, {} alerts", accounts.rows.len(), accounts.alerts.len()),
+    )?;
+    let told = outlook_accounts::text(&accounts, &project.contract.currency);
+    Ok(Some((tables::accounts::tables(&accounts), told)))
 }
 
 /// The scores of the date; `None`, with a line that says so, where there are none.
