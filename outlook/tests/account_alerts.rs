@@ -184,6 +184,9 @@ fn what_changed_is_who_entered_left_and_moved_and_why() {
     let reason = found[4].reason.as_ref().unwrap();
     assert_eq!((reason.name.as_str(), reason.text.as_str()), ("support.tickets:+", "text of support.tickets:+"));
     assert_eq!(changes(&facts, &scored([&then, &now, &now])), [], "unchanged inputs say nothing");
+    let low = [Score::new("a", 0.10), Score { churn: Some(0.10), ..now[1].clone() }, Score::new("e", 0.2)];
+    let found = changes(&facts, &scored([&then, &then, &low]));
+    assert!(found.iter().all(|change| change.kind != NewReason), "nobody asks why a low probability is low");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use bellwether_outlook::movement::MonthlyMovements;
 use bellwether_outlook::page::{self, PAGE, PageInput};
 use bellwether_outlook::retention::{Retention, disagreement};
 use bellwether_outlook::scored::{ScoredBase, ScoresReadError};
+use bellwether_outlook::tables::Table;
 use bellwether_outlook::{Outlook, OutlookSettings, tables};
 use chrono::NaiveDate;
 
@@ -27,7 +28,7 @@ use crate::worth_outlook::WorthOutlook;
 pub(crate) fn run(config: &Path, arguments: &OutlookArguments, output: &Output) -> Result<(), Failure> {
     let database = super::export::database(&arguments.database)?;
     let project = Project::load(config)?;
-    let mut account_settings = project.account_settings(Some(&arguments.accounts))?;
+    let account_settings = project.account_settings(Some(&arguments.accounts))?;
     let folder = arguments.out.join("outlook").join("v1").join(format!("as_of={}", arguments.as_of));
     tables::check_place(&folder).map_err(Failure::outlook)?;
     let project = project.fetched(Wanted::Read, output)?;
@@ -61,14 +62,9 @@ pub(crate) fn run(config: &Path, arguments: &OutlookArguments, output: &Output) 
         lines.extend(worth.lines(&project.money));
         let scores = scores(arguments, output)?;
         if let Some(base) = &scores {
-            name_churn(&mut account_settings, &project, base);
-            let accounts = output.step(
-                "accounts",
-                || business.account_outlook(base, &arguments.out, &account_settings).map_err(Failure::scores),
-                |accounts| format!("{} accounts, {} alerts", accounts.rows.len(), accounts.alerts.len()),
-            )?;
-            written.extend(tables::accounts::tables(&accounts));
-            lines.extend(outlook_accounts::text(&accounts, &project.contract.currency));
+            let (tables, told) = accounts(&project, &business, base, account_settings, arguments, output)?;
+            written.extend(tables);
+            lines.extend(told);
         }
         let forecast = outlook_forecast::forecast_of(&business, arguments, settings.grace_days, output)?;
         written.extend(forecast.iter().flat_map(tables::forecast::tables));
@@ -95,7 +91,26 @@ pub(crate) fn run(config: &Path, arguments: &OutlookArguments, output: &Output) 
 /// Reasons that the page tells of each target.
 const REASONS: usize = 3;
 
-/// The scores of the date below the output folder; `None`, with a line that says so, where there are none.
+/// The tables of accounts, and what is told of them.
+fn accounts(
+    project: &Project,
+    business: &Business<'_>,
+    base: &ScoredBase,
+    mut settings: AccountSettings,
+    arguments: &OutlookArguments,
+    output: &Output,
+) -> Result<(Vec<Table>, Vec<String>), Failure> {
+    name_churn(&mut settings, project, base);
+    let accounts = output.step(
+        "accounts",
+        || business.account_outlook(base, &arguments.out, &settings).map_err(Failure::scores),
+        |accounts| format!("{} accounts, {} alerts", accounts.rows.len(), accounts.alerts.len()),
+    )?;
+    let told = outlook_accounts::text(&accounts, &project.contract.currency);
+    Ok((tables::accounts::tables(&accounts), told))
+}
+
+/// The scores of the date; `None`, with a line that says so, where there are none.
 fn scores(arguments: &OutlookArguments, output: &Output) -> Result<Option<ScoredBase>, Failure> {
     match ScoredBase::read(&arguments.out, arguments.as_of, REASONS) {
         Ok(scores) => Ok(Some(scores)),

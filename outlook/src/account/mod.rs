@@ -167,6 +167,7 @@ impl<'a> AccountOutlook<'a> {
         });
         let mut changes = then.as_ref().map(|then| since::changes(inputs, then)).unwrap_or_default();
         changes.append(&mut words.new);
+        let other_model = then.map(|then| then.model).filter(|model| *model != base.model);
         let alerts = dates.as_ref().map(|dates| alert::alerts(facts, base, &indices, out, dates, &settings.alerts));
         Ok(Self {
             as_of: base.as_of,
@@ -178,7 +179,7 @@ impl<'a> AccountOutlook<'a> {
             cut_offs,
             evidence,
             since: dates.map(|dates| dates.since),
-            other_model: then.map(|then| then.model).filter(|model| *model != base.model),
+            other_model,
             alerts: alerts.transpose()?.unwrap_or_default(),
             changes,
             calls,
@@ -223,22 +224,37 @@ fn rows<'a>(
     let seen = |place: usize| indices[place].map(|account| Seen::new(facts, account, moment));
     let paid: Vec<Option<Paid>> =
         (0..base.accounts.len()).into_par_iter().map(|place| Paid::of(&seen(place)?)).collect();
-    let plans = Plans::of(&paid.iter().flatten().copied().collect::<Vec<_>>());
     let horizon_days = horizon_days(settings, churn.map(|churn| base.targets[churn].as_str()));
     let probability = |account: &ScoredAccount| Some(account.forecasts[churn?].as_ref()?.probability);
     let paying = base.accounts.iter().filter(|account| account.mrr.is_some_and(|mrr| mrr > 0.0));
     let cut_offs =
         horizon_days.and_then(|days| TierCutOffs::of(paying.filter_map(probability).collect(), settings.sizes, days));
-    let of = |place: usize| {
-        let scored = &base.accounts[place];
-        let forecast = churn.and_then(|churn| scored.forecasts[churn].as_ref());
-        let valued = Valued::of(scored, forecast, horizon_days, cut_offs);
+    let plans = Plans::of(&paid.iter().flatten().copied().collect::<Vec<_>>());
+    let all = All { inputs: *inputs, churn, evidence, plans, horizon_days, cut_offs };
+    let row = |place: usize| all.row(&base.accounts[place], seen(place), paid[place]);
+    (cut_offs, (0..base.accounts.len()).into_par_iter().map(row).collect())
+}
+
+/// What the rows of all accounts share.
+struct All<'e, 'a> {
+    inputs: AccountInputs<'a>,
+    churn: Option<usize>,
+    evidence: &'e Evidence,
+    plans: Plans,
+    horizon_days: Option<f64>,
+    cut_offs: Option<TierCutOffs>,
+}
+
+impl<'a> All<'_, 'a> {
+    fn row(&self, scored: &'a ScoredAccount, seen: Option<Seen<'a>>, paid: Option<Paid>) -> AccountRow<'a> {
+        let AccountInputs { facts, base, settings, .. } = self.inputs;
+        let forecast = self.churn.and_then(|churn| scored.forecasts[churn].as_ref());
+        let valued = Valued::of(scored, forecast, self.horizon_days, self.cut_offs);
         let play = valued.level.and_then(|level| settings.plays.of(level, valued.health));
-        let seen = seen(place);
-        let at_risk_seen = seen.filter(|_| valued.is_at_risk == Some(true));
-        let pattern = at_risk_seen.and_then(|seen| UsePattern::of(&seen));
-        let monetisation = paid[place].and_then(|paid| plans.of_account(&paid));
         let lifetime = valued.lifetime.map(|value| Cents::from_amount(value.value));
+        let pattern = seen.filter(|_| valued.is_at_risk == Some(true)).as_ref().and_then(UsePattern::of);
+        let monetisation = paid.and_then(|paid| self.plans.of_account(&paid));
+        let plan = |plan: u32| facts.plans.names.get(plan as usize).map(String::as_str);
         AccountRow {
             scored,
             health: valued.health,
@@ -250,16 +266,14 @@ fn rows<'a>(
             due: play.and_then(|play| base.as_of.checked_add_days(Days::new(u64::from(play.due_days)))),
             worth: play.zip(forecast).and_then(|(play, forecast)| play.worth(forecast.probability, lifetime)),
             pattern,
-            prospect: pattern.and_then(|pattern| evidence.prospect(pattern)),
-            monetisation: monetisation
-                .and_then(|(kind, plan)| Some((kind, facts.plans.names.get(plan as usize)?.as_str()))),
+            prospect: pattern.and_then(|pattern| self.evidence.prospect(pattern)),
+            monetisation: monetisation.and_then(|(kind, like)| Some((kind, plan(like)?))),
             owner: seen.and_then(|seen| facts.owners.names.get(seen.owner()? as usize)).map(String::as_str),
             review_overdue_days: seen
                 .zip(settings.review_interval_days)
                 .and_then(|(seen, days)| seen.review_overdue_days(days)),
         }
-    };
-    (cut_offs, (0..base.accounts.len()).into_par_iter().map(of).collect())
+    }
 }
 
 /// Days within which leaving is foretold: of the declared target, else what its name says (`churn_90d`).

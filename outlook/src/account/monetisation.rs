@@ -88,7 +88,7 @@ impl Plans {
         let per_seat = with_seats as f64 >= LEAST_WITH_SEATS * accounts.len() as f64;
         let mut rows: Vec<(u32, [f64; 2])> =
             accounts.iter().filter_map(|paid| Some((paid.plan, price_and_use(paid, per_seat)?))).collect();
-        rows.sort_by(|a, b| a.0.cmp(&b.0));
+        rows.sort_by_key(|row| row.0);
         let groups = rows.chunk_by(|a, b| a.0 == b.0).filter(|group| group.len() >= LEAST_ACCOUNTS);
         let mut plans: Vec<Plan> = groups.map(plan).collect();
         plans.sort_by(|a, b| a.price.total_cmp(&b.price).then_with(|| a.plan.cmp(&b.plan)));

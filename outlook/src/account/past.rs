@@ -86,6 +86,6 @@ pub(crate) fn number_at(column: Option<&Float64Array>, row: usize) -> Option<f64
 }
 
 /// The text of a row, where there is one.
-pub(crate) fn text_at<'a>(column: Option<&'a StringArray>, row: usize) -> Option<&'a str> {
+pub(crate) fn text_at(column: Option<&StringArray>, row: usize) -> Option<&str> {
     column.filter(|column| column.is_valid(row)).map(|column| column.value(row))
 }

@@ -78,6 +78,11 @@ pub(crate) fn read(
                     let reasons = ranked.iter().filter_map(|one| one.reason(row)).collect();
                     words.of.insert((place, target), reasons);
                 }
+                // Of a low probability nobody asks why.
+                let forecast = base.accounts[place].forecasts[target].as_ref();
+                if forecast.and_then(|forecast| forecast.band.as_deref()) == Some("low") {
+                    continue;
+                }
                 let Some((then, before)) = then.and_then(|then| Some((then, then.reasons(target, place)?))) else {
                     continue;
                 };

@@ -133,7 +133,7 @@ impl<'a> Seen<'a> {
         let visible = rows.iter().filter(|row| row.since < self.as_of && row.known_at < self.as_of);
         let held = known_last(visible, |row| row.contact, |row: &ContactFact| row.known_at);
         let is_there = |row: &&ContactFact| row.until.is_none_or(|until| until >= self.as_of);
-        (!held.is_empty()).then(|| held.values().any(|row| row.role == Role::Sponsor && is_there(&row)))
+        (!held.is_empty()).then(|| held.values().any(|row| row.role == Role::Sponsor && is_there(row)))
     }
 
     /// The longest that an open invoice is overdue, in days; 0 when none is, `None` without a visible invoice.
