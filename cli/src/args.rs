@@ -378,6 +378,10 @@ pub(crate) struct MatrixArguments {
     /// How often the trainer is run: month, quarter, half-year, year, or never. Default: quarter
     #[arg(long, value_name = "STEP", requires = "as_of")]
     pub(crate) refit_every: Option<String>,
+    /// How many accounts the team can call in a week: precision and recall at capacity are at what that makes from one day
+    /// of observation to the next (without --as-of: at one week's calls out of all tested rows). Default: 40
+    #[arg(long, value_name = "N", requires = "matrix")]
+    pub(crate) accounts_per_week: Option<u32>,
 }
 
 /// A length of time in whole days, such as 90d or 12w.

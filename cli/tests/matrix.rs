@@ -56,13 +56,21 @@ fn a_table_without_dates_is_judged_on_held_out_accounts_and_says_so() {
     let arguments =
         ["backtest", "--matrix", "table.csv", "--target", "churn_90d", "--account", "customer", "--out", "run"];
     let output = bellwether(folder.path(), &arguments);
-    let said = text(&output.stderr);
+    let (shown, said) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{said}");
     assert!(said.contains("[time_not_tested]") && said.contains("time was not tested"), "{said}");
     assert!(said.contains("column `day` holds dates and is left out"), "{said}");
     let run = folder.path().join("run");
     let report = fs::read_to_string(run.join("report.html")).unwrap();
-    assert!(report.contains("time was not tested"), "the page says it too");
+    assert!(report.contains("without observation dates"), "{report}");
+    let untrue = ["1970", "Out of time", "out of time", "observed every", "Judged on dates", "until the next refit"];
+    for page in [&report, &shown, &said] {
+        assert!(page.contains("fitted on other accounts") || page.contains("held-out accounts"), "{page}");
+        assert!(page.contains("time was not tested"), "{page}");
+        for words in untrue {
+            assert!(!page.contains(words), "{words}: {page}");
+        }
+    }
     let summary: serde_json::Value = serde_json::from_slice(&fs::read(run.join("backtest.json")).unwrap()).unwrap();
     assert_eq!(summary["refit_every"], "account-folds");
     assert_eq!(summary["warnings"][0]["code"], "time_not_tested");
@@ -81,6 +89,60 @@ fn a_table_without_dates_is_judged_on_held_out_accounts_and_says_so() {
         .collect();
     assert_eq!(of.len(), 1_400);
     assert!(of.is_sorted());
+}
+
+#[test]
+fn the_card_of_a_table_without_dates_tells_of_no_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("table.csv"), matrix(1, 400)).unwrap();
+    let roles = ["--matrix", "table.csv", "--target", "churn_90d", "--account", "customer"];
+    let train = ["train", "--out", "registry", "--learners", "base_rate,logistic", "--accounts-per-week", "25"];
+    succeed(folder, &[&train[..], &roles[..]].concat());
+    let card = fs::read_to_string(folder.join("registry/table/versions/1/MODEL_CARD.md")).unwrap();
+    let shown = succeed(folder, &["models", "show", "table", "--registry", "registry"]);
+    for text in [&card, &shown] {
+        assert!(text.contains("fitted on other accounts") && text.contains("time was not tested"), "{text}");
+        for words in ["1970", "Out of time", "later still", "a refit every", "too short", "known before"] {
+            assert!(!text.contains(words), "{words}: {text}");
+        }
+    }
+    assert!(card.contains("25 accounts a week, one week's calls out of all tested rows"), "{card}");
+    // Seven outcomes: fewer than five are among four fifths at some fold, or too few for logistic regression at each.
+    let mut rare = matrix(1, 120).replace(",yes,", ",no,");
+    for account in 0..7 {
+        let start = rare.find(&format!("\nc{account},")).unwrap();
+        let place = start + rare[start..].find(",no,").unwrap();
+        rare.replace_range(place..place + 4, ",yes,");
+    }
+    fs::write(folder.join("rare.csv"), rare).unwrap();
+    let rare = ["backtest", "--matrix", "rare.csv", "--target", "churn_90d", "--out", "rare"];
+    let output = bellwether(folder, &[&rare[..], &["--learners", "base_rate,logistic"]].concat());
+    let said = text(&output.stderr);
+    assert!(said.contains("accounts of either outcome") && !said.contains("1970"), "{said}");
+    assert!(!said.contains("first_test") && !said.contains("history"), "{said}");
+    fs::write(folder.join("rarer.csv"), matrix(1, 120).replace(",yes,", ",no,").replacen(",no,", ",yes,", 3)).unwrap();
+    let said = fail(folder, &["backtest", "--matrix", "rarer.csv", "--target", "churn_90d", "--out", "rarer"], 3);
+    assert!(said.contains("a fit on rows without dates") && said.contains("more accounts of either outcome"), "{said}");
+    assert!(!said.contains("1970") && !said.contains("first_test"), "{said}");
+}
+
+#[test]
+fn the_capacity_is_that_of_a_week_whatever_the_dates() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("m.csv"), matrix(12, 100)).unwrap();
+    let roles = ["--matrix", "m.csv", "--target", "churn_90d", "--account", "customer", "--learners", "base_rate"];
+    let run = |out: &str, more: &[&str]| {
+        succeed(folder, &[&["backtest", "--out", out], &roles[..], more].concat());
+        let summary: serde_json::Value =
+            serde_json::from_slice(&fs::read(folder.join(out).join("backtest.json")).unwrap()).unwrap();
+        (summary["calls_per_date"].as_u64().unwrap(), summary["score_every"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(run("months", &["--as-of", "day", "--accounts-per-week", "10"]), (44, "month".to_owned()));
+    assert_eq!(run("undated", &["--accounts-per-week", "10"]), (10, "once".to_owned()));
+    let none = ["backtest", "--out", "none", "--accounts-per-week", "0"];
+    assert!(fail(folder, &[&none[..], &roles[..]].concat(), 2).contains("--accounts-per-week"));
 }
 
 #[test]
@@ -175,7 +237,9 @@ fn mistakes_say_where_what_was_expected_and_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let good = matrix(2, 60);
-    let cases: [(&str, String, &[&str], i32, &[&str]); 10] = [
+    let cases: [(&str, String, &[&str], i32, &[&str]); 12] = [
+        ("nothing.csv", String::new(), &["--target", "churn_90d"], 3, &["an empty file", "the first line names"]),
+        ("parted.csv", good.replace(',', ";"), &["--target", "churn_90d"], 3, &["the separator looks like `;`"]),
         ("misspelt.csv", good.clone(), &["--target", "chrun_90d"], 2, &["--target", "did you mean `churn_90d`?"]),
         ("twice.csv", good.clone(), &["--target", "churn_90d", "--account", "churn_90d"], 2, &["--account", "again"]),
         (
@@ -222,6 +286,18 @@ fn mistakes_say_where_what_was_expected_and_what_to_do() {
         }
         assert!(!said.contains("perhaps") && !said.contains("1.1.2023"), "no value of a cell: {said}");
         assert!(!folder.join("run").exists(), "{name}: nothing is written");
+    }
+    // A file that was cut off is no trouble of the disk that goes away by itself.
+    // The header of a gzip stream, and nothing after it.
+    let cut: &[u8] = &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0x4b];
+    for (name, content, says) in [
+        ("cut.csv.gz", cut, "cut off"),
+        ("plain.csv.gz", good.as_bytes(), "is called .csv"),
+        ("nothing.csv.gz", &[][..], "an empty file"),
+    ] {
+        fs::write(folder.join(name), content).unwrap();
+        let said = fail(folder, &["backtest", "--out", "r", "--target", "churn_90d", "--matrix", name], 3);
+        assert!(said.contains(name) && said.contains(says), "{name}: {said}");
     }
     assert!(fail(folder, &["backtest", "--out", "r", "--target", "x"], 2).contains("--matrix"));
     let horizon =

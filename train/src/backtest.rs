@@ -31,6 +31,7 @@ use crate::pool::OutOfTime;
 use crate::refit::Refit;
 use crate::select::select;
 use crate::settings::BacktestSettings;
+use crate::spacing::{self, Spacing};
 use crate::summary::{
     ACCOUNT_FOLDS_NAME, BACKTEST_FORMAT, BacktestSummary, CalibrationRecord, CalibrationSource, LearnerRefit,
     RefitSummary, TargetSummary, Warning,
@@ -218,12 +219,13 @@ fn summarise(
         data_end: dataset.data_end().to_string(),
         first_test: settings.first_test.to_string(),
         refit_every: if dataset.is_dated() { settings.refit_every.name() } else { ACCOUNT_FOLDS_NAME }.to_owned(),
-        score_every: settings.score_every.name().to_owned(),
+        score_every: score_every(dataset, settings),
         history: (settings.history != History::Expanding).then(|| settings.history.to_string()),
         seed: settings.seed,
         row_weights: settings.row_weights,
         budget: settings.budget,
         accounts_per_week: settings.accounts_per_week,
+        calls_per_date: Some(spacing::calls_per_date(dataset, settings)),
         rows: dataset.rows(),
         accounts: dataset.accounts().iter().collect::<BTreeSet<_>>().len(),
         signals: dataset.signals().len(),
@@ -232,6 +234,14 @@ fn summarise(
         glossary: BTreeMap::new(),
         insights: None,
     }
+}
+
+/// The step between the dates that are predicted.
+fn score_every(dataset: &Dataset, settings: &BacktestSettings) -> String {
+    if !dataset.is_dated() {
+        return "once".to_owned();
+    }
+    Spacing::between_tests(dataset, settings).map_or_else(|| settings.score_every.name().to_owned(), Spacing::name)
 }
 
 /// The backtest of one target while it runs.
@@ -465,6 +475,7 @@ impl<'a> TargetBacktest<'a> {
             definition: self.labels.target.clone(),
             test_from: date(self.run.rows.first()),
             test_to: date(self.run.rows.last()),
+            test_accounts: Some(accounts_of(self.dataset, &self.run.rows)),
             test_rows_digest: digest_of_rows(self.dataset, &self.run),
             mature_rows_without_label: mature_without_label(self.dataset, self.labels),
             selected: selection.learner,
@@ -522,6 +533,10 @@ pub(crate) fn measure(
     range: std::ops::Range<usize>,
 ) -> Result<MetricSet, crate::metric::MetricError> {
     JudgedRows::new(dataset, settings, run, range.collect()).measure(probabilities)
+}
+
+fn accounts_of(dataset: &Dataset, rows: &[u32]) -> usize {
+    rows.iter().map(|row| dataset.accounts()[*row as usize]).collect::<BTreeSet<_>>().len()
 }
 
 fn mature_without_label(dataset: &Dataset, labels: &Labels) -> usize {

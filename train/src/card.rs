@@ -10,6 +10,7 @@ use std::fmt::Write;
 use crate::evaluate::MetricSet;
 use crate::insight::{FeatureRole, Insights};
 use crate::measure::Metric;
+use crate::report::words::{Calibrations, ON_OTHER_ACCOUNTS, capacity, does_not_rank, ranks_accounts};
 use crate::report::{GLOSSARY_TITLE, verdict};
 use crate::summary::{BacktestSummary, CalibrationRecord, CalibrationSource, GroupedBy, LearnerSummary, TargetSummary};
 use crate::text::escape_markdown;
@@ -46,14 +47,18 @@ fn add_details(card: &mut String, summary: &BacktestSummary, targets: &[CardTarg
     card.push_str("## Model details\n\n| target | learner | definition | label interval |\n|---|---|---|---|\n");
     for target in targets {
         let definition = &target.summary.definition;
+        let interval = if target.summary.is_dated() {
+            format!("{} days", definition.label_interval_days())
+        } else {
+            "rows have no dates".to_owned()
+        };
         add(
             card,
             format_args!(
-                "| {} | {} | {} | {} days |\n",
+                "| {} | {} | {} | {interval} |\n",
                 escape_markdown(&definition.name),
                 target.summary.selected,
                 escape_markdown(&definition.text),
-                definition.label_interval_days()
             ),
         );
     }
@@ -87,10 +92,14 @@ fn add_limits(card: &mut String, summary: &BacktestSummary) {
          experiment.\n\
          - Calls that the team made in the past are part of the past it learned from: where they kept accounts, their risk is \
          understated.\n\
-         - Labels are built from what was known at the data end; facts that land later than the declared landing delay can \
-         make a training label better informed than it could have been.\n\
          - It ages: look at the drift that each run of the scorer reports, and train again when it warns.\n",
     );
+    card.push_str(if summary.is_dated() {
+        "- Labels are built from what was known at the data end; facts that land later than the declared landing delay can make \
+         a training label better informed than it could have been.\n"
+    } else {
+        "- Time was not tested: a forecast of the future is usually worse than what was judged here.\n"
+    });
     for warning in &summary.warnings {
         add(card, format_args!("- `{}` {}\n", warning.code, escape_markdown(&warning.text)));
     }
@@ -98,13 +107,22 @@ fn add_limits(card: &mut String, summary: &BacktestSummary) {
 }
 
 fn add_training(card: &mut String, summary: &BacktestSummary, targets: &[CardTarget<'_>]) {
+    let (row, known) = if summary.is_dated() {
+        let known = format!(
+            "outcomes known before {}. A row enters training only when its whole label interval (horizon, grace and landing \
+             delay) lies in the past",
+            summary.data_end
+        );
+        (" (account and date)", known)
+    } else {
+        ("", "no observation dates".to_owned())
+    };
     add(
         card,
         format_args!(
-            "## Training data\n\n{} rows (account and date) of {} accounts, {} signals, outcomes known before {}. A row enters \
-             training only when its whole label interval (horizon, grace and landing delay) lies in the past. Seed {}.\n\n\
+            "## Training data\n\n{} rows{row} of {} accounts, {} signals, {known}. Seed {}.\n\n\
              | target | rows learned from | with the outcome | mature rows without an outcome to compare |\n|---|---|---|---|\n",
-            summary.rows, summary.accounts, summary.signals, summary.data_end, summary.seed
+            summary.rows, summary.accounts, summary.signals, summary.seed
         ),
     );
     for target in targets {
@@ -136,18 +154,21 @@ fn add_training(card: &mut String, summary: &BacktestSummary, targets: &[CardTar
 }
 
 fn add_evaluation(card: &mut String, summary: &BacktestSummary, targets: &[CardTarget<'_>]) {
-    let how_often = match summary.refit_every.as_str() {
-        "never" => "one fit".to_owned(),
-        every => format!("a refit every {every}"),
+    let how = match summary.refit_every.as_str() {
+        _ if !summary.is_dated() => format!("On held-out accounts: {ON_OTHER_ACCOUNTS}"),
+        every => format!(
+            "Out of time, from {} on, with {}: each row was predicted by a model that knew nothing from its date on",
+            summary.first_test,
+            if every == "never" { "one fit".to_owned() } else { format!("a refit every {every}") }
+        ),
     };
     add(
         card,
         format_args!(
-            "## Evaluation\n\nOut of time, from {} on, with {how_often}: each row was predicted by a model that knew nothing \
-             from its date on. Intervals are 95 %, over accounts. Precision, recall and MRR captured are at {} calls per \
-             date.\n\n### Metrics\n\n| target | learner | log loss | base rate's log loss | ROC AUC | average precision | Brier \
+            "## Evaluation\n\n{how}. Intervals are 95 %, over accounts. Precision, recall and MRR captured are at {}.\n\n### \
+             Metrics\n\n| target | learner | log loss | base rate's log loss | ROC AUC | average precision | Brier \
              | lift at 10 % | precision | recall | MRR captured |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
-            summary.first_test, summary.accounts_per_week
+            capacity(summary)
         ),
     );
     for target in targets {
@@ -158,6 +179,10 @@ fn add_evaluation(card: &mut String, summary: &BacktestSummary, targets: &[CardT
         }
     }
     card.push('\n');
+    let learners = || targets.iter().flat_map(|target| &target.summary.learners);
+    if let Some(one) = learners().find(|one| !ranks_accounts(one)) {
+        add(card, format_args!("{}\n\n", escape_markdown(&does_not_rank(one.learner, summary.is_dated()))));
+    }
     for target in targets.iter().filter(|target| !target.summary.selected_because.is_empty()) {
         add(card, format_args!("{}\n\n", escape_markdown(&target.summary.selected_because)));
     }
@@ -236,6 +261,7 @@ fn add_calibration(card: &mut String, targets: &[CardTarget<'_>]) {
         let record = target.calibration;
         let source = match record.source {
             CalibrationSource::OutOfTime => "predictions that earlier refits made out of time",
+            CalibrationSource::AccountFolds if !target.summary.is_dated() => "predictions for held-out accounts",
             CalibrationSource::AccountFolds => {
                 "predictions for held-out accounts, because history is too short for anything better"
             }
@@ -259,9 +285,20 @@ fn add_calibration(card: &mut String, targets: &[CardTarget<'_>]) {
                 ),
             );
         }
+        let judged = Calibrations::of(target.summary);
+        if target.summary.is_dated() && judged.on_held_out_accounts > 0 {
+            add(
+                card,
+                format_args!(
+                    "  Of the {} refits that were judged, {} were calibrated on held-out accounts.\n",
+                    judged.all, judged.on_held_out_accounts
+                ),
+            );
+        }
         let slope = target.summary.best().and_then(|best| best.calibration_slope.zip(best.observed_over_expected));
         if let Some((slope, ratio)) = slope {
-            add(card, format_args!("  Judged later still: slope {slope:.2}, observed over expected {ratio:.2}.\n"));
+            let judged = if target.summary.is_dated() { "Judged later still" } else { "Judged on other accounts" };
+            add(card, format_args!("  {judged}: slope {slope:.2}, observed over expected {ratio:.2}.\n"));
         }
     }
     card.push_str(

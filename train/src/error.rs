@@ -9,6 +9,7 @@ use crate::dataset::DatasetError;
 use crate::fold::FoldError;
 use crate::learner::LearnError;
 use crate::matrix::MatrixError;
+use crate::observer::{is_date, refit_name};
 use crate::registry::RegistryError;
 use crate::settings::SettingsError;
 
@@ -37,8 +38,8 @@ pub enum TrainError {
         source: FoldError,
     },
     /// A learner.
-    #[error("{target}, refit {refit}: {source}")]
-    #[diagnostic(code(bellwether::train::learn), help("give a longer history, a later first_test, or fewer learners"))]
+    #[error("{target}, {}: {source}", refit_name(*refit))]
+    #[diagnostic(code(bellwether::train::learn), help("give {}, or fewer learners", more_to_learn_from(*refit)))]
     Learn {
         /// Target.
         target: String,
@@ -49,14 +50,16 @@ pub enum TrainError {
     },
     /// Too few accounts with the outcome, or without it, for even a calibrated base rate.
     #[error(
-        "{target}, refit {refit}: expected at least {expected} accounts with the outcome and {expected} without it to learn \
-         from, found {positives} and {negatives}"
+        "{target}, {}: expected at least {expected} accounts with the outcome and {expected} without it to learn from, found \
+         {positives} and {negatives}",
+        refit_name(*refit)
     )]
     #[diagnostic(
         code(bellwether::train::too_few_accounts),
         help(
-            "nothing can be foretold from so few; give a longer history, a later backtest.first_test, or check the \
-             target's definition (leave its section out to go on without it)"
+            "nothing can be foretold from so few; give {}, or check the target{}",
+            more_to_learn_from(*refit),
+            if is_date(*refit) { "'s definition (leave its section out to go on without it)" } else { "'s column" }
         )
     )]
     TooFewAccounts {
@@ -72,8 +75,11 @@ pub enum TrainError {
         negatives: usize,
     },
     /// The calibration.
-    #[error("{target}, {learner}, refit {refit}: {source}")]
-    #[diagnostic(code(bellwether::train::calibrate), help("a longer history gives more outcomes to calibrate with"))]
+    #[error("{target}, {learner}, {}: {source}", refit_name(*refit))]
+    #[diagnostic(
+        code(bellwether::train::calibrate),
+        help("give {}: there are too few outcomes to calibrate with", more_to_learn_from(*refit))
+    )]
     Calibrate {
         /// Target.
         target: String,
@@ -160,6 +166,11 @@ pub enum TrainError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Registry(#[from] RegistryError),
+}
+
+/// What gives a refit more outcomes.
+fn more_to_learn_from(refit: NaiveDate) -> &'static str {
+    if is_date(refit) { "a longer history, a later first test" } else { "more accounts of either outcome" }
 }
 
 impl TrainError {

@@ -21,7 +21,7 @@ pub struct Judged<'a> {
     pub mrr: Option<&'a [f32]>,
     /// Group of each row in which a team chooses whom to call: the observation date.
     pub as_of_days: &'a [i32],
-    /// How many accounts the team can call per date.
+    /// How many accounts the team can call from one date to the next.
     pub capacity: usize,
 }
 

@@ -11,6 +11,7 @@ use crate::export::LIFT_POINTS;
 use crate::metric::{self, MetricError};
 use crate::resample::{self, Intervals, LEAST_ACCOUNTS};
 use crate::settings::BacktestSettings;
+use crate::spacing;
 use crate::summary::{AgeMetrics, DateMetrics, GroupMetrics, LearnerSummary};
 
 /// Columns of some of the judged rows, in their order.
@@ -36,7 +37,7 @@ impl JudgedRows {
             mrr,
             as_of_days: positions.iter().map(|one| dataset.as_of_days()[row(one)]).collect(),
             accounts: positions.iter().map(|one| dataset.accounts()[row(one)]).collect(),
-            capacity: settings.accounts_per_week as usize,
+            capacity: spacing::calls_per_date(dataset, settings) as usize,
             seed: settings.seed,
             positions,
         }

@@ -36,6 +36,7 @@ pub mod resample;
 mod sealed;
 mod select;
 pub mod settings;
+mod spacing;
 mod staging;
 pub mod summary;
 mod text;

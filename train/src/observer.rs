@@ -63,3 +63,14 @@ pub struct Silent;
 impl Observer for Silent {
     fn notice(&self, _: &Progress<'_>) {}
 }
+
+/// Whether the date of a refit means anything: rows that nobody dated all have the first day of the calendar's epoch.
+pub(crate) fn is_date(refit: NaiveDate) -> bool {
+    refit != NaiveDate::default()
+}
+
+/// A refit in words: "refit 2024-01-01", or "a fit on rows without dates" where it has no date.
+#[must_use]
+pub fn refit_name(refit: NaiveDate) -> String {
+    if is_date(refit) { format!("refit {refit}") } else { "a fit on rows without dates".to_owned() }
+}

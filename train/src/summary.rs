@@ -10,6 +10,7 @@ use crate::evaluate::MetricSet;
 use crate::insight::Insights;
 use crate::learner::{LearnError, LearnerKind};
 use crate::metric::{CorpStep, GainPoint};
+use crate::observer::is_date;
 use crate::resample::{Interval, Intervals};
 use crate::settings::RowWeights;
 
@@ -210,6 +211,9 @@ pub struct TargetSummary {
     pub test_from: String,
     /// Last observation date judged.
     pub test_to: String,
+    /// Accounts judged; absent in summaries of versions that did not count them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_accounts: Option<usize>,
     /// SHA-256 over date, account and outcome of every test row: equal digests are judged on the very same rows.
     pub test_rows_digest: String,
     /// Rows whose label interval has ended and that have no label (no baseline): left out of training and test.
@@ -234,6 +238,12 @@ impl TargetSummary {
     #[must_use]
     pub fn learner(&self, learner: LearnerKind) -> Option<&LearnerSummary> {
         self.learners.iter().find(|one| one.learner == learner)
+    }
+
+    /// Whether its rows have observation dates. Where not, each was predicted by a model fitted on other accounts, at no date.
+    #[must_use]
+    pub fn is_dated(&self) -> bool {
+        self.refits.is_empty() || self.refits.iter().any(|refit| refit.until != refit.refit)
     }
 
     /// Measures of the selected learner.
@@ -291,11 +301,18 @@ impl Warning {
         refit: NaiveDate,
         instead: LearnerKind,
     ) -> Self {
-        let text = format!(
-            "{target}: {learner} needs {} accounts of either outcome, and {found} are known at the refit of {refit}; \
-             {instead} takes its place. A longer history or a later first_test gives it more.",
-            learner.least_accounts()
-        );
+        let least = learner.least_accounts();
+        let text = if is_date(refit) {
+            format!(
+                "{target}: {learner} needs {least} accounts of either outcome, and {found} are known at the refit of \
+                 {refit}; {instead} takes its place. A longer history or a later first_test gives it more."
+            )
+        } else {
+            format!(
+                "{target}: {learner} needs {least} accounts of either outcome, and {found} are among the four fifths that a \
+                 fit learns from; {instead} takes its place. More accounts give it more."
+            )
+        };
         Self { code: "too_few_accounts".into(), text }
     }
 
@@ -324,7 +341,8 @@ pub struct BacktestSummary {
     pub first_test: String,
     /// How often the trainer was run; [`ACCOUNT_FOLDS_NAME`] where rows have no dates.
     pub refit_every: String,
-    /// How often rows were predicted.
+    /// The step between the dates that were predicted: `day`, `week`, `month`, `quarter`, `half-year`, `year`, `13 days` (or
+    /// another number), or `uneven`; `once` where rows have no dates.
     pub score_every: String,
     /// How far back from a refit training rows were taken, e.g. `24 months`; absent for all there were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -337,8 +355,12 @@ pub struct BacktestSummary {
     /// Settings of boosting that were tried at each refit; absent where it was one.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub budget: usize,
-    /// Accounts that a team can call in a week: MRR captured is at this many per date.
+    /// Accounts that a team can call in a week.
     pub accounts_per_week: u32,
+    /// Accounts that it can call from one predicted date to the next: precision and recall at capacity and MRR captured are
+    /// at this many per date. Absent in summaries of versions that spent `accounts_per_week` on every date.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calls_per_date: Option<u32>,
     /// Rows of the dataset.
     pub rows: usize,
     /// Accounts of the dataset.
@@ -360,6 +382,12 @@ pub struct BacktestSummary {
 }
 
 impl BacktestSummary {
+    /// Whether rows have observation dates, so that time was tested.
+    #[must_use]
+    pub fn is_dated(&self) -> bool {
+        self.refit_every != ACCOUNT_FOLDS_NAME
+    }
+
     /// Summary of one target.
     #[must_use]
     pub fn target(&self, name: &str) -> Option<&TargetSummary> {

@@ -9,7 +9,7 @@ use bellwether_train::checkpoint::Checkpoint;
 use bellwether_train::dataset::Dataset;
 use bellwether_train::export::{check_run_folder, write_run};
 use bellwether_train::measure::Metric;
-use bellwether_train::observer::{Observer, Progress};
+use bellwether_train::observer::{Observer, Progress, refit_name};
 use bellwether_train::settings::BacktestSettings;
 use bellwether_train::summary::{BacktestSummary, LearnerSummary, TargetSummary};
 use sha2::{Digest, Sha256};
@@ -130,7 +130,8 @@ pub(super) fn judge(
         || backtest_with(dataset, settings, checkpoint, &bar).map_err(Failure::training),
         |backtest| {
             let best = backtest.summary.targets.iter().map(|one| format!("{}: {}", one.definition.name, one.selected));
-            format!("chosen out of time: {}", best.collect::<Vec<_>>().join(", "))
+            let how = if backtest.summary.is_dated() { "out of time" } else { "on held-out accounts" };
+            format!("chosen {how}: {}", best.collect::<Vec<_>>().join(", "))
         },
     )?;
     if bar.taken_over.get() > 0 {
@@ -151,7 +152,12 @@ pub(super) fn table(summary: &BacktestSummary) -> Vec<String> {
 fn target_table(target: &TargetSummary) -> Vec<String> {
     let mut learners: Vec<_> = target.learners.iter().collect();
     learners.sort_by(|a, b| a.metrics.log_loss.total_cmp(&b.metrics.log_loss));
-    let mut lines = vec![format!("{}: {} to {}", target.definition.name, target.test_from, target.test_to)];
+    let rows = if target.is_dated() {
+        format!("{} to {}", target.test_from, target.test_to)
+    } else {
+        "predicted by models fitted on other accounts; time was not tested".to_owned()
+    };
+    let mut lines = vec![format!("{}: {rows}", target.definition.name)];
     lines.push(
         "  learner        log loss  (95 % interval)   ROC AUC  avg. precision  Brier   slope  obs./exp.  lift@5%  lift@10%  \
          MRR captured"
@@ -212,11 +218,11 @@ impl Observer for Bar<'_> {
         match event {
             Progress::Planned { fits } => self.planned.set(*fits as u64),
             Progress::Fitted { target, learner, refit, .. } => {
-                self.advance(1, &format!("{target} {} {refit}", learner.name()));
+                self.advance(1, &format!("{target} {}, {}", learner.name(), refit_name(*refit)));
             }
             Progress::TakenOver { target, refit, fits } => {
                 self.taken_over.set(self.taken_over.get() + 1);
-                self.advance(*fits as u64, &format!("{target} {refit}"));
+                self.advance(*fits as u64, &format!("{target}, {}", refit_name(*refit)));
             }
             Progress::Warned { code, text } => self.output.warn(format_args!("[{code}] {text}")),
         }

@@ -55,11 +55,13 @@ fn settings(
         budget: judging.learners.budget(),
         ..BacktestOptions::default()
     };
-    options.resolve(&CapacityOptions::default()).map_err(|error| {
+    let capacity = CapacityOptions { accounts_per_week: arguments.accounts_per_week };
+    options.resolve(&capacity).map_err(|error| {
         let key = match error.key {
             "backtest.learners" => given.map_or("--learners", |(_, name)| name),
             "backtest.first_test" => "--first-test",
             "backtest.refit_every" => "--refit-every",
+            "capacity.accounts_per_week" => "--accounts-per-week",
             other => other,
         };
         Failure::new(bellwether_infer::exit::ExitCode::Usage, SettingsError { key, ..error })

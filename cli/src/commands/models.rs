@@ -51,8 +51,15 @@ fn show(registry: &Path, model: &str, output: &Output) -> Result<(), Failure> {
     let aliases = if listed.aliases.is_empty() { "no alias".to_owned() } else { listed.aliases.join(", ") };
     output.result(format_args!("{name} version {version} ({aliases}) in {}", listed.path.display()));
     output.result(format_args!(
-        "trained on {} rows of {} accounts with {} signals, labels known before {}",
-        summary.rows, summary.accounts, summary.signals, summary.data_end
+        "trained on {} rows of {} accounts with {} signals, {}",
+        summary.rows,
+        summary.accounts,
+        summary.signals,
+        if summary.is_dated() {
+            format!("labels known before {}", summary.data_end)
+        } else {
+            "no observation dates".to_owned()
+        }
     ));
     for line in table(&summary) {
         output.result(line);

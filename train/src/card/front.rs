@@ -29,12 +29,17 @@ pub(super) fn matter(name: &str, targets: &[CardTarget<'_>]) -> String {
     for target in targets {
         let Some(best) = target.summary.best() else { continue };
         let definition = &target.summary.definition;
+        let rows = if target.summary.is_dated() {
+            format!("from {} to {}", target.summary.test_from, target.summary.test_to)
+        } else {
+            "on held-out accounts, time not tested".to_owned()
+        };
         let _ = write!(
             text,
             "  - task:\n      type: tabular-classification\n      name: {}\n    dataset:\n      type: private\n      name: {}\n    \
              metrics:\n",
             quoted(&definition.text),
-            quoted(&format!("{} from {} to {}", definition.name, target.summary.test_from, target.summary.test_to))
+            quoted(&format!("{} {rows}", definition.name))
         );
         for (metric, id, name) in MEASURES {
             if let Some(value) = best.value(metric) {

@@ -4,6 +4,11 @@
 //! (exact Shapley values in points of probability), with the share of rows that had the outcome beside it. The threshold
 //! is the cut into two parts that leaves the least variance of the effect within them (a regression tree of one split,
 //! Breiman et al. 1984); its interval comes from cutting resamples of accounts in the same way.
+//!
+//! The effects are the model's own, and any two halves of a slope differ: a cut alone proves nothing. So a threshold is told
+//! only of a learner that can have steps, and only where the outcomes themselves, which the model had not seen, differ
+//! between the two sides in the same direction beyond chance. Where a signal has two values there is nothing to cut: the
+//! one is told against the other, of any learner.
 
 use bellwether_features::matrix::Column;
 use bellwether_features::signal::{SignalDefinition, Unit};
@@ -40,7 +45,7 @@ pub struct ShapeBin {
     pub observed: Estimate,
 }
 
-/// Where the effect changes most.
+/// Where the effect changes most, and the outcomes with it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Threshold {
     /// Smallest value of the upper part, rounded to three digits.
@@ -57,6 +62,13 @@ pub struct Threshold {
     pub observed_below: f64,
     /// Share of the rows from it on.
     pub observed_above: f64,
+    /// The former less the latter; its interval, over accounts, excludes 0 on the side of the change. Absent in summaries of
+    /// versions that did not ask for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_difference: Option<Estimate>,
+    /// The two values in words, lower first, of a signal that has no others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub values: Option<[String; 2]>,
 }
 
 /// One signal.
@@ -70,7 +82,8 @@ pub struct Shape {
     pub numeric: bool,
     /// Bins, ascending; what is not known comes last.
     pub bins: Vec<ShapeBin>,
-    /// Where the effect changes most; `None` for a category and where no change is told apart from none.
+    /// Where effect and outcomes change most; `None` for a category of three levels or more, for a learner without steps
+    /// (unless there are but two values), and where the outcomes on the two sides are not told apart.
     pub threshold: Option<Threshold>,
 }
 
@@ -93,11 +106,16 @@ fn shape(dataset: &Dataset, explained: &Explained, index: usize, resamples: &Res
     let (bins, threshold) = match &dataset.matrix().columns[index] {
         Column::Numeric(values) => {
             let values: Vec<f64> = explained.rows.iter().map(|row| f64::from(values[*row as usize])).collect();
-            (numeric_bins(signal, &view, &values), threshold(signal, &view, &values))
+            let word = |value: f64| in_words(signal.unit, value);
+            (numeric_bins(signal, &view, &values), step(&view, &values, &word))
         }
         Column::Category { levels, codes } => {
             let codes: Vec<Option<u32>> = explained.rows.iter().map(|row| codes[*row as usize]).collect();
-            (level_bins(&view, levels, &codes), None)
+            let values: Vec<f64> = codes.iter().map(|code| code.map_or(f64::NAN, f64::from)).collect();
+            let word = |value: f64| levels.get(value as usize).cloned().unwrap_or_default();
+            // Three levels have no order to cut.
+            let step = two_values(&values).and_then(|pair| threshold(&view, &values, &word, Some(pair)));
+            (level_bins(&view, levels, &codes), step)
         }
     };
     Shape {
@@ -129,6 +147,17 @@ impl View<'_> {
         };
         let effect = estimate(&|row| self.effects[row])?;
         Some(ShapeBin { label, from, rows: rows.len(), accounts, effect, observed: estimate(&outcome)? })
+    }
+}
+
+impl View<'_> {
+    /// Rate of the outcome in the one set of rows less that in the other, with its interval over accounts.
+    fn observed_difference(&self, lower: &[usize], upper: &[usize]) -> Option<Estimate> {
+        let outcome = |row: usize| f64::from(u8::from(self.explained.labels[row]));
+        self.resamples.estimate(|weights| {
+            let rate = |rows: &[usize]| mean(rows.iter().map(|row| (outcome(*row), weights[*row])));
+            Some(rate(lower)? - rate(upper)?)
+        })
     }
 }
 
@@ -199,7 +228,27 @@ struct Cut {
     above: f64,
 }
 
-fn threshold(signal: &SignalDefinition, view: &View<'_>, values: &[f64]) -> Option<Threshold> {
+/// The step of a number, as far as the learner can have one.
+fn step(view: &View<'_>, values: &[f64], word: &dyn Fn(f64) -> String) -> Option<Threshold> {
+    match two_values(values) {
+        None if !view.explained.learner.has_steps() => None,
+        pair => threshold(view, values, word, pair),
+    }
+}
+
+/// The two values, lower first, where there are no others.
+fn two_values(values: &[f64]) -> Option<[f64; 2]> {
+    let known = || values.iter().copied().filter(|value| !value.is_nan());
+    let (low, high) = (known().reduce(f64::min)?, known().reduce(f64::max)?);
+    (low < high && known().all(|value| value == low || value == high)).then_some([low, high])
+}
+
+fn threshold(
+    view: &View<'_>,
+    values: &[f64],
+    word: &dyn Fn(f64) -> String,
+    pair: Option<[f64; 2]>,
+) -> Option<Threshold> {
     let mut order: Vec<usize> = (0..values.len()).filter(|row| !values[*row].is_nan()).collect();
     order.sort_by(|a, b| values[*a].total_cmp(&values[*b]).then(a.cmp(b)));
     let sorted: Vec<f64> = order.iter().map(|row| values[*row]).collect();
@@ -217,9 +266,12 @@ fn threshold(signal: &SignalDefinition, view: &View<'_>, values: &[f64]) -> Opti
     if !change.excludes(0.0) {
         return None;
     }
+    let difference = view.observed_difference(lower, upper)?;
+    if !difference.excludes(0.0) || (difference.value > 0.0) != (change.value > 0.0) {
+        return None;
+    }
     let observed =
         |rows: &[usize]| rows.iter().filter(|row| view.explained.labels[**row]).count() as f64 / rows.len() as f64;
-    let word = |value: f64| in_words(signal.unit, value);
     Some(Threshold {
         text: word(sorted[cut.place]),
         text_low: word(low),
@@ -228,6 +280,8 @@ fn threshold(signal: &SignalDefinition, view: &View<'_>, values: &[f64]) -> Opti
         change,
         observed_below: observed(lower),
         observed_above: observed(upper),
+        observed_difference: Some(difference),
+        values: pair.map(|pair| pair.map(word)),
     })
 }
 
@@ -279,6 +333,7 @@ fn rounded(value: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::learner::LearnerKind;
 
     /// Least variance within the parts, by trying every cut.
     fn slow_cut(values: &[f64], effects: &[f64]) -> (f64, f64) {
@@ -349,5 +404,60 @@ mod tests {
         for (value, expected) in cases {
             assert!((rounded(value) - expected).abs() < 1e-9, "{value}");
         }
+    }
+
+    /// One row per account: a value, an effect of the model, an outcome.
+    fn explained(learner: LearnerKind, rows: &[(f64, bool)]) -> Explained {
+        let count = rows.len() as u32;
+        Explained {
+            learner,
+            rows: (0..count).collect(),
+            accounts: (0..count).collect(),
+            labels: rows.iter().map(|row| row.1).collect(),
+            effects: Vec::new(),
+            stability: None,
+        }
+    }
+
+    fn told(learner: LearnerKind, rows: &[(f64, bool)], effect: impl Fn(f64) -> f64) -> Option<Threshold> {
+        let explained = explained(learner, rows);
+        let resamples = Resamples::new(&explained.accounts, 7);
+        let values: Vec<f64> = rows.iter().map(|row| row.0).collect();
+        let effects: Vec<f64> = values.iter().map(|value| effect(*value)).collect();
+        let view = View { explained: &explained, effects: &effects, resamples: &resamples };
+        step(&view, &values, &|value| in_words(Unit::Count, value))
+    }
+
+    /// 400 accounts with values 0 to 19; of those below 10, `low` in a hundred had the outcome, of the others `high`.
+    fn rows(low: u64, high: u64) -> Vec<(f64, bool)> {
+        let outcome = |row: u64| if row % 20 < 10 { low } else { high } > (row / 20) * 5;
+        (0..400).map(|row| ((row % 20) as f64, outcome(row))).collect()
+    }
+
+    #[test]
+    fn a_step_of_the_model_is_told_only_where_the_outcomes_have_it() {
+        let falls = |value: f64| if value < 10.0 { 0.1 } else { -0.1 };
+        let step = told(LearnerKind::Boosting, &rows(30, 5), falls).expect("a step");
+        assert_eq!((step.value.value, step.observed_below, step.observed_above), (10.0, 0.3, 0.05));
+        assert!(step.observed_difference.is_some_and(|one| (one.value - 0.25).abs() < 1e-12 && one.low > 0.1));
+        assert_eq!(step.values, None);
+        // The same outcomes on both sides, and the other direction.
+        assert_eq!(told(LearnerKind::Boosting, &rows(15, 15), falls), None);
+        assert_eq!(told(LearnerKind::Boosting, &rows(10, 15), falls), None);
+        assert_eq!(told(LearnerKind::Boosting, &rows(5, 30), falls), None);
+        assert!(told(LearnerKind::Boosting, &rows(5, 30), |value| -falls(value)).is_some());
+    }
+
+    #[test]
+    fn a_slope_has_no_step_and_two_values_are_told_against_each_other() {
+        let slope = |value: f64| 0.1 - 0.01 * value;
+        assert_eq!(told(LearnerKind::Logistic, &rows(30, 5), slope), None);
+        assert_eq!(told(LearnerKind::HealthScore, &rows(30, 5), slope), None);
+        assert!(told(LearnerKind::Forest, &rows(30, 5), slope).is_some());
+        let flag: Vec<(f64, bool)> =
+            rows(30, 5).iter().map(|row| (f64::from(u8::from(row.0 >= 10.0)), row.1)).collect();
+        let pair = told(LearnerKind::Logistic, &flag, |value| 0.1 - 0.2 * value).expect("two values");
+        assert_eq!(pair.values, Some(["0".to_owned(), "1".to_owned()]));
+        assert_eq!((pair.observed_below, pair.observed_above), (0.3, 0.05));
     }
 }

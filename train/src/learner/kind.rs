@@ -56,6 +56,12 @@ impl LearnerKind {
         }
     }
 
+    /// Whether its forecast can change at a single value of a signal: trees can, weighted sums cannot.
+    #[must_use]
+    pub fn has_steps(self) -> bool {
+        matches!(self, Self::Forest | Self::Boosting)
+    }
+
     /// Name as written in `--learners`, reports and bundles.
     #[must_use]
     pub fn name(self) -> &'static str {

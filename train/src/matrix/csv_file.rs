@@ -2,7 +2,7 @@
 //! text; then the cells are taken as that. Empty cells are those of blanks alone, `NA`, `NaN`, `null` and `None`.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, ErrorKind, Read};
 use std::path::Path;
 
 use csv::StringRecord;
@@ -23,6 +23,7 @@ pub(super) fn read(
     let mut reader = open(path, gzip)?;
     let header = reader.headers().map_err(|cause| failed(path, 0, cause))?.clone();
     let names: Vec<String> = header.iter().map(|name| name.trim_start_matches('\u{feff}').to_owned()).collect();
+    check_header(path, &names)?;
     check(&names)?;
     let mut numeric: Vec<bool> = names.iter().map(|name| take(name) == Take::AsItIs).collect();
     let mut known = vec![false; names.len()];
@@ -54,6 +55,32 @@ pub(super) fn read(
     Ok(Columns { rows, columns: finished.collect() })
 }
 
+/// A file with anything in it, parted by commas: what a wrong separator does to the names of columns would mislead.
+fn check_header(path: &Path, names: &[String]) -> Result<(), MatrixError> {
+    let wrong = |expected: &str, found: String, hint: String| {
+        Err(MatrixError::File { path: path.to_owned(), expected: expected.to_owned(), found, hint })
+    };
+    match names {
+        [] => wrong(
+            "a header with the names of the columns, and rows",
+            "an empty file".to_owned(),
+            "the first line names the columns; check that the export has run to its end".to_owned(),
+        ),
+        [one] => match SEPARATORS.into_iter().find(|(separator, _)| one.contains(*separator)) {
+            Some((_, name)) => wrong(
+                "cells that are parted by commas",
+                format!("one column, whose name holds {name}"),
+                format!("the separator looks like {name}: save the file with commas"),
+            ),
+            None => Ok(()),
+        },
+        _ => Ok(()),
+    }
+}
+
+/// What else parts cells.
+const SEPARATORS: [(char, &str); 3] = [(';', "`;`"), ('\t', "a tab"), ('|', "`|`")];
+
 type Reader = csv::Reader<Box<dyn Read>>;
 
 fn open(path: &Path, gzip: bool) -> Result<Reader, MatrixError> {
@@ -81,6 +108,15 @@ fn for_each(
 
 fn failed(path: &Path, row: u64, cause: csv::Error) -> MatrixError {
     let (found, hint) = match cause.into_kind() {
+        // What gzip says of its own stream; a disk says neither.
+        csv::ErrorKind::Io(source) if source.kind() == ErrorKind::UnexpectedEof => (
+            format!("the end of the compressed data after row {}", row.saturating_sub(1)),
+            "the file was cut off: compress or copy it again",
+        ),
+        csv::ErrorKind::Io(source) if matches!(source.kind(), ErrorKind::InvalidInput | ErrorKind::InvalidData) => (
+            format!("damaged compressed data, or none, after row {}", row.saturating_sub(1)),
+            "compress the file again; a file that is not compressed is called .csv",
+        ),
         csv::ErrorKind::Io(source) => {
             return MatrixError::Io { path: path.to_owned(), action: "read it", source };
         }

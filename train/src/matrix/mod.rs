@@ -121,7 +121,7 @@ fn row_order(
             row: pair[1] as u64 + 1,
             expected: "each account once per observation date".to_owned(),
             found: format!("the account and date of row {} again", pair[0] + 1),
-            hint: "keep one row per account and date; without --as-of an account may have several rows".to_owned(),
+            hint: "keep one row per account and date".to_owned(),
         }),
         None => Ok(order),
     }

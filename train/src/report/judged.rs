@@ -2,6 +2,7 @@
 
 use super::curves::{by_age, gain, over_time, precision_recall, reliability};
 use super::format::{Table, count, known, number, percent, with_interval};
+use super::words::{does_not_rank, ranks_accounts};
 use crate::learner::LearnerKind;
 use crate::measure::Metric;
 use crate::summary::{CalibrationSource, GroupedBy, LearnerSummary, TargetSummary};
@@ -14,12 +15,17 @@ pub(super) fn sections(target: &TargetSummary, figures: &mut Figures) -> String 
     if let Some(best) = target.learner(target.selected) {
         html.push_str(&format!("<h3>How well {} forecasts</h3>\n<div class=\"figures\">\n", target.selected));
         html.push_str(&reliability(best, figures));
-        html.push_str(&gain(best, figures));
-        html.push_str(&precision_recall(best, figures));
-        html.push_str("</div>\n<h3>Over time, and as the model ages</h3>\n<div class=\"figures\">\n");
-        html.push_str(&over_time(best, figures));
-        html.push_str(&by_age(best, figures));
+        if ranks_accounts(best) {
+            html.push_str(&gain(best, figures));
+            html.push_str(&precision_recall(best, figures));
+        }
         html.push_str("</div>\n");
+        if target.is_dated() {
+            html.push_str("<h3>Over time, and as the model ages</h3>\n<div class=\"figures\">\n");
+            html.push_str(&over_time(best, figures));
+            html.push_str(&by_age(best, figures));
+            html.push_str("</div>\n");
+        }
         html.push_str(&groups(best));
     }
     html.push_str(&refits(target));
@@ -54,11 +60,13 @@ fn learners(target: &TargetSummary) -> String {
         ]
     });
     let selected = target.learners.iter().position(|one| one.learner == target.selected);
-    let mut table = Table::new(
-        "Out of time, pooled over all test rows, with 95 % intervals over accounts",
-        &["Learner", "Log loss", "ROC AUC", "Average precision", "Brier"],
-        loss.collect(),
-    );
+    let title = if target.is_dated() {
+        "Out of time, pooled over all test rows, with 95 % intervals over accounts"
+    } else {
+        "On held-out accounts, pooled over all rows, with 95 % intervals over accounts; time was not tested"
+    };
+    let mut table =
+        Table::new(title, &["Learner", "Log loss", "ROC AUC", "Average precision", "Brier"], loss.collect());
     table.selected = selected;
     let mut second = Table::new(
         "Calibration (1 is right), lift, and what calls up to capacity find",
@@ -72,6 +80,10 @@ fn learners(target: &TargetSummary) -> String {
     }
     html.push_str(&table.html());
     html.push_str(&second.html());
+    for one in target.learners.iter().filter(|one| !ranks_accounts(one)) {
+        let says = does_not_rank(one.learner, target.is_dated());
+        html.push_str(&format!("<p class=\"note\">{}</p>\n", escape_html(&says)));
+    }
     html.push_str(&comparisons(target));
     html
 }
@@ -138,7 +150,8 @@ fn groups(learner: &LearnerSummary) -> String {
 }
 
 fn refits(target: &TargetSummary) -> String {
-    let rows = target.refits.iter().map(|refit| {
+    let dated = target.is_dated();
+    let rows = target.refits.iter().enumerate().map(|(fold, refit)| {
         let selected = refit.learners.iter().find(|one| one.learner == target.selected);
         let calibration = selected.and_then(|one| one.calibration.as_ref());
         let calibrated = calibration.map_or("warm-up".to_owned(), |record| match record.source {
@@ -146,23 +159,30 @@ fn refits(target: &TargetSummary) -> String {
             CalibrationSource::AccountFolds => format!("{} rows of held-out accounts", count(record.rows)),
         });
         let loss = selected.and_then(|one| one.metrics.as_ref()).map(|metrics| metrics.log_loss);
-        vec![
-            refit.refit.clone(),
+        let mut cells = vec![
+            if dated { refit.refit.clone() } else { (fold + 1).to_string() },
             count(refit.training_rows),
             count(refit.training_positives),
-            refit.last_training_as_of.clone(),
-            count(refit.test_rows),
-            count(refit.test_positives),
-            calibrated,
-            known(loss, 4),
-        ]
+        ];
+        cells.extend(dated.then(|| refit.last_training_as_of.clone()));
+        cells.extend([count(refit.test_rows), count(refit.test_positives), calibrated, known(loss, 4)]);
+        cells
     });
-    let table = Table::new(
-        "Refits; warm-up refits only feed the calibrator",
-        &["Refit", "Learned from", "Outcomes", "Last row of", "Predicted", "Outcomes", "Calibrated on", "Log loss"],
-        rows.collect(),
-    );
-    format!("<details><summary>Every refit of {}</summary>\n{}</details>\n", name(target.selected), table.html())
+    let table = if dated {
+        Table::new(
+            "Refits; warm-up refits only feed the calibrator",
+            &["Refit", "Learned from", "Outcomes", "Last row of", "Predicted", "Outcomes", "Calibrated on", "Log loss"],
+            rows.collect(),
+        )
+    } else {
+        Table::new(
+            "Folds of accounts; each learned from the accounts of the others",
+            &["Fold", "Learned from", "Outcomes", "Predicted", "Outcomes", "Calibrated on", "Log loss"],
+            rows.collect(),
+        )
+    };
+    let every = if dated { "refit" } else { "fold" };
+    format!("<details><summary>Every {every} of {}</summary>\n{}</details>\n", name(target.selected), table.html())
 }
 
 fn name(learner: LearnerKind) -> &'static str {

@@ -10,6 +10,7 @@ mod format;
 mod judged;
 mod told;
 mod verdict;
+pub(crate) mod words;
 
 use std::fmt::Write;
 
@@ -17,7 +18,7 @@ pub use bellwether_page::GENERATOR;
 use bellwether_page::svg::Figures;
 use bellwether_page::{escape_html, page};
 
-use crate::summary::{ACCOUNT_FOLDS_NAME, BacktestSummary, TargetSummary};
+use crate::summary::{BacktestSummary, TargetSummary};
 
 use format::count;
 pub use verdict::verdict;
@@ -57,32 +58,60 @@ fn push(body: &mut String, text: std::fmt::Arguments<'_>) {
 
 /// What was predicted, for whom.
 fn push_purpose(body: &mut String, summary: &BacktestSummary) {
-    let names: Vec<String> = summary.targets.iter().map(|one| escape_html(&one.definition.name)).collect();
-    push(
-        body,
-        format_args!(
-            "<p class=\"lead\">For {} accounts, observed every {}: how likely is {}? Judged on dates that the models had not \
-             seen, up to {}.</p>\n",
-            count(summary.accounts),
-            escape_html(&summary.score_every),
-            names.join(", how likely is "),
-            escape_html(&summary.data_end)
-        ),
-    );
-    body.push_str("<dl>\n");
+    push(body, format_args!("<p class=\"lead\">{}</p>\n<dl>\n", escape_html(&lead(summary))));
     for target in &summary.targets {
         let definition = &target.definition;
+        let window = if target.is_dated() {
+            format!(" (window of {} days from the observation date)", definition.horizon_days)
+        } else {
+            String::new()
+        };
         push(
             body,
             format_args!(
-                "<dt><code>{}</code></dt><dd>{} (window of {} days from the observation date).</dd>\n",
+                "<dt><code>{}</code></dt><dd>{}{window}.</dd>\n",
                 escape_html(&definition.name),
                 escape_html(definition.text.trim_end_matches('.')),
-                definition.horizon_days
             ),
         );
     }
     body.push_str("</dl>\n");
+}
+
+/// The first sentences: which accounts were judged, on which dates. Told per target where they differ.
+fn lead(summary: &BacktestSummary) -> String {
+    let accounts = |target: &TargetSummary| target.test_accounts.map(|number| format!("{} accounts", count(number)));
+    let names: Vec<&str> = summary.targets.iter().map(|one| one.definition.name.as_str()).collect();
+    let asked = format!("how likely is {}?", names.join(", how likely is "));
+    let Some(first) = summary.targets.first() else { return String::new() };
+    let same = |one: &TargetSummary| {
+        (one.test_accounts, words::dates_judged(one)) == (first.test_accounts, words::dates_judged(first))
+    };
+    if !summary.is_dated() {
+        let judged = accounts(first).unwrap_or_else(|| "accounts".to_owned());
+        return format!(
+            "For {judged} without observation dates: {asked} Judged on {} rows, {}.",
+            count(first.best().map_or(0, |best| best.rows)),
+            words::ON_OTHER_ACCOUNTS
+        );
+    }
+    if summary.targets.iter().all(same) {
+        let judged = accounts(first).unwrap_or_else(|| "accounts".to_owned());
+        return format!(
+            "For {judged}{}: {asked} Judged on {}, which the models had not seen.",
+            words::observed(summary, first),
+            words::dates_judged(first)
+        );
+    }
+    let each = summary.targets.iter().map(|one| {
+        let judged = accounts(one).map_or_else(String::new, |judged| format!("{judged} on "));
+        format!("{} on {judged}{}", one.definition.name, words::dates_judged(one))
+    });
+    format!(
+        "For accounts{}: {asked} Judged on dates that the models had not seen: {}.",
+        words::observed(summary, first),
+        each.collect::<Vec<_>>().join("; ")
+    )
 }
 
 fn push_contents(body: &mut String, summary: &BacktestSummary) {
@@ -140,15 +169,18 @@ fn push_target(
 }
 
 fn push_data(body: &mut String, summary: &BacktestSummary) {
+    let (row, known) = if summary.is_dated() {
+        (" (an account on a date)", format!("; outcomes known before {}", escape_html(&summary.data_end)))
+    } else {
+        ("", ", no observation dates".to_owned())
+    };
     push(
         body,
         format_args!(
-            "<h2 id=\"data\">Data used</h2>\n<p>{} rows (an account on a date) of {} accounts, {} signals; outcomes known \
-             before {}.</p>\n",
+            "<h2 id=\"data\">Data used</h2>\n<p>{} rows{row} of {} accounts, {} signals{known}.</p>\n",
             count(summary.rows),
             count(summary.accounts),
             count(summary.signals),
-            escape_html(&summary.data_end)
         ),
     );
     for target in &summary.targets {
@@ -170,14 +202,19 @@ fn push_data(body: &mut String, summary: &BacktestSummary) {
 }
 
 fn push_method(body: &mut String, summary: &BacktestSummary) {
-    if summary.refit_every == ACCOUNT_FOLDS_NAME {
+    if !summary.is_dated() {
         push(
             body,
             format_args!(
-                "<h2>How this was judged</h2>\n<p>{} rows of {} accounts, {} signals, without observation dates: \
+                "<h2 id=\"method\">How this was judged</h2>\n<p>{} rows of {} accounts, {} signals, without observation dates: \
                  <strong>time was not tested</strong>. Every learner was fitted five times on four fifths of the \
-                 accounts and predicted the others. Seed {}.</p>\n",
-                summary.rows, summary.accounts, summary.signals, summary.seed
+                 accounts, was calibrated on held-out accounts among those, and predicted the others. Precision, recall and \
+                 MRR captured are at {}. Seed {}.</p>\n",
+                count(summary.rows),
+                count(summary.accounts),
+                count(summary.signals),
+                words::capacity(summary),
+                summary.seed
             ),
         );
         return;
@@ -204,13 +241,13 @@ fn push_method(body: &mut String, summary: &BacktestSummary) {
         body,
         format_args!(
             "<h2 id=\"method\">How this was judged</h2>\n<p>From {} on, every learner {}. A row is learned from only when its \
-             whole label interval (horizon, grace and landing delay) lies in the past{history}; what a row counts: {}. Probabilities are calibrated on what \
-             earlier refits had predicted. Precision, recall and MRR captured are at {} calls per observation \
-             date.{budget}{resamples} Seed {}.</p>\n",
+             whole label interval (horizon, grace and landing delay) lies in the past{history}; what a row counts: {}. {} Precision, recall and MRR captured \
+             are at {}.{budget}{resamples} Seed {}.</p>\n",
             escape_html(&summary.first_test),
             escape_html(&how_often),
             summary.row_weights.name(),
-            summary.accounts_per_week,
+            escape_html(&words::calibrated_on(summary)),
+            words::capacity(summary),
             summary.seed
         ),
     );

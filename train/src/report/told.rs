@@ -2,9 +2,10 @@
 
 use super::format::{Table, count, estimate, estimate_percent, estimate_points, number, percent, points};
 use super::verdict::depth_or_breadth;
+use super::words::told_step;
 use crate::insight::{
     AdoptionEffect, DataQuality, Driver, FeatureRole, Insights, LEAD_WEEKS, Movement, Outcome, Shape, TargetInsights,
-    ValueDrivers,
+    Threshold, ValueDrivers,
 };
 use crate::learner::LearnerKind;
 use bellwether_page::escape_html;
@@ -29,7 +30,7 @@ pub(super) fn sections(told: &TargetInsights, figures: &mut Figures) -> String {
         ));
         html.push_str(&drivers(told, figures));
         for shape in &told.shapes {
-            html.push_str(&shape_figure(shape, figures));
+            html.push_str(&shape_figure(told, shape, figures));
         }
         html.push_str("</div>\n");
         html.push_str(&stability(told));
@@ -116,7 +117,7 @@ fn drivers_table(ideas: &[Driver]) -> Table<'static> {
     )
 }
 
-fn shape_figure(shape: &Shape, figures: &mut Figures) -> String {
+fn shape_figure(told: &TargetInsights, shape: &Shape, figures: &mut Figures) -> String {
     let ends = shape.bins.iter().flat_map(|bin| [0.0, bin.effect.low, bin.effect.high]);
     let rows = shape.bins.iter().map(|bin| PlotRow {
         label: bin.label.clone(),
@@ -138,23 +139,48 @@ fn shape_figure(shape: &Shape, figures: &mut Figures) -> String {
         rows: rows.collect(),
     });
     let table = shape_table(shape);
-    let says = shape.threshold.as_ref().map_or_else(
-        || "No single step stands out.".to_owned(),
-        |step| {
-            let side = if step.change.value > 0.0 { "above" } else { "below" };
-            format!(
-                "The largest step is at {} (between {} and {}): below it the effect lies {} points {side} that of the rest, \
-                 and {} of the rows had the outcome against {}.",
-                step.text,
-                step.text_low,
-                step.text_high,
-                number(100.0 * step.change.value.abs(), 1),
-                percent(step.observed_below, 1),
-                percent(step.observed_above, 1)
-            )
-        },
-    );
+    let says = told_step(shape).map_or_else(|| without_step(told, shape), step_in_words);
     figures.figure(&shape.text, &svg, &says, &table)
+}
+
+/// The largest step, or the one value against the other.
+fn step_in_words(step: &Threshold) -> String {
+    let points = number(100.0 * step.change.value.abs(), 1);
+    let [below, above] = [step.observed_below, step.observed_above].map(|share| percent(share, 1));
+    if let Some([lower, upper]) = &step.values {
+        let side = if step.change.value > 0.0 { "below" } else { "above" };
+        return format!(
+            "“{upper}” against “{lower}”: the effect lies {points} points {side}, and {above} of the rows had the outcome \
+             against {below}."
+        );
+    }
+    let side = if step.change.value > 0.0 { "above" } else { "below" };
+    format!(
+        "The largest step is at {} (between {} and {}): below it the effect lies {points} points {side} that of the rest, and \
+         {below} of the rows had the outcome against {above}.",
+        step.text, step.text_low, step.text_high
+    )
+}
+
+/// Why no step is told.
+fn without_step(told: &TargetInsights, shape: &Shape) -> String {
+    let learner = told.drivers.learner;
+    let known = shape.bins.iter().filter(|bin| bin.label != "not known").count();
+    if known <= 2 {
+        return "The outcomes of its values are not told apart beyond chance.".to_owned();
+    }
+    if !shape.numeric {
+        return "Its levels have no order, so no step is looked for.".to_owned();
+    }
+    if learner.has_steps() {
+        return "No single step stands out in effect and outcomes alike.".to_owned();
+    }
+    let driver = told.drivers.ideas.iter().find(|one| one.signal == shape.signal);
+    match driver.map_or(Movement::Mixed, |one| one.movement) {
+        Movement::Rises => format!("{learner} knows no steps: the forecast rises steadily with it."),
+        Movement::Falls => format!("{learner} knows no steps: the forecast falls steadily as it rises."),
+        Movement::Mixed => format!("{learner} knows no steps, and the forecast goes neither way alone."),
+    }
 }
 
 fn shape_table(shape: &Shape) -> Table<'static> {

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use super::format::{count, number, percent, with_interval};
-use crate::insight::{FamilyComparison, Insights, Outcome};
+use super::words::{ON_OTHER_ACCOUNTS, capacity, does_not_rank, ranks_accounts, told_step};
+use crate::insight::{FamilyComparison, Insights, Outcome, Threshold};
 use crate::learner::LearnerKind;
 use crate::measure::Metric;
 use crate::summary::{BacktestSummary, TargetSummary};
@@ -15,18 +16,26 @@ pub fn verdict(target: &TargetSummary) -> String {
     let Some(best) = target.learner(target.selected) else { return format!("{name}: no learner was judged.") };
     let (metrics, intervals) = (&best.metrics, best.intervals.as_ref());
     let interval = |metric: Metric| intervals.and_then(|all| all.get(metric));
+    let when = if target.is_dated() {
+        format!(" from {} to {}", target.test_from, target.test_to)
+    } else {
+        format!(", {ON_OTHER_ACCOUNTS}")
+    };
     let mut text = format!(
-        "{name}: {} is used, with a log loss of {} against {} for the base rate on {} rows from {} to {}, of which {} \
-         ({}) had the outcome.",
+        "{name}: {} is used, with a log loss of {} against {} for the base rate on {} rows{when}. {} ({}) of them had the \
+         outcome.",
         target.selected,
         with_interval(Some(metrics.log_loss), interval(Metric::LogLoss), 4),
         number(metrics.null_log_loss, 4),
         count(metrics.rows),
-        target.test_from,
-        target.test_to,
         count(metrics.positives),
         percent(metrics.base_rate, 1)
     );
+    if !ranks_accounts(best) {
+        let says = does_not_rank(target.selected, target.is_dated());
+        let _ = write!(text, " {says} Do not choose accounts by these forecasts.");
+        return text;
+    }
     if let Some(auc) = metrics.roc_auc {
         let auc = with_interval(Some(auc), interval(Metric::RocAuc), 3);
         let _ = write!(
@@ -41,7 +50,7 @@ pub fn verdict(target: &TargetSummary) -> String {
     if metrics.log_loss >= metrics.null_log_loss {
         text.push_str(" That is no better than the base rate: do not act on these forecasts.");
     } else if !is_told_from_base_rate(target) {
-        text.push_str(" With so few outcomes, it is not told apart from the base rate.");
+        text.push_str(" It is not told apart from the base rate.");
     }
     text
 }
@@ -61,12 +70,14 @@ fn is_told_from_base_rate(target: &TargetSummary) -> bool {
 
 /// What a team that calls up to its capacity finds.
 pub(super) fn at_capacity(summary: &BacktestSummary, target: &TargetSummary) -> Option<String> {
-    let metrics = target.best()?;
+    let metrics = &target.learner(target.selected).filter(|best| ranks_accounts(best))?.metrics;
     let (precision, recall) = metrics.precision_at_capacity.zip(metrics.recall_at_capacity)?;
+    let those =
+        if summary.is_dated() { "those of highest probability on each date" } else { "those of highest probability" };
     let mut text = format!(
-        "A team that calls the {} accounts of highest probability on each date reaches {} of those with the outcome; {} of \
-         its calls go to such accounts, against {} of random ones.",
-        summary.accounts_per_week,
+        "A team that calls {}, {those}, reaches {} of those with the outcome; {} of its calls go to such accounts, against {} \
+         of random ones.",
+        capacity(summary),
         percent(recall, 0),
         percent(precision, 0),
         percent(metrics.base_rate, 0)
@@ -86,8 +97,16 @@ pub(super) fn drivers(insights: &Insights, target: &str) -> Option<String> {
         [one] => format!("What moves the forecast most: {one}."),
         [most @ .., last] => format!("What moves the forecast most: {}, and {last}.", most.join(", ")),
     };
-    let threshold = told.shapes.iter().find_map(|shape| Some((shape, shape.threshold.as_ref()?)));
-    if let Some((shape, threshold)) = threshold {
+    let threshold = told.shapes.iter().find_map(|shape| Some((shape, told_step(shape)?)));
+    if let Some((shape, Threshold { values: Some([lower, upper]), observed_below, observed_above, .. })) = threshold {
+        let _ = write!(
+            text,
+            " Where “{}” is {upper}, {} of the rows had the outcome, where it is {lower}, {}.",
+            shape.text,
+            percent(*observed_above, 1),
+            percent(*observed_below, 1)
+        );
+    } else if let Some((shape, threshold)) = threshold {
         let _ = write!(
             text,
             " The largest step is at {} of “{}”: below it {} of the rows had the outcome, from it on {}.",

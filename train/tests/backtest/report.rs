@@ -1,11 +1,13 @@
 //! The page and the card: whole, well formed, self-contained, and nothing of a text is markup.
 
+use std::collections::BTreeSet;
+
 use bellwether_features::matrix::Column;
 use bellwether_train::insight::{DataQuality, ProductAdoption, TableQuality, insights};
 use bellwether_train::learner::LearnerKind;
 use bellwether_train::measure::Metric;
 use bellwether_train::report::{html, verdict};
-use bellwether_train::summary::BacktestSummary;
+use bellwether_train::summary::{BacktestSummary, CalibrationSource};
 use bellwether_train::{Backtest, Dataset, Silent, backtest, train};
 use serde_json::{Map, Value, json};
 
@@ -264,4 +266,94 @@ fn the_verdict_follows_the_comparison_on_the_same_rows() {
     // Where the base rate was not judged there is only its own interval.
     target.comparisons.clear();
     assert!(verdict(&target).contains(doubt), "{}", verdict(&target));
+}
+
+#[test]
+fn the_first_sentence_counts_what_was_judged() {
+    let (data, mut judged) = evil();
+    let page = html(&judged.summary);
+    let lead = page.split("<p class=\"lead\">").nth(1).and_then(|rest| rest.split("</p>").next()).expect("a lead");
+    assert!(lead.contains("observed every month"), "{lead}");
+    for (target, run) in judged.summary.targets.iter().zip(&judged.runs) {
+        let accounts: BTreeSet<u32> = run.rows.iter().map(|row| data.accounts()[*row as usize]).collect();
+        let dates: BTreeSet<_> = run.rows.iter().map(|row| data.as_of()[*row as usize]).collect();
+        let (first, last) = (dates.first().unwrap(), dates.last().unwrap());
+        let name = &target.definition.name;
+        let says = format!("{name} on {} accounts on {} dates from {first} to {last}", accounts.len(), dates.len());
+        assert!(lead.contains(&says), "{says}: {lead}");
+    }
+    assert!(!lead.contains(&judged.summary.data_end), "the data end is no date that was judged: {lead}");
+    judged.summary.score_every = "13 days".to_owned();
+    assert!(html(&judged.summary).contains("observed every 13 days"));
+    judged.summary.targets.truncate(1);
+    let page = html(&judged.summary);
+    let number = judged.summary.targets[0].test_accounts.unwrap();
+    assert!(page.contains(&format!("<p class=\"lead\">For {number} accounts, observed every 13 days")), "{page}");
+}
+
+#[test]
+fn what_calibrated_the_probabilities_is_told_as_it_was() {
+    let (_, judged) = evil();
+    let mut summary = judged.summary;
+    let out_of_time = "Probabilities are calibrated on what earlier refits had predicted.";
+    assert!(html(&summary).contains(out_of_time));
+    let selected = summary.targets[0].selected;
+    let refits = &mut summary.targets[0].refits;
+    let all = refits.iter().filter(|refit| !refit.warm_up).count();
+    let first = refits.iter_mut().find(|refit| !refit.warm_up).unwrap();
+    let learner = first.learners.iter_mut().find(|one| one.learner == selected).unwrap();
+    learner.calibration.as_mut().unwrap().source = CalibrationSource::AccountFolds;
+    let page = html(&summary);
+    assert!(!page.contains(out_of_time) && page.contains(&format!("but at 1 of {all} refits on held-out accounts")));
+    for refit in &mut summary.targets[0].refits {
+        for record in refit.learners.iter_mut().filter_map(|one| one.calibration.as_mut()) {
+            record.source = CalibrationSource::AccountFolds;
+        }
+    }
+    let page = html(&summary);
+    assert!(page.contains(&format!("held-out accounts of the training rows ({all} of {all} refits)")), "{page}");
+}
+
+#[test]
+fn a_base_rate_is_not_said_to_rank() {
+    let (_, judged) = evil();
+    let mut summary = judged.summary;
+    summary.targets.truncate(1);
+    summary.targets[0].selected = LearnerKind::BaseRate;
+    let auc = summary.targets[0].best().unwrap().roc_auc.unwrap();
+    assert!((auc - 0.5).abs() > 1e-6, "the rate moves from date to date, so the pooled AUC is not chance: {auc}");
+    let page = html(&summary);
+    for words in ["ranks the right one higher", "The tenth it ranks", "A team that calls", "Gain and lift"] {
+        assert!(!page.contains(words), "{words}");
+    }
+    assert!(page.contains("so it does not rank accounts"));
+    summary.targets[0].selected = LearnerKind::Logistic;
+    let page = html(&summary);
+    assert!(page.contains("ranks the right one higher") && page.contains("A team that calls"));
+}
+
+#[test]
+fn the_capacity_of_a_week_is_spent_over_a_month() {
+    let (data, _) = dataset(Size { accounts: 200, months: 26 }, 21);
+    let mut settings = settings("2023-07-01", "quarter", &["logistic"]);
+    settings.accounts_per_week = 10;
+    let judged = backtest(&data, &settings, &Silent).unwrap();
+    // 10 · 30.4375 / 7 = 43.5.
+    assert_eq!(judged.summary.calls_per_date, Some(44));
+    let (run, metrics) = (&judged.runs[0], judged.summary.targets[0].best().unwrap());
+    let probability = &run.predictions[0].probability;
+    let day = |place: usize| data.as_of_days()[run.rows[place] as usize];
+    let (mut found, mut called) = (0.0, 0.0);
+    for place in 0..run.rows.len() {
+        let same: Vec<f64> =
+            (0..run.rows.len()).filter(|other| day(*other) == day(place)).map(|one| probability[one]).collect();
+        let above = same.iter().filter(|one| **one > probability[place]).count() as f64;
+        let tied = same.iter().filter(|one| **one == probability[place]).count() as f64;
+        let chance = ((44.0 - above) / tied).clamp(0.0, 1.0);
+        called += chance;
+        found += if run.labels[place] { chance } else { 0.0 };
+    }
+    assert!((metrics.precision_at_capacity.unwrap() - found / called).abs() < 1e-9);
+    assert!((metrics.recall_at_capacity.unwrap() - found / metrics.positives as f64).abs() < 1e-9);
+    assert!(html(&judged.summary).contains("A team that calls 10 accounts a week, 44 a month, those of highest"));
 }
