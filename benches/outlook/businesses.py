@@ -9,6 +9,8 @@ import tempfile
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 # The simulation ends on 2026-01-31: 90 days and the grace period after this month-end lie before it.
 AS_OF = datetime.date(2025, 9, 30)
@@ -42,7 +44,10 @@ def write_scores(home: Path, date: datetime.date) -> None:
     columns += [pl.lit("scored").alias("status"), pl.lit("OK").alias("status_reason"), pl.lit("truth/1@0").alias("model")]
     folder = home / "out" / "scores" / "v1" / f"as_of={date}"
     folder.mkdir(parents=True)
-    truth.select(columns).write_parquet(folder / "part-00000.parquet")
+    table = truth.select(columns).to_arrow()
+    kinds = {True: pa.float64(), False: pa.string()}
+    fields = [pa.field(field.name, kinds[pa.types.is_floating(field.type)]) for field in table.schema]
+    pq.write_table(table.cast(pa.schema(fields)), folder / "part-00000.parquet")
     (folder / "_SUCCESS").touch()
 
 

@@ -74,7 +74,7 @@ const LEAST_TAIL: usize = 50;
 const TAIL_FACTOR: f64 = 5.0;
 
 impl Tail {
-    fn of(sorted: &[f32]) -> Option<Self> {
+    pub(crate) fn of(sorted: &[f32]) -> Option<Self> {
         let count = sorted.len() / 10;
         let place = sorted.len().checked_sub(count + 1).filter(|_| sorted.len() >= LEAST_TAIL)?;
         let from = f64::from(sorted[place]);
