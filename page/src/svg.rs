@@ -222,7 +222,7 @@ const ROW: f64 = 36.0;
 const ROW_LEFT: f64 = 18.0;
 const ROW_RIGHT: f64 = 342.0;
 /// Letters of a label that fit on the line, beside its figure, even where many of them are wide.
-const LETTERS: usize = 40;
+pub const LETTERS: usize = 40;
 
 /// One row of a [`RowPlot`].
 #[derive(Debug, Clone, PartialEq)]

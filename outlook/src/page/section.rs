@@ -2,7 +2,7 @@
 
 use arrow_array::Array;
 use bellwether_page::number::count;
-use bellwether_page::svg::{Axis, Figures, PlotRow, RowPlot};
+use bellwether_page::svg::{Axis, Figures, LETTERS, PlotRow, RowPlot};
 use bellwether_page::{Table, escape_html};
 
 use super::view::{Form, Shown, View, heading, text_at};
@@ -62,6 +62,8 @@ const AT_ONCE: usize = 10;
 const AT_MOST: usize = 200;
 /// A plot of more rows than this is none.
 const MOST_PLOTTED: usize = 30;
+/// Rows of a plot of any table; those of segments are all drawn.
+const PLOTTED: usize = 12;
 /// Plots of one table.
 const MOST_PLOTS: usize = 3;
 
@@ -91,8 +93,12 @@ fn part(view: &View<'_>, title: &str, text: &str, figures: &mut Figures) -> Part
         html.push_str(&format!("<p>{}</p>\n", escape_html(text)));
     }
     if (2..=MOST_PLOTTED).contains(&view.rows()) {
-        let all: Vec<usize> = (0..view.rows()).collect();
-        let plots = intervals(view).into_iter().filter_map(|name| plot(view, name, title, &all, figures));
+        let all: Vec<usize> = (0..view.rows().min(PLOTTED)).collect();
+        let title = match view.rows() {
+            rows if rows > PLOTTED => format!("{title}, the first {PLOTTED}"),
+            _ => title.to_owned(),
+        };
+        let plots = intervals(view).into_iter().filter_map(|name| plot(view, name, &title, &all, figures));
         let plots: Vec<String> = plots.take(MOST_PLOTS).collect();
         if !plots.is_empty() {
             html.push_str(&format!("<div class=\"figures\">\n{}</div>\n", plots.concat()));
@@ -175,7 +181,7 @@ fn labels(view: &View<'_>, row: usize) -> String {
     let named = view.names().filter(|name| *name != "rank").take_while(|name| view.numbers(name).is_none());
     let known = named.filter_map(|name| Some((name, view.column(name)?))).filter(|(_, column)| !column.is_null(row));
     let texts: Vec<String> = known.map(|(name, column)| text_at(name, column, row)).collect();
-    if texts.is_empty() { format!("row {}", row + 1) } else { texts.join(", ") }
+    if texts.is_empty() { "all".to_owned() } else { texts.join(", ") }
 }
 
 /// Dots with their intervals for one column of some rows; `None` where fewer than two rows have one.
@@ -200,7 +206,11 @@ fn plot_called(
         // An interval without an upper end is drawn to what is known.
         let high = high[row].unwrap_or(value).max(value);
         let figure = format!("{} ({} to {})", form.write(value), form.write_end(low), form.write_end(high));
-        Some(PlotRow { label: label(row), figure, value, low, high, open: false })
+        let label = label(row);
+        // Where both do not fit, the interval is drawn and in the table.
+        let fits = label.chars().count() + figure.chars().count() <= LETTERS;
+        let figure = if fits { figure } else { form.write(value) };
+        Some(PlotRow { label, figure, value, low, high, open: false })
     };
     let plotted: Vec<PlotRow> = rows.iter().filter_map(|row| known(*row)).collect();
     if plotted.len() < 2 {

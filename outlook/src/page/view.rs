@@ -27,7 +27,9 @@ pub(super) enum Form {
     Plain,
 }
 
-/// Words of a column's name that say that it is money.
+/// Words of a column's name that say that it is neither money nor a share.
+const PLAIN: &[&str] = &["over", "months", "days", "accounts", "units", "ratio"];
+/// Words that say that it is money.
 const MONEY: &[&str] = &[
     "mrr",
     "arr",
@@ -35,29 +37,33 @@ const MONEY: &[&str] = &[
     "cost",
     "price",
     "amount",
-    "ltv",
-    "clv",
-    "cac",
+    "lifetime",
     "worth",
     "arpa",
     "billed",
     "contracted",
     "paid",
-    "value",
-    "pipeline",
+    "unpaid",
+    "overdue",
 ];
 /// Words that say that it is a share.
-const SHARE: &[&str] = &["nrr", "grr", "retention", "share", "probability", "rate", "churn", "discount", "percentile"];
+const SHARE: &[&str] =
+    &["nrr", "grr", "retention", "share", "probability", "rate", "churn", "discount", "percentile", "hazard", "kept"];
+/// Words at the end that say nothing of what it is.
+const ENDS: &[&str] = &["low", "high", "12m", "drawn", "median"];
 
 impl Form {
-    /// From the words of a column's name; money counts before shares: `churn_mrr` is money.
+    /// From the words of the name of a column of fractions: by the last one that says it, else by any; `mrr_share` is a
+    /// share and `churn_mrr` is money.
     pub(super) fn of(column: &str) -> Self {
-        let has = |known: &[&str]| column.split('_').any(|word| known.contains(&word));
-        match (has(MONEY), has(SHARE)) {
-            (true, _) => Self::Money,
-            (false, true) => Self::Share,
-            (false, false) => Self::Plain,
-        }
+        let words: Vec<&str> = column.split('_').filter(|word| !ENDS.contains(word)).collect();
+        let of_words = |words: &[&str]| {
+            let has = |known: &[&str]| words.iter().any(|word| known.contains(word));
+            let forms = [(PLAIN, Self::Plain), (MONEY, Self::Money), (SHARE, Self::Share)];
+            forms.into_iter().find(|(known, _)| has(known)).map(|(_, form)| form)
+        };
+        let last = words.last().and_then(|last| of_words(&[last]));
+        last.or_else(|| of_words(&words)).unwrap_or(Self::Plain)
     }
 
     pub(super) fn write(self, value: f64) -> String {
@@ -206,7 +212,10 @@ pub(super) fn text_at(name: &str, column: &ArrayRef, row: usize) -> String {
             let micros = column.as_primitive_opt::<TimestampMicrosecondType>().map(|column| column.value(row));
             micros.and_then(DateTime::from_timestamp_micros).map(|at| at.format("%Y-%m-%d %H:%M").to_string())
         }
-        _ => number_at(column, row).flatten().map(|value| Form::of(name).write(value)),
+        DataType::Float64 | DataType::Float32 => {
+            number_at(column, row).flatten().map(|value| Form::of(name).write(value))
+        }
+        _ => number_at(column, row).flatten().map(|value| Form::Plain.write(value)),
     };
     text.unwrap_or_else(|| NONE.to_owned())
 }
@@ -223,6 +232,12 @@ mod tests {
             ("logo_retention_drawn", Form::Share),
             ("quick_ratio", Form::Plain),
             ("net_churn", Form::Share),
+            ("mrr_share", Form::Share),
+            ("mrr_at_risk", Form::Money),
+            ("value_over_cost", Form::Plain),
+            ("lifetime_months", Form::Plain),
+            ("lifetime_value", Form::Money),
+            ("value_before", Form::Plain),
         ] {
             assert_eq!(Form::of(name), form, "{name}");
         }
