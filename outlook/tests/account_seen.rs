@@ -92,6 +92,7 @@ fn facts(
         invoices: group(
             invoices,
             |row| InvoiceFact {
+                kind: None,
                 invoice: row.3 % 6 + 10 * row.0,
                 issued_at: at(row.1),
                 known_at: known(row),
@@ -179,6 +180,7 @@ fn an_invoice_paid_tomorrow_is_overdue_today() {
     let mut facts = business(&["a"]);
     let as_of = account_world::moment(AS_OF);
     let invoice = InvoiceFact {
+        kind: None,
         invoice: 0,
         issued_at: as_of.plus_days(-30),
         known_at: as_of.plus_days(-30),

@@ -76,6 +76,7 @@ impl World {
             self.subscriptions.push((account, row));
         }
         let row = AccountFact {
+            owner: None,
             known_at: Instant::MIN,
             signed_up_at: None,
             segment: None,
