@@ -149,19 +149,28 @@ impl ScoredBase {
     }
 
     fn read_some(out: &Path, as_of: NaiveDate, reasons: usize, only: Option<&str>) -> Result<Self, ScoresReadError> {
-        let folder = partition(out, as_of);
-        if !folder.join("_SUCCESS").is_file() {
-            return Err(ScoresReadError::Missing {
-                path: folder.display().to_string(),
-                as_of,
-                hint: format!("`bellwether score --as-of {as_of} --out {}` writes it", out.display()),
-            });
-        }
+        let parts = whole_parts(out, as_of)?;
         let mut base = Self { as_of, targets: Vec::new(), model: String::new(), accounts: Vec::new() };
-        for part in parts(&folder)? {
+        for part in parts {
             base.read_part(&part, reasons.min(REASONS), only)?;
         }
         Ok(base)
+    }
+
+    /// Number of accounts that [`ScoredBase::read`] would read, from the ends of the files alone.
+    ///
+    /// # Errors
+    /// [`ScoresReadError`].
+    pub fn count(out: &Path, as_of: NaiveDate) -> Result<u64, ScoresReadError> {
+        let mut rows = 0;
+        for part in whole_parts(out, as_of)? {
+            let path = part.display().to_string();
+            let file = File::open(&part).map_err(|source| ScoresReadError::Io { path: path.clone(), source })?;
+            let metadata = ParquetRecordBatchReaderBuilder::try_new(file)
+                .map_err(|error| ScoresReadError::Damaged { path, found: error.to_string() })?;
+            rows += u64::try_from(metadata.metadata().file_metadata().num_rows()).unwrap_or(0);
+        }
+        Ok(rows)
     }
 
     /// Where a target stands in [`ScoredAccount::forecasts`]: the first whose name begins with `prefix` (`churn`, `expansion`).
@@ -275,6 +284,19 @@ pub fn dates(out: &Path) -> Result<Vec<NaiveDate>, ScoresReadError> {
     }
     dates.sort_unstable();
     Ok(dates)
+}
+
+/// The files of a date, if it is whole.
+fn whole_parts(out: &Path, as_of: NaiveDate) -> Result<Vec<PathBuf>, ScoresReadError> {
+    let folder = partition(out, as_of);
+    if folder.join("_SUCCESS").is_file() {
+        return parts(&folder);
+    }
+    Err(ScoresReadError::Missing {
+        path: folder.display().to_string(),
+        as_of,
+        hint: format!("`bellwether score --as-of {as_of} --out {}` writes it", out.display()),
+    })
 }
 
 pub(crate) fn parts(folder: &Path) -> Result<Vec<PathBuf>, ScoresReadError> {

@@ -50,6 +50,7 @@ fn every_column_is_where_it_belongs() {
     write(out.path(), true);
     assert_eq!(dates(out.path()).unwrap(), [as_of()]);
     let base = ScoredBase::read(out.path(), as_of(), 2).unwrap();
+    assert_eq!(ScoredBase::count(out.path(), as_of()).unwrap(), 2);
     assert_eq!(base.targets, ["churn_90d", "expansion_60d"]);
     assert_eq!((base.target("churn"), base.target("expansion"), base.target("x")), (Some(0), Some(1), None));
     assert_eq!(base.model, "model 0");

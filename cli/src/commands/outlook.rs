@@ -5,7 +5,7 @@ use std::path::Path;
 use bellwether_features::label::Event;
 use bellwether_outlook::account::AccountSettings;
 use bellwether_outlook::movement::MonthlyMovements;
-use bellwether_outlook::page::{self, PAGE, PageInput};
+use bellwether_outlook::page::{self, MOST_ACCOUNTS, PAGE, PageInput};
 use bellwether_outlook::retention::{Retention, disagreement};
 use bellwether_outlook::scored::{ScoredBase, ScoresReadError};
 use bellwether_outlook::tables::Table;
@@ -111,8 +111,15 @@ fn accounts(
 }
 
 /// The scores of the date; `None`, with a line that says so, where there are none.
+///
+/// More accounts than the page shows are read without their reasons, which are the greater part of the scores.
 fn scores(arguments: &OutlookArguments, output: &Output) -> Result<Option<ScoredBase>, Failure> {
-    match ScoredBase::read(&arguments.out, arguments.as_of, REASONS) {
+    let (out, as_of) = (&arguments.out, arguments.as_of);
+    let read = || {
+        let reasons = if ScoredBase::count(out, as_of)? <= MOST_ACCOUNTS as u64 { REASONS } else { 0 };
+        ScoredBase::read(out, as_of, reasons)
+    };
+    match read() {
         Ok(scores) => Ok(Some(scores)),
         Err(error @ ScoresReadError::Missing { .. }) => {
             output.note(format_args!("{error}; what depends on scores is left out"));
