@@ -28,7 +28,7 @@ pub(super) enum Form {
 }
 
 /// Words of a column's name that say that it is neither money nor a share.
-const PLAIN: &[&str] = &["over", "months", "days", "accounts", "units", "ratio"];
+const PLAIN: &[&str] = &["months", "days", "accounts", "units", "ratio"];
 /// Words that say that it is money.
 const MONEY: &[&str] = &[
     "mrr",
@@ -62,6 +62,10 @@ impl Form {
             let forms = [(PLAIN, Self::Plain), (MONEY, Self::Money), (SHARE, Self::Share)];
             forms.into_iter().find(|(known, _)| has(known)).map(|(_, form)| form)
         };
+        // One thing over another is a ratio, whatever they are.
+        if words.contains(&"over") {
+            return Self::Plain;
+        }
         let last = words.last().and_then(|last| of_words(&[last]));
         last.or_else(|| of_words(&words)).unwrap_or(Self::Plain)
     }
