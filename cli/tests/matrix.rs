@@ -293,7 +293,7 @@ fn mistakes_say_where_what_was_expected_and_what_to_do() {
     for (name, content, says) in [
         ("cut.csv.gz", cut, "cut off"),
         ("plain.csv.gz", good.as_bytes(), "is called .csv"),
-        ("nothing.csv.gz", &[][..], "an empty file"),
+        ("nothing.csv.gz", &[][..], "cut off"),
     ] {
         fs::write(folder.join(name), content).unwrap();
         let said = fail(folder, &["backtest", "--out", "r", "--target", "churn_90d", "--matrix", name], 3);

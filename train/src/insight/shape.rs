@@ -430,8 +430,8 @@ mod tests {
 
     /// 400 accounts with values 0 to 19; of those below 10, `low` in a hundred had the outcome, of the others `high`.
     fn rows(low: u64, high: u64) -> Vec<(f64, bool)> {
-        let outcome = |row: u64| if row % 20 < 10 { low } else { high } > (row / 20) * 5;
-        (0..400).map(|row| ((row % 20) as f64, outcome(row))).collect()
+        let rate = |row: u64| if row % 20 < 10 { low } else { high };
+        (0..400).map(|row| ((row % 20) as f64, rate(row) > row / 20 * 5)).collect()
     }
 
     #[test]

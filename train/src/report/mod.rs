@@ -213,7 +213,7 @@ fn push_method(body: &mut String, summary: &BacktestSummary) {
                 count(summary.rows),
                 count(summary.accounts),
                 count(summary.signals),
-                words::capacity(summary),
+                escape_html(&words::capacity(summary)),
                 summary.seed
             ),
         );
@@ -247,7 +247,7 @@ fn push_method(body: &mut String, summary: &BacktestSummary) {
             escape_html(&how_often),
             summary.row_weights.name(),
             escape_html(&words::calibrated_on(summary)),
-            words::capacity(summary),
+            escape_html(&words::capacity(summary)),
             summary.seed
         ),
     );
