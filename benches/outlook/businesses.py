@@ -51,20 +51,22 @@ def write_scores(home: Path, date: datetime.date) -> None:
     (folder / "_SUCCESS").touch()
 
 
-def mrr_before(subscriptions: pl.DataFrame, date: datetime.date, settled: datetime.date | None) -> dict[str, float]:
-    """MRR by account just before a day; where `settled` is given, what stops and goes on within the grace period before that
-    day has not stopped."""
+def mrr_before(subscriptions: pl.DataFrame, date: datetime.date, is_settled: bool) -> dict[str, float]:
+    """MRR by account just before a day, as known then; or, where `is_settled`, as known in the end, where what stops and goes on
+    within the grace period has not stopped."""
     midnight = datetime.datetime.combine(date, datetime.time(), datetime.UTC)
     found: dict[str, float] = {}
     for account, rows in subscriptions.group_by("account_id"):
         rows = rows.sort("effective_at", "known_at")
+        if not is_settled:
+            rows = rows.filter(pl.col("known_at") < midnight)
         times, amounts = rows["effective_at"].to_list(), rows["mrr"].to_list()
         before = [place for place, time in enumerate(times) if time < midnight]
         if not before:
             continue
         place = before[-1]
         mrr = amounts[place]
-        if mrr == 0 and settled:
+        if mrr == 0 and is_settled:
             start = place
             while start > 0 and amounts[start - 1] == 0:
                 start -= 1
@@ -110,12 +112,12 @@ def one(options, world: int, folder: Path) -> list[dict]:
     run(binary, home, "outlook", "--as-of", AS_OF, "--out", "out", "--threads", 1, "-q")
     table = pl.read_parquet(home / "out" / "outlook" / "v1" / f"as_of={AS_OF}" / "forecast.parquet")
     subscriptions = pl.read_parquet(home / "data" / "subscriptions.parquet", columns=["account_id", "effective_at", "known_at", "mrr"])
-    opening = mrr_before(subscriptions, AS_OF, None)
+    opening = mrr_before(subscriptions, AS_OF, False)
     found = []
     for line in table.iter_rows(named=True):
         days = datetime.timedelta(days=line["horizon_days"])
-        came = measures(opening, mrr_before(subscriptions, AS_OF + days, AS_OF + days))
-        earlier = mrr_before(subscriptions, AS_OF - days, None)
+        came = measures(opening, mrr_before(subscriptions, AS_OF + days, True))
+        earlier = mrr_before(subscriptions, AS_OF - days, False)
         last = measures(earlier, opening)
         last["mrr"] += sum(opening.values()) - sum(earlier.values())
         measure = line["measure"]
