@@ -81,7 +81,7 @@ fn accounts_are_told_where_there_are_scores() {
     let arguments = ["outlook", "--as-of", "2026-01-15", "--out", "out"];
     let tables = business.join("out/outlook/v1/as_of=2026-01-15");
     let without = bellwether(&business, &arguments);
-    assert!(without.status.success() && text(&without.stderr).contains("accounts, alerts and calls are left out"));
+    assert!(without.status.success() && text(&without.stderr).contains("what depends on scores is left out"));
     assert!(TABLES.iter().all(|table| !tables.join(format!("{table}.parquet")).exists()));
 
     let (ids, out) = (ids(&business), business.join("out"));

@@ -165,7 +165,10 @@ pub fn billing(facts: &Facts, timelines: &[Timeline], as_of: NaiveDate) -> Billi
 fn months(facts: &Facts, timelines: &[Timeline], as_of: NaiveDate) -> Vec<Month> {
     let end = Instant::start_of(as_of);
     let paid = timelines.par_iter().filter_map(Timeline::first_paid).min();
-    let issued = visible_invoices(facts, end).map(|row| row.issued_at).min();
+    // Invoices as they hold: the month of a version that was stated again is none.
+    let first_issued =
+        |account: usize| known::invoices(facts, account, end).into_iter().map(|invoice| invoice.issued_at).min();
+    let issued = (0..timelines.len()).into_par_iter().filter_map(first_issued).min();
     let Some(first) = paid.into_iter().chain(issued).min().and_then(Instant::date) else { return Vec::new() };
     let mut months = Vec::new();
     let mut month = month_of(first);

@@ -45,7 +45,7 @@ mod tests {
         assert_eq!(nearest("accountId", known), Some("account_id"));
         assert_eq!(nearest("knwon_at", known), Some("known_at"));
         assert_eq!(nearest("zebra", known), None);
-        assert_eq!(nearest_names("known_aft", known, 2), ["known_after", "known_at"]);
+        assert_eq!(nearest_names("known_afte", known, 2), ["known_after", "known_at"]);
         assert_eq!(did_you_mean("zebra", known), "there are: `account_id`, `known_at`, `known_after`");
         assert_eq!(did_you_mean("", []), "there are none");
     }
