@@ -26,6 +26,8 @@ pub struct Pool {
     pub mean: f64,
     /// Variance of the truth between groups, at least 0.
     pub between: f64,
+    /// Variance of the mean's own error.
+    pub of_mean: f64,
 }
 
 impl Pool {
@@ -46,18 +48,19 @@ impl Pool {
         let between = if scale > 0.0 { (excess / scale).max(0.0) } else { 0.0 };
         let total = sum(&|group| 1.0 / (group.variance + between));
         let mean = sum(&|group| group.value / (group.variance + between)) / total;
-        Some(Self { mean, between })
+        Some(Self { mean, between, of_mean: 1.0 / total })
     }
 
-    /// A group, drawn towards the mean, with a 95 % interval of where its truth is. A group of which nothing is known has
-    /// the mean.
+    /// A group, drawn towards the mean, with a 95 % interval of where its truth is; that the mean itself is an estimate counts,
+    /// too. A group of which nothing is known has the mean.
     #[must_use]
     pub fn drawn(&self, group: &Estimate) -> Share {
         let (value, variance) = if group.is_usable() && self.between > 0.0 {
             let keep = self.between / (self.between + group.variance);
-            (self.mean + keep * (group.value - self.mean), keep * group.variance)
+            let of_mean = (1.0 - keep).powi(2) * self.of_mean;
+            (self.mean + keep * (group.value - self.mean), keep * group.variance + of_mean)
         } else {
-            (self.mean, self.between)
+            (self.mean, self.between + self.of_mean)
         };
         let half = Z * variance.sqrt();
         Share { value, low: value - half, high: value + half }
@@ -93,6 +96,9 @@ mod tests {
         assert_eq!(pool.between, 0.0);
         assert!((pool.mean - 0.5).abs() < 1e-12);
         assert!(groups.iter().all(|one| pool.drawn(one).value == pool.mean));
+        // And of the mean no more is known than three groups of variance 0.01 tell.
+        let half = pool.drawn(&groups[0]).high - pool.mean;
+        assert!((half - 1.959_964 * (0.01_f64 / 3.0).sqrt()).abs() < 1e-6, "{half}");
     }
 
     #[test]
@@ -102,7 +108,9 @@ mod tests {
         assert!((pool.between - 15.0).abs() < 1e-12 && (pool.mean - 4.0).abs() < 1e-12, "{pool:?}");
         let (near, far) = (pool.drawn(&group(8.0, 1.0)), pool.drawn(&group(8.0, 15.0)));
         assert!((near.value - 7.75).abs() < 1e-12 && (far.value - 6.0).abs() < 1e-12);
-        assert!((near.high - near.value - 1.959_964 * (15.0_f64 / 16.0).sqrt()).abs() < 1e-5);
+        // Its own variance 15/16, and a sixteenth of the mean, whose variance is 16/3.
+        let variance = 15.0 / 16.0 + 16.0 / 3.0 / 256.0_f64;
+        assert!((near.high - near.value - 1.959_964 * variance.sqrt()).abs() < 1e-5);
         assert_eq!(pool.drawn(&group(f64::NAN, 1.0)).value, pool.mean);
         assert_eq!(Pool::of(&[group(f64::NAN, 1.0)]), None);
     }
