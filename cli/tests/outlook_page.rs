@@ -37,7 +37,7 @@ fn base(accounts: usize) -> ScoredBase {
     };
     let account = |row: usize| {
         let mrr = 10.0 + (row % 5_000) as f64 * 1.5;
-        let forecasts = vec![Some(forecast(row, 0)), (row % 11 != 0).then(|| forecast(row, 1))];
+        let forecasts = vec![Some(forecast(row, 0)), (!row.is_multiple_of(11)).then(|| forecast(row, 1))];
         ScoredAccount {
             account_id: if row == 0 { HOSTILE.to_owned() } else { format!("acct-{row:07}") },
             mrr_at_risk: forecasts[0].as_ref().map(|one| one.probability * mrr),

@@ -127,7 +127,7 @@ fn features(loaded: &Loaded, project: &Project, toml: &str) -> (String, String) 
     let matrix = plan.compute(&loaded.facts, &spine);
     let missing = Availability::of(&loaded.facts).missing_tables();
     let metadata = FeatureMetadata::of(&loaded.facts, &spine, &matrix.signals, &[0, 0], missing);
-    (format!("{matrix:?}"), serde_json::to_string(&metadata).unwrap())
+    (format!("{matrix:?}"), serde_json::to_string(&metadata).expect("metadata as text"))
 }
 
 /// With the four tables, even where they have accounts of their own, features and what the file says of itself are the same.

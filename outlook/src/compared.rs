@@ -241,7 +241,7 @@ fn of_groups(by: GroupedBy, groups: &[(String, [Cell; 3])]) -> Vec<Compared> {
         .fold([Cell::default(); 3], |sums, (_, cells)| std::array::from_fn(|class| sums[class].plus(&cells[class])));
     let mut found = Vec::new();
     for (name, cells) in groups {
-        let all = cells.iter().fold(Cell::default(), |sum, cell| sum.plus(cell));
+        let all = cells.iter().fold(Cell::default(), Cell::plus);
         if all.accounts < LEAST_ACCOUNTS as u64 {
             continue;
         }

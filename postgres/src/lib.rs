@@ -1,7 +1,7 @@
 //! Tables of Bellwether from and to PostgreSQL.
 //!
 //! [`read`] fetches tables and queries of one snapshot into Parquet files, which are then read as any others are: the
-//! contract, its checks and the quarantine know no database. [`write`] puts published files into tables, so that a reader
+//! contract, its checks and the quarantine know no database. [`mod@write`] puts published files into tables, so that a reader
 //! sees the old rows of a date or the new ones and never a mix.
 //!
 //! Both stream by binary `COPY` and hold no more than a batch of rows. An [`Address`] is shown without its password,

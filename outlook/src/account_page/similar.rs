@@ -263,7 +263,7 @@ mod tests {
             landing_delay_days: 0,
             text: String::new(),
         };
-        let dates = comparison_dates(date("2026-01-31"), &[target.clone()], &[]);
+        let dates = comparison_dates(date("2026-01-31"), std::slice::from_ref(&target), &[]);
         assert_eq!((dates.len(), dates[7]), (8, date("2025-10-19")));
         assert!(dates.windows(2).all(|pair| pair[1] - pair[0] == chrono::TimeDelta::days(91)));
         let scored = ["2025-01-01", "2025-06-01", "2025-08-01", "2025-10-19", "2025-10-20", "2026-01-31"].map(date);

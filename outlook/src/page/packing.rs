@@ -73,7 +73,7 @@ impl AccountColumn {
                 for (place, name) in ["values", "low", "high"].iter().enumerate() {
                     json.push_str(&format!(",\"{name}\":"));
                     push_list(json, ranges, |json, range| {
-                        push_number(json, range.map(|ends| 1_000.0 * ends[place]), 0)
+                        push_number(json, range.map(|ends| 1_000.0 * ends[place]), 0);
                     });
                 }
             }

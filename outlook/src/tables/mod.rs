@@ -143,7 +143,7 @@ pub fn write(tables: Vec<Table>, folder: &Path) -> Result<(), WriteError> {
     write_with_page(tables, None, folder)
 }
 
-/// As [`write`], with the page beside the tables.
+/// As [`write()`], with the page beside the tables.
 ///
 /// # Errors
 /// [`WriteError`]; then nothing has changed.
