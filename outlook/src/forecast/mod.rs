@@ -193,9 +193,9 @@ impl BaseForecast {
 }
 
 /// How far the level of calibrated scores may be off, on the logit, before any was judged.
-const SCORE_LEVEL: f64 = 0.15;
+const SCORE_LEVEL: f64 = 0.12;
 /// Half of all shocks are taken to be smaller than this before any was seen.
-const SHOCK_SCALE: f64 = 0.15;
+const SHOCK_SCALE: f64 = 0.10;
 
 /// The forecast from the scores of a date and the facts known before it. `past`: scores of earlier dates, made by models that
 /// did not know what came of them ([`timely_dates`]).

@@ -55,7 +55,9 @@ pub(crate) struct Rates {
 
 /// The largest tenth of sizes, as a Pareto distribution: sizes that were seen never say how large the next one can be.
 ///
-/// Exponent: `k / sum ln(x_i / x_k)` over the `k` largest (Hill 1975, Annals of Statistics 3(5), 1163-1174).
+/// Exponent: `k / sum ln(x_i / x_k)` over the `k` largest (Hill 1975, Annals of Statistics 3(5), 1163-1174). What lies beyond its
+/// beginning is scaled so that its mean is that of the sizes seen: the tail says how far one account may go, not that all of
+/// them pay more than they did.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Tail {
     /// Share of the sizes below it.
@@ -64,8 +66,10 @@ pub(crate) struct Tail {
     pub from: f64,
     /// Exponent.
     pub exponent: f64,
-    /// No size is taken to be larger.
+    /// No size is taken to be larger, before it is scaled.
     pub most: f64,
+    /// What the part beyond the beginning is multiplied by.
+    pub scale: f64,
 }
 
 /// Fewest sizes that say something of their tail.
@@ -81,13 +85,23 @@ impl Tail {
         let logs: f64 = sorted[place + 1..].iter().map(|size| (f64::from(*size) / from).ln()).sum();
         let most = TAIL_FACTOR * f64::from(sorted[sorted.len() - 1]);
         let below = (place + 1) as f64 / sorted.len() as f64;
-        (from > 0.0 && logs > 0.0).then(|| Self { below, from, exponent: count as f64 / logs, most })
+        let exponent = count as f64 / logs;
+        let seen = mean(&sorted[place + 1..]) - from;
+        let scale = seen / mean_beyond(from, exponent, most);
+        (from > 0.0 && logs > 0.0).then_some(Self { below, from, exponent, most, scale })
     }
 
     /// The size at a place between 0 and 1 of the tail.
     pub(crate) fn size(&self, place: f64) -> f64 {
-        (self.from * (1.0 - place).powf(-1.0 / self.exponent)).min(self.most)
+        let size = (self.from * (1.0 - place).powf(-1.0 / self.exponent)).min(self.most);
+        self.from + self.scale * (size - self.from)
     }
+}
+
+/// Mean of what a size of a Pareto distribution that is cut at `most` has beyond `from`: the integral of its tail.
+fn mean_beyond(from: f64, exponent: f64, most: f64) -> f64 {
+    let over = exponent - 1.0;
+    if over.abs() < 1e-9 { from * (most / from).ln() } else { from / over * (1.0 - (from / most).powf(over)) }
 }
 
 /// Share of the accounts with a probability `p` over one window for which it happens within `exposure` windows, at a constant

@@ -61,7 +61,7 @@ const LARGEST: f64 = 1.5;
 /// Shares of the shock that last.
 const LASTING: [f64; 4] = [0.0, 0.3, 0.6, 0.9];
 /// Days in which what lasts fades to 1/e.
-const FADE_DAYS: f64 = 360.0;
+const FADE_DAYS: f64 = 180.0;
 /// The level of rates is learned from themselves: as good as anything is possible.
 pub(crate) const UNKNOWN_LEVEL: f64 = 1.0;
 /// Shocks beyond this are none that a base is known to survive.
