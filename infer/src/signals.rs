@@ -5,7 +5,7 @@
 //! [`Stopper`] therefore ends the process from a thread of its own, at once, except while something waits in staging or is
 //! being published: that is [protected](Stopper::protect), and is given the time to end in order.
 
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -80,6 +80,10 @@ impl Stopper {
         // After the flags: whoever is woken finds them set.
         for signal in [SIGINT, SIGTERM] {
             low_level::pipe::register(signal, bell.try_clone()?)?;
+        }
+        if stopper.flag.stop().is_some() {
+            // One that came after the flags and before the bell has woken nobody.
+            bell.try_clone()?.write_all(&[0])?;
         }
         let watcher = Arc::clone(&stopper);
         std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
