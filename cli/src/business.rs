@@ -16,6 +16,8 @@ use bellwether_outlook::account::{AccountInputs, AccountOutlook, AccountSettings
 use bellwether_outlook::base::{BaseAnalysis, BaseSettings};
 use bellwether_outlook::landmark::ExpansionRule;
 use bellwether_outlook::scored::{ScoredBase, ScoresReadError};
+use bellwether_outlook::segment::SizeCutOffs;
+use bellwether_outlook::timeline::Timeline;
 use bellwether_outlook::{Outlook, OutlookSettings};
 use bellwether_train::dataset::Dataset;
 use bellwether_train::insight::{DataQuality, ProductAdoption, TableQuality};
@@ -108,8 +110,13 @@ impl<'a> Business<'a> {
     }
 
     /// The base as it was known at `as_of`.
-    pub(crate) fn outlook(&self, as_of: NaiveDate, settings: &OutlookSettings) -> Outlook {
-        Outlook::of(&self.facts, as_of, settings)
+    pub(crate) fn outlook(&self, timelines: &[Timeline], as_of: NaiveDate, sizes: SizeCutOffs) -> Outlook {
+        Outlook::of(&self.facts, timelines, as_of, sizes)
+    }
+
+    /// What every account paid when, as it was known at `as_of`; a shorter gap than `grace_days` is a late renewal.
+    pub(crate) fn timelines(&self, as_of: NaiveDate, grace_days: u32) -> Vec<Timeline> {
+        bellwether_outlook::timelines(&self.facts, as_of, grace_days)
     }
 
     /// The contract that it was read by, and what was read.
@@ -118,7 +125,12 @@ impl<'a> Business<'a> {
     }
 
     /// What the base says beside its movements, as it was known at `as_of`.
-    pub(crate) fn base_analysis(&self, as_of: NaiveDate, grace_days: u32) -> BaseAnalysis {
+    pub(crate) fn base_analysis(
+        &self,
+        timelines: &[Timeline],
+        as_of: NaiveDate,
+        settings: &OutlookSettings,
+    ) -> BaseAnalysis {
         let mut targets = self.contract.targets.iter();
         let expansion = targets.find_map(|target| match target.event {
             Event::MrrIncrease { ratio, min_absolute } => Some(ExpansionRule {
@@ -130,13 +142,12 @@ impl<'a> Business<'a> {
             _ => None,
         });
         let settings = BaseSettings {
-            grace_days,
-            sizes: OutlookSettings::default().sizes,
+            grace_days: settings.grace_days,
+            sizes: settings.sizes,
             catalogue: &self.contract.catalogue,
             expansion: expansion.unwrap_or_default(),
         };
-        let timelines = bellwether_outlook::timelines(&self.facts, as_of, grace_days);
-        BaseAnalysis::of(&self.facts, &timelines, as_of, &settings)
+        BaseAnalysis::of(&self.facts, timelines, as_of, &settings)
     }
 
     /// Each account of the scores below `out`, and what to do about it.

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use bellwether_features::time::Instant;
 use bellwether_outlook::goal::{GoalState, goals};
-use bellwether_outlook::known;
 use bellwether_outlook::money::Cents;
 use bellwether_outlook::settings::MoneySettings;
 use bellwether_outlook::tables::billing::Money;
 use bellwether_outlook::tables::{self, Table};
+use bellwether_outlook::timeline::Timeline;
 use bellwether_outlook::value::groups::{ValueRow, value_rows};
 use chrono::NaiveDate;
 
@@ -25,16 +24,20 @@ pub(crate) struct WorthOutlook {
 
 impl WorthOutlook {
     /// As known before `as_of`.
-    pub(crate) fn of(business: &Business<'_>, as_of: NaiveDate, grace_days: u32, settings: &MoneySettings) -> Self {
+    pub(crate) fn of(
+        business: &Business<'_>,
+        timelines: &[Timeline],
+        as_of: NaiveDate,
+        settings: &MoneySettings,
+    ) -> Self {
         let (contract, facts) = business.contract_and_facts();
-        let timelines = known::timelines(facts, Instant::start_of(as_of), grace_days);
         let workflows = contract.catalogue.workflows.iter();
         let last_steps: BTreeMap<String, String> =
             workflows.filter_map(|one| Some((one.name.clone(), one.steps.last()?.clone()))).collect();
         Self {
-            value: value_rows(facts, &timelines, as_of, &contract.catalogue.value_moments),
-            money: Money::of(facts, &timelines, as_of, settings),
-            goals: facts.goals.as_ref().map(|_| goals(facts, &timelines, as_of, &last_steps)),
+            value: value_rows(facts, timelines, as_of, &contract.catalogue.value_moments),
+            money: Money::of(facts, timelines, as_of, settings),
+            goals: facts.goals.as_ref().map(|_| goals(facts, timelines, as_of, &last_steps)),
         }
     }
 

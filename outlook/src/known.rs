@@ -10,17 +10,8 @@ use bellwether_features::facts::{
     AccountFact, Facts, Grouped, InvoiceFact, InvoiceKind, MeetingFact, MeetingKind, Names, SubscriptionFact, UsageFact,
 };
 use bellwether_features::time::Instant;
-use rayon::prelude::*;
 
 use crate::money::Cents;
-use crate::timeline::Timeline;
-
-/// The timelines of all accounts, as known before `as_of`.
-#[must_use]
-pub fn timelines(facts: &Facts, as_of: Instant, grace_days: u32) -> Vec<Timeline> {
-    let accounts = (0..facts.accounts.len()).into_par_iter();
-    accounts.map(|account| Timeline::of(facts, account, as_of, grace_days)).collect()
-}
 
 /// The rows of a table of an account whose facts count before `as_of`, whatever their own times.
 fn rows<'a, T>(

@@ -84,20 +84,19 @@ pub struct Outlook {
 }
 
 impl Outlook {
-    /// From the facts known before `as_of`. Without subscriptions every table is empty.
+    /// From the facts known before `as_of`, and the [`timelines`] of that day. Without subscriptions every table is empty.
     #[must_use]
-    pub fn of(facts: &Facts, as_of: NaiveDate, settings: &OutlookSettings) -> Self {
-        let timelines = timelines(facts, as_of, settings.grace_days);
-        let movements = movement::of_timelines(&timelines, as_of);
+    pub fn of(facts: &Facts, timelines: &[Timeline], as_of: NaiveDate, sizes: SizeCutOffs) -> Self {
+        let movements = movement::of_timelines(timelines, as_of);
         let ends = level::months(&movements, as_of).into_iter().map(|(_, end)| (level::year_before(end), end));
-        let trailing_years = Retention::of_spans(&timelines, &ends.collect::<Vec<_>>());
+        let trailing_years = Retention::of_spans(timelines, &ends.collect::<Vec<_>>());
         Self {
             as_of,
             trailing_years,
-            monthly_cohorts: cohort::cohorts(&timelines, as_of, CohortSpan::Month),
-            quarterly_cohorts: cohort::cohorts(&timelines, as_of, CohortSpan::Quarter),
-            segments: segment::segments(facts, &timelines, as_of, settings.sizes),
-            changes: change::sums_of_last_year(&timelines, as_of),
+            monthly_cohorts: cohort::cohorts(timelines, as_of, CohortSpan::Month),
+            quarterly_cohorts: cohort::cohorts(timelines, as_of, CohortSpan::Quarter),
+            segments: segment::segments(facts, timelines, as_of, sizes),
+            changes: change::sums_of_last_year(timelines, as_of),
             movements,
         }
     }

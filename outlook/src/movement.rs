@@ -12,7 +12,6 @@
 //!
 //! So `opening + new + reactivation + expansion - contraction - churn = closing`, to the cent.
 
-use bellwether_features::facts::Facts;
 use bellwether_features::time::Instant;
 use chrono::{Datelike, Months, NaiveDate};
 use rayon::prelude::*;
@@ -162,18 +161,7 @@ pub fn month_of(date: NaiveDate) -> NaiveDate {
 }
 
 /// Every month from the first in which somebody paid to that of the day before `as_of`, ascending; empty without
-/// subscriptions.
-#[must_use]
-pub fn monthly_movements(facts: &Facts, as_of: NaiveDate, grace_days: u32) -> Vec<MonthlyMovements> {
-    let end = Instant::start_of(as_of);
-    let timelines: Vec<Timeline> = (0..facts.accounts.len())
-        .into_par_iter()
-        .map(|account| Timeline::of(facts, account, end, grace_days))
-        .collect();
-    of_timelines(&timelines, as_of)
-}
-
-/// As [`monthly_movements`], of timelines known before `as_of`.
+/// subscriptions. `timelines`: as known before `as_of`.
 #[must_use]
 pub fn of_timelines(timelines: &[Timeline], as_of: NaiveDate) -> Vec<MonthlyMovements> {
     let first = timelines.par_iter().filter_map(Timeline::first_paid).min().and_then(Instant::date);

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use bellwether_infer::score::ScoreRequest;
+use bellwether_models::scores::REASONS;
+use bellwether_outlook::scored::ScoredBase;
 use bellwether_train::export::write_run;
 use bellwether_train::truth::{TruthMetrics, judge_truth};
 
@@ -75,7 +77,7 @@ fn whole_path(arguments: &DemoArguments, output: &Output) -> Result<(), Failure>
     }
     print_truth(&judge_truth(&dataset, &settings, &judged, &places.truth).map_err(Failure::training)?, output);
     output.result("");
-    print_calls(&summary.scores, &project, as_of, output)?;
+    print_calls(&places.out, &project, as_of, output)?;
     print_places(&places, &summary.scores, output);
     Ok(())
 }
@@ -90,12 +92,12 @@ fn print_truth(truths: &[TruthMetrics], output: &Output) {
     }
 }
 
-fn print_calls(scores: &Path, project: &Project, as_of: chrono::NaiveDate, output: &Output) -> Result<(), Failure> {
-    let targets: Vec<String> = project.contract.targets.iter().map(|target| target.name.clone()).collect();
+fn print_calls(out: &Path, project: &Project, as_of: chrono::NaiveDate, output: &Output) -> Result<(), Failure> {
+    let base = ScoredBase::read(out, as_of, REASONS).map_err(Failure::scores)?;
     output.result(format_args!(
         "The {CALLS} accounts most worth a call on {as_of}, by MRR at risk and expected expansion:"
     ));
-    for (index, call) in most_worth_a_call(scores, &targets, CALLS)?.iter().enumerate() {
+    for (index, call) in most_worth_a_call(&base, CALLS).iter().enumerate() {
         for line in call.lines(index + 1, &project.contract.currency) {
             output.result(line);
         }

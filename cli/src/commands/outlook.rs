@@ -45,15 +45,16 @@ pub(crate) fn run(config: &Path, arguments: &OutlookArguments, output: &Output) 
             ));
         }
         let settings = OutlookSettings { grace_days: grace_days(&project), ..OutlookSettings::default() };
+        let timelines = business.timelines(arguments.as_of, settings.grace_days);
         let mut outlook = output.step(
             "outlook",
-            || Ok::<_, Failure>(business.outlook(arguments.as_of, &settings)),
+            || Ok::<_, Failure>(business.outlook(&timelines, arguments.as_of, settings.sizes)),
             |outlook| format!("{} months, {} segments", outlook.movements.len(), outlook.segments.len()),
         )?;
-        let analysis = || Ok::<_, Failure>(business.base_analysis(arguments.as_of, settings.grace_days));
+        let analysis = || Ok::<_, Failure>(business.base_analysis(&timelines, arguments.as_of, &settings));
         let mut base = output.step("base", analysis, |base| format!("{} archetypes", base.archetypes.len()))?;
         outlook.segments.append(&mut base.behaviour_segments);
-        let worth = WorthOutlook::of(&business, arguments.as_of, settings.grace_days, &project.money);
+        let worth = WorthOutlook::of(&business, &timelines, arguments.as_of, &project.money);
         let mut written = tables::revenue::tables(&outlook);
         written.extend(tables::base::tables(&base));
         written.extend(worth.tables(&business, arguments.as_of));

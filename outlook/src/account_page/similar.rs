@@ -161,6 +161,7 @@ impl Similar {
         let scored: Vec<NaiveDate> = input.past.iter().map(|base| base.as_of).collect();
         let dates = comparison_dates(input.as_of, input.targets, &scored);
         let spine = Spine::build(input.facts, &input.eligibility, &dates);
+        // A target whose table is not there has no outcomes, and no line here.
         let labels: Vec<Labels> = input
             .targets
             .iter()

@@ -9,17 +9,10 @@ pub(super) fn hubspot(id: &str, id_property: &str, fields: &[String], cells: &[C
     into.extend_from_slice(b",\"idProperty\":");
     text(id_property, into);
     into.extend_from_slice(b",\"properties\":{");
-    for (index, (field, cell)) in fields.iter().zip(cells).enumerate() {
-        if index > 0 {
-            into.push(b',');
-        }
-        text(field, into);
-        into.push(b':');
-        match cell {
-            Cell::Null => text("", into),
-            Cell::Text(value) | Cell::Number(value) => text(value, into),
-        }
-    }
+    members(fields, cells, into, |cell, into| match cell {
+        Cell::Null => text("", into),
+        Cell::Text(value) | Cell::Number(value) => text(value, into),
+    });
     into.extend_from_slice(b"}}");
 }
 
@@ -30,20 +23,25 @@ pub(super) fn planhat(id: &str, id_field: &str, fields: &[String], cells: &[Cell
     into.push(b':');
     text(id, into);
     into.extend_from_slice(b",\"custom\":{");
+    members(fields, cells, into, |cell, into| match cell {
+        Cell::Null => into.extend_from_slice(b"null"),
+        Cell::Text(value) => text(value, into),
+        // Digits and a point: a number as JSON writes it.
+        Cell::Number(value) => into.extend_from_slice(value.as_bytes()),
+    });
+    into.extend_from_slice(b"}}");
+}
+
+/// The members of an object, each cell as `write` writes it.
+fn members(fields: &[String], cells: &[Cell], into: &mut Vec<u8>, write: impl Fn(&Cell, &mut Vec<u8>)) {
     for (index, (field, cell)) in fields.iter().zip(cells).enumerate() {
         if index > 0 {
             into.push(b',');
         }
         text(field, into);
         into.push(b':');
-        match cell {
-            Cell::Null => into.extend_from_slice(b"null"),
-            Cell::Text(value) => text(value, into),
-            // Digits and a point: a number as JSON writes it.
-            Cell::Number(value) => into.extend_from_slice(value.as_bytes()),
-        }
+        write(cell, into);
     }
-    into.extend_from_slice(b"}}");
 }
 
 fn text(value: &str, into: &mut Vec<u8>) {

@@ -213,7 +213,9 @@ fn manifest(
             .collect(),
         files,
     };
-    let mut bytes = serde_json::to_vec_pretty(&manifest).unwrap_or_default();
+    let mut bytes = Vec::new();
+    // Writing texts and numbers into memory cannot fail.
+    let _ = serde_json::to_writer_pretty(&mut bytes, &manifest);
     bytes.push(b'\n');
     bytes
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bellwether_features::facts::{Facts, GoalFact, GoalMetric, UsageFact};
 use bellwether_features::time::Instant;
 use bellwether_outlook::goal::{GoalState, GoalSum, goals};
-use bellwether_outlook::known::timelines;
+use bellwether_outlook::timelines;
 use chrono::NaiveDate;
 use proptest::prelude::*;
 
@@ -13,7 +13,7 @@ use crate::world::{ACCOUNTS, HOUR, World, date, dates, moment, own_row, subscrip
 
 fn states(facts: &Facts, as_of: NaiveDate) -> Vec<GoalState> {
     let workflows = BTreeMap::from([("publish".to_owned(), "export".to_owned())]);
-    goals(facts, &timelines(facts, Instant::start_of(as_of), 0), as_of, &workflows)
+    goals(facts, &timelines(facts, as_of, 0), as_of, &workflows)
 }
 
 fn goal(account: Option<u32>, owner: Option<u32>, metric: GoalMetric, use_case: Option<u32>, target: f64) -> GoalFact {

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use bellwether_features::facts::{InvoiceFact, InvoiceKind, MeetingFact, MeetingKind, SubscriptionFact};
 use bellwether_features::time::Instant;
 use bellwether_outlook::billing::billing;
-use bellwether_outlook::known::{invoices, timelines};
+use bellwether_outlook::known::invoices;
 use bellwether_outlook::money::Cents;
 use bellwether_outlook::settings::MoneySettings;
 use bellwether_outlook::tables::billing::Money;
 use bellwether_outlook::terms::{discounts, renewals};
+use bellwether_outlook::timelines;
 use chrono::{Datelike, NaiveDate};
 use proptest::prelude::*;
 
@@ -30,7 +31,7 @@ fn what_is_paid_afterwards_is_overdue() {
     assert_eq!(days(as_of.plus_days(1)), Some(16), "paid at that very midnight: not before it");
     assert_eq!(days(as_of.plus_days(2)), None);
     assert_eq!(days(moment("2025-03-01")), None, "due at that very midnight");
-    let month = billing(&facts, &timelines(&facts, as_of, 14), date("2025-03-16")).months[0];
+    let month = billing(&facts, &timelines(&facts, date("2025-03-16"), 14), date("2025-03-16")).months[0];
     assert_eq!((month.overdue, month.unpaid, month.paid), (Cents(10_000), Cents(10_000), Cents::ZERO));
 }
 
@@ -48,7 +49,7 @@ fn a_year_paid_ahead_is_billed_once_and_contracted_every_month() {
     };
     let facts = world.facts(1);
     let as_of = date("2025-01-16");
-    let found = billing(&facts, &timelines(&facts, Instant::start_of(as_of), 14), as_of);
+    let found = billing(&facts, &timelines(&facts, as_of, 14), as_of);
     assert_eq!(found.months.len(), 13);
     assert!(found.months[..12].iter().all(|month| month.contracted == Cents(10_000) && month.is_complete));
     // 15 of 31 days at 100.00.
@@ -207,7 +208,7 @@ proptest! {
     #[test]
     fn every_month_is_that_of_a_look_at_every_row(world in worlds(), as_of in dates()) {
         let facts = world.facts(ACCOUNTS);
-        let found = billing(&facts, &timelines(&facts, Instant::start_of(as_of), 0), as_of);
+        let found = billing(&facts, &timelines(&facts, as_of, 0), as_of);
         let expected = twin(&world, as_of);
         let of = |cents: [Cents; 10]| cents.map(|cents| cents.0);
         for month in &found.months {
@@ -230,7 +231,7 @@ proptest! {
         let settings = MoneySettings { discount_limit: Some(0.1), renewal_days: 60 };
         let money = |world: &World| {
             let facts = world.facts(ACCOUNTS);
-            Money::of(&facts, &timelines(&facts, now, 14), as_of, &settings)
+            Money::of(&facts, &timelines(&facts, as_of, 14), as_of, &settings)
         };
         prop_assert_eq!(money(&world), money(&world.past(now)));
     }

@@ -2,8 +2,8 @@
 
 use bellwether_features::facts::{SpendFact, UsageFact};
 use bellwether_features::time::Instant;
-use bellwether_outlook::known::timelines;
 use bellwether_outlook::money::Cents;
+use bellwether_outlook::timelines;
 use bellwether_outlook::value::groups::{ValueBy, ValueRow, value_rows};
 use bellwether_outlook::value::lifetime::{HORIZON_MONTHS, Hazards, LEAST_AT_RISK, LifeSeen, lifetime};
 use chrono::Months;
@@ -178,7 +178,7 @@ fn twelve(serve: f64) -> World {
 
 fn rows(world: &World, accounts: usize, as_of: &str) -> Vec<ValueRow> {
     let facts = world.facts(accounts);
-    let timelines = timelines(&facts, moment(as_of), 14);
+    let timelines = timelines(&facts, date(as_of), 14);
     value_rows(&facts, &timelines, date(as_of), &["export".to_owned()])
 }
 
