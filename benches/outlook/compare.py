@@ -1,13 +1,14 @@
 """The outlook's revenue: Bellwether and DuckDB on the same subscriptions in one run.
 
-    python benches/outlook/compare.py [--accounts 1000000] [--bellwether PATH] [--folder DIR] [--runs N]
+    python benches/outlook/compare.py [--accounts 1000000] [--bellwether PATH] [--folder DIR] [--runs N] [--scores]
 
 Accounts that begin over 36 months, with changes of seats, plans and prices, churn and some that come back, as two Parquet files.
 Each side is a process of its own, with two threads, that reads the files and writes Parquet: MRR movements by month with
 NRR, GRR and logo retention of twelve months, cohorts by month and quarter at every age, the last year by segment, industry,
 region, channel, plan and size, expansions and contractions by kind. DuckDB writes the counts and sums; Bellwether writes
 intervals too, and whatever else `bellwether outlook` makes of subscriptions. All counts and sums are compared before any time
-is printed; sides that differ are an error. Packages: benches/outlook/requirements.txt.
+is printed; sides that differ are an error. With --scores, Bellwether runs once more with the (made-up) scores of two dates, which adds
+accounts, alerts, changes, calls and the forecast: nothing there is to compare with, its time stands alone. Packages: benches/outlook/requirements.txt.
 """
 
 from __future__ import annotations
@@ -100,6 +101,48 @@ def simulate(folder: Path, count: int) -> None:
         "billing_period": np.where(account % 3 == 0, "annual", "monthly"),
     }), folder / "subscriptions.parquet", compression="zstd", row_group_size=1_000_000)
     (folder / "bellwether.toml").write_text(PROJECT)
+
+
+def invent_scores(folder: Path) -> None:
+    """scores/v1 of every account at AS_OF and two weeks before: what is measured is time and memory, so chance will do."""
+    import datetime as dt
+
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
+
+    random = np.random.default_rng(11)
+    ids = parquet.read_table(folder / "accounts.parquet", columns=["account_id"])["account_id"]
+    count, targets = len(ids), ("churn_90d", "expansion_60d")
+    pick = lambda names: pa.array(np.array(names)[random.integers(0, len(names), count)])
+    mrr = np.round(random.lognormal(4.0, 1.5, count), 2)
+    chance = {target: random.beta(1.0, 12.0, count) for target in targets}
+    for days in (14, 0):
+        as_of = dt.date.fromisoformat(AS_OF) - dt.timedelta(days=days)
+        chance = {target: np.clip(value + random.normal(0.0, 0.02, count), 0.001, 0.999) for target, value in chance.items()}
+        columns = {"account_id": ids, **{f"{target}_probability": value for target, value in chance.items()}}
+        for target, value in chance.items():
+            columns |= {f"{target}_low": value * 0.9, f"{target}_high": value * 0.9 + 0.1}
+        for target, value in chance.items():
+            columns[f"{target}_band"] = np.array(["low", "medium", "high"])[(value > 0.1).astype(int) + (value > 0.2)]
+        names = [f"usage.events.{number}:-" for number in range(40)]
+        for target in targets:
+            columns |= {f"{target}_reason_{rank}": pick(names) for rank in range(1, 6)}
+        for target in targets:
+            columns |= {f"{target}_reason_{rank}_text": pick([f"usage fell {share} %" for share in range(99)]) for rank in range(1, 6)}
+        for target in targets:
+            columns |= {f"{target}_reason_{rank}_effect": random.normal(0.0, 0.02, count) for rank in range(1, 6)}
+        columns |= {
+            "health": pick(["champion", "hostage", "sleeper", "at_risk", "unknown"]), "value_tier": pick(["high", "medium", "low"]),
+            "service_level": pick(["high_at_risk", "medium_healthy", "low_healthy"]), "mrr": mrr,
+            "mrr_at_risk": mrr * chance["churn_90d"], "expected_expansion_mrr": mrr * chance["expansion_60d"] * 0.2,
+            "status": pa.array(["scored"] * count), "status_reason": pa.array(["OK"] * count),
+            "model": pa.array(["invented/1@0"] * count),
+        }
+        home = folder / "scored" / "scores" / "v1" / f"as_of={as_of}"
+        home.mkdir(parents=True, exist_ok=True)
+        parquet.write_table(pa.table(columns), home / "part-00000.parquet", compression="zstd", row_group_size=100_000)
+        (home / "_SUCCESS").touch()
 
 
 SQL = f"""
@@ -256,12 +299,15 @@ def main() -> None:
     parser.add_argument("--bellwether", type=Path, default=Path("target/release/bellwether"))
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--side", choices=["simulate", "duckdb"], help=argparse.SUPPRESS)
+    parser.add_argument("--side", choices=["simulate", "scores", "duckdb"], help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--scores", action="store_true", help="measure the outlook with scores of two dates, too")
     given = parser.parse_args()
     folder = given.folder or Path(tempfile.mkdtemp(prefix="bellwether-outlook-"))
     if given.side == "simulate":
         return simulate(folder, given.accounts)
+    if given.side == "scores":
+        return invent_scores(folder)
     if given.side == "duckdb":
         return by_duckdb(folder, given.out)
     folder = folder.resolve()
@@ -282,6 +328,11 @@ def main() -> None:
     for name, runs in times.items():
         print(f"{name}: {best[name][0]:.2f} s, peak {max(peak for _, peak in runs):,} MiB (best of {len(runs)} runs)")
     print(f"ratio {best['Bellwether'][0] / best['DuckDB'][0]:.2f}")
+    if given.scores:
+        if not (folder / "scored").is_dir():
+            subprocess.run(list(map(str, [*python, "--side", "scores", "--folder", folder])), check=True)
+        runs = [timed([*ours[:-1], folder / "scored"]) for _ in range(given.runs)]
+        print(f"Bellwether with scores: {min(runs)[0]:.2f} s, peak {max(peak for _, peak in runs):,} MiB (best of {len(runs)} runs)")
 
 
 if __name__ == "__main__":

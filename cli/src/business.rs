@@ -119,6 +119,12 @@ impl<'a> Business<'a> {
         bellwether_outlook::timelines(&self.facts, as_of, grace_days)
     }
 
+    /// Horizon and grace period of the target of leaving, in days; those of a new project where there is none.
+    pub(crate) fn leaving(&self) -> (u32, u32) {
+        let leaving = self.contract.targets.iter().find(|target| matches!(target.event, Event::SubscriptionEnd));
+        leaving.map_or((90, OutlookSettings::default().grace_days), |target| (target.horizon_days, target.grace_days))
+    }
+
     /// The contract that it was read by, and what was read.
     pub(crate) fn contract_and_facts(&self) -> (&Contract, &Facts) {
         (self.contract, &self.facts)

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use bellwether_outlook::account::prospect::Outcomes;
 use bellwether_outlook::goal::{GoalState, goals};
+use bellwether_outlook::intervention::{PlaybookRow, playbooks};
 use bellwether_outlook::money::Cents;
 use bellwether_outlook::settings::MoneySettings;
 use bellwether_outlook::tables::billing::Money;
@@ -20,6 +22,8 @@ pub(crate) struct WorthOutlook {
     money: Money,
     /// `None` without a table of goals.
     goals: Option<Vec<GoalState>>,
+    /// `None` without a table of interventions.
+    playbooks: Option<Vec<PlaybookRow>>,
 }
 
 impl WorthOutlook {
@@ -37,6 +41,10 @@ impl WorthOutlook {
         Self {
             value: value_rows(facts, timelines, as_of, &contract.catalogue.value_moments),
             money: Money::of(facts, timelines, as_of, settings),
+            playbooks: facts.interventions.as_ref().map(|_| {
+                let (horizon_days, grace_days) = business.leaving();
+                playbooks(facts, timelines, as_of, horizon_days, grace_days)
+            }),
             goals: facts.goals.as_ref().map(|_| goals(facts, timelines, as_of, &last_steps)),
         }
     }
@@ -45,12 +53,15 @@ impl WorthOutlook {
     pub(crate) fn tables(&self, business: &Business<'_>, as_of: NaiveDate) -> Vec<Table> {
         let (_, facts) = business.contract_and_facts();
         let goals = self.goals.iter().flat_map(|goals| tables::goal::tables(facts, goals));
-        tables::value::tables(&self.value).into_iter().chain(self.money.tables(facts, as_of)).chain(goals).collect()
+        let playbooks = self.playbooks.iter().flat_map(|rows| tables::playbooks::tables(rows));
+        let tables = tables::value::tables(&self.value).into_iter().chain(self.money.tables(facts, as_of));
+        tables.chain(goals).chain(playbooks).collect()
     }
 
-    /// At most three lines.
+    /// A line of each, and of each playbook whose accounts were compared with some left alone.
     pub(crate) fn lines(&self, settings: &MoneySettings) -> Vec<String> {
-        [self.value_line(), Some(self.money_line(settings)), self.goal_line()].into_iter().flatten().collect()
+        let told = [self.value_line(), Some(self.money_line(settings)), self.goal_line()];
+        told.into_iter().flatten().chain(self.playbooks.iter().flatten().filter_map(playbook_line)).collect()
     }
 
     fn value_line(&self) -> Option<String> {
@@ -91,4 +102,19 @@ impl WorthOutlook {
         let on_track = told.iter().filter(|on_track| **on_track).count();
         Some(format!("goals: {on_track} of {} on track, of {} running", told.len(), running.count()))
     }
+}
+
+/// What a playbook is worth against leaving accounts alone.
+fn playbook_line(row: &PlaybookRow) -> Option<String> {
+    let uplift = row.uplift()?;
+    let of = |outcomes: Outcomes| format!("{} of {}", outcomes.stayed, outcomes.accounts);
+    Some(format!(
+        "playbook {}: {} treated accounts stayed, {} left alone: {:+.0} points ({:+.0} to {:+.0})",
+        row.playbook,
+        of(row.treated),
+        of(row.holdout),
+        100.0 * uplift.value,
+        100.0 * uplift.low,
+        100.0 * uplift.high
+    ))
 }

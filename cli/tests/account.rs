@@ -284,25 +284,25 @@ fn what_similar_accounts_did_is_counted_once_and_never_from_the_future() {
 }
 
 fn account(id: &str, probability: f64) -> ScoredAccount {
-    let reason = |name: &str, effect: f64| Reason { name: name.to_owned(), text: format!("{name} told"), effect };
+    let reason = |name: &str, effect: f64| Reason { name: name.into(), text: format!("{name} told"), effect };
     let forecast = Forecast {
         probability,
         low: probability * 0.9,
         high: probability,
-        band: Some("high".to_owned()),
+        band: Some("high".into()),
         reasons: vec![reason("usage.events:-", 0.02), reason("nps.score:+", -0.01)],
     };
     ScoredAccount {
         account_id: id.to_owned(),
-        forecasts: vec![Some(forecast)],
-        health: Some("at_risk".to_owned()),
+        forecasts: [Some(forecast)].into(),
+        health: Some("at_risk".into()),
         value_tier: None,
         service_level: None,
         mrr: Some(100.0),
         mrr_at_risk: Some(100.0 * probability),
         expected_expansion_mrr: None,
-        status: "scored".to_owned(),
-        status_reason: "OK".to_owned(),
+        status: "scored".into(),
+        status_reason: "OK".into(),
     }
 }
 
@@ -312,7 +312,7 @@ fn reasons_are_compared_by_their_idea_with_the_scores_before_and_of_a_quarter_ag
         let mut account = account("a", probability);
         let forecast = account.forecasts[0].as_mut().unwrap();
         for (reason, name) in forecast.reasons.iter_mut().zip(names) {
-            name.clone_into(&mut reason.name);
+            reason.name = name.into();
             reason.text = format!("{name} on {as_of}");
         }
         ScoredBase {

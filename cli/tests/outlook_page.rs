@@ -23,7 +23,7 @@ fn base(accounts: usize) -> ScoredBase {
     let forecast = |row: usize, target: usize| {
         let probability = ((row * 7_919 + target * 31) % 1_000) as f64 / 1_000.0;
         let reason = |rank: usize| Reason {
-            name: "usage.events.change:-".to_owned(),
+            name: "usage.events.change:-".into(),
             text: format!("events in the last 28 days fell {} % against the 28 days before ({rank})", row % 97),
             effect: 0.01 * (3.0 - rank as f64),
         };
@@ -31,7 +31,7 @@ fn base(accounts: usize) -> ScoredBase {
             probability,
             low: probability * 0.9,
             high: (probability * 1.1).min(1.0),
-            band: Some(["low", "medium", "high"][(probability * 2.99) as usize].to_owned()),
+            band: Some(["low", "medium", "high"][(probability * 2.99) as usize].into()),
             reasons: (1..=3).map(reason).collect(),
         }
     };
@@ -42,13 +42,13 @@ fn base(accounts: usize) -> ScoredBase {
             account_id: if row == 0 { HOSTILE.to_owned() } else { format!("acct-{row:07}") },
             mrr_at_risk: forecasts[0].as_ref().map(|one| one.probability * mrr),
             expected_expansion_mrr: forecasts[1].as_ref().map(|one| one.probability * mrr * 0.2),
-            forecasts,
-            health: Some(["champion", "hostage", "sleeper", "at_risk", "unknown"][row % 5].to_owned()),
-            value_tier: Some("low".to_owned()),
-            service_level: Some("low_healthy".to_owned()),
+            forecasts: forecasts.into(),
+            health: Some(["champion", "hostage", "sleeper", "at_risk", "unknown"][row % 5].into()),
+            value_tier: Some("low".into()),
+            service_level: Some("low_healthy".into()),
             mrr: Some(mrr),
-            status: "scored".to_owned(),
-            status_reason: "OK".to_owned(),
+            status: "scored".into(),
+            status_reason: "OK".into(),
         }
     };
     ScoredBase {

@@ -68,6 +68,8 @@ pub struct AccountFact {
     pub region: Option<u32>,
     /// Channel.
     pub channel: Option<u32>,
+    /// Campaign, code into [`Facts::campaigns`]; no signal reads it.
+    pub campaign: Option<u32>,
     /// Who looks after it, code into [`Facts::owners`]; no signal reads it.
     pub owner: Option<u32>,
 }
@@ -347,6 +349,8 @@ pub struct Facts {
     pub regions: Names,
     /// Channels.
     pub channels: Names,
+    /// Campaigns.
+    pub campaigns: Names,
     /// Ticket categories.
     pub ticket_categories: Names,
     /// Owners: those who look after accounts, in all tables; there where the accounts table has them.

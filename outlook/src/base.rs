@@ -49,7 +49,7 @@ pub struct BaseAnalysis {
     pub landmarks: Vec<Preceding>,
     /// Where retention curves fall.
     pub curves: Vec<CohortCurve>,
-    /// Channels and plans at equal size.
+    /// Channels, campaigns and plans at equal size.
     pub compared: Vec<Compared>,
     /// Rows of segments by what accounts did.
     pub behaviour_segments: Vec<SegmentRow>,

@@ -1,4 +1,4 @@
-//! Channels and plans compared at equal size.
+//! Channels, campaigns and plans compared at equal size.
 //!
 //! Large accounts stay longer and come by other channels, so a channel's plain retention says mostly how large its accounts
 //! are. Direct standardisation asks what it would be if each had the sizes of the whole base: `R = sum_k w_k r_k`, with the
@@ -60,7 +60,7 @@ impl Measure {
 /// One group at the sizes of the whole base, over the twelve months before `as_of`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Compared {
-    /// Channel or plan.
+    /// Channel, campaign or plan.
     pub by: GroupedBy,
     /// Its name.
     pub group: String,
@@ -201,12 +201,15 @@ impl Cell {
 
 type Cells = BTreeMap<Option<u32>, [Cell; 3]>;
 
-/// Channels, then plans, each by name, of at least [`LEAST_ACCOUNTS`] accounts that paid twelve months before `as_of`.
+/// Channels, then campaigns (where accounts name any), then plans, each by name, of at least [`LEAST_ACCOUNTS`] accounts that paid twelve months before `as_of`.
 #[must_use]
 pub fn compared(facts: &Facts, timelines: &[Timeline], as_of: NaiveDate, sizes: SizeCutOffs) -> Vec<Compared> {
     let (opening, closing) = (Instant::start_of(year_before(as_of)), Instant::start_of(as_of));
     let mut found = Vec::new();
-    for by in [GroupedBy::Channel, GroupedBy::Plan] {
+    for by in [GroupedBy::Channel, GroupedBy::Campaign, GroupedBy::Plan] {
+        if by == GroupedBy::Campaign && facts.campaigns.names.is_empty() {
+            continue;
+        }
         let add = |mut cells: Cells, (account, timeline): (usize, &Timeline)| {
             let Some(then) = timeline.before(opening).filter(|then| then.mrr > Cents::ZERO) else { return cells };
             let code = match by {

@@ -17,6 +17,7 @@ pub mod expansion;
 pub mod export;
 pub mod forecast;
 pub mod goal;
+pub mod intervention;
 pub mod known;
 pub mod landmark;
 pub mod level;

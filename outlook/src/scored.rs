@@ -1,7 +1,9 @@
 //! The scores of a date, read back: what the tables of accounts, the forecast and the exports start from.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
@@ -65,7 +67,7 @@ pub enum ScoresReadError {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reason {
     /// Idea of the signal and sign, e.g. `usage.events.change:-`.
-    pub name: String,
+    pub name: Arc<str>,
     /// In words.
     pub text: String,
     /// What it adds to the probability; negative where it takes away.
@@ -82,24 +84,24 @@ pub struct Forecast {
     /// Upper end.
     pub high: f64,
     /// `low`, `medium`, `high`.
-    pub band: Option<String>,
+    pub band: Option<Arc<str>>,
     /// Strongest first; as many as were asked for.
     pub reasons: Vec<Reason>,
 }
 
-/// One account of the scores.
+/// One account of the scores. A word that many accounts share (a band, a status) is kept once for all of them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScoredAccount {
     /// The user's own id.
     pub account_id: String,
     /// By target, in the order of [`ScoredBase::targets`]; `None` where it is not scored.
-    pub forecasts: Vec<Option<Forecast>>,
+    pub forecasts: Box<[Option<Forecast>]>,
     /// `champion`, `hostage`, `sleeper`, `at_risk`, `unknown`.
-    pub health: Option<String>,
+    pub health: Option<Arc<str>>,
     /// `high`, `medium`, `low`.
-    pub value_tier: Option<String>,
+    pub value_tier: Option<Arc<str>>,
     /// One of six.
-    pub service_level: Option<String>,
+    pub service_level: Option<Arc<str>>,
     /// Monthly recurring revenue at the date.
     pub mrr: Option<f64>,
     /// Probability of churn times MRR.
@@ -107,9 +109,9 @@ pub struct ScoredAccount {
     /// Probability of expansion times MRR times the mean uplift.
     pub expected_expansion_mrr: Option<f64>,
     /// `scored`, `partial`, `not_scored`.
-    pub status: String,
+    pub status: Arc<str>,
     /// `OK`, or why not.
-    pub status_reason: String,
+    pub status_reason: Arc<str>,
 }
 
 /// All scored accounts of a date, sorted by id.
@@ -150,9 +152,10 @@ impl ScoredBase {
 
     fn read_some(out: &Path, as_of: NaiveDate, reasons: usize, only: Option<&str>) -> Result<Self, ScoresReadError> {
         let parts = whole_parts(out, as_of)?;
+        let mut words = Words::default();
         let mut base = Self { as_of, targets: Vec::new(), model: String::new(), accounts: Vec::new() };
         for part in parts {
-            base.read_part(&part, reasons.min(REASONS), only)?;
+            base.read_part(&part, reasons.min(REASONS), only, &mut words)?;
         }
         Ok(base)
     }
@@ -186,7 +189,13 @@ impl ScoredBase {
         place.ok().map(|place| &self.accounts[place])
     }
 
-    fn read_part(&mut self, path: &Path, reasons: usize, only: Option<&str>) -> Result<(), ScoresReadError> {
+    fn read_part(
+        &mut self,
+        path: &Path,
+        reasons: usize,
+        only: Option<&str>,
+        words: &mut Words,
+    ) -> Result<(), ScoresReadError> {
         let name = path.display().to_string();
         let file = File::open(path).map_err(|source| ScoresReadError::Io { path: name.clone(), source })?;
         let damaged = |found: String| ScoresReadError::Damaged { path: name.clone(), found };
@@ -208,12 +217,17 @@ impl ScoredBase {
         for batch in reader {
             let batch = batch.map_err(|error| damaged(error.to_string()))?;
             let columns = Columns { path: &name, batch: &batch };
-            self.read_batch(&columns, reasons)?;
+            self.read_batch(&columns, reasons, words)?;
         }
         Ok(())
     }
 
-    fn read_batch(&mut self, columns: &Columns<'_>, reasons: usize) -> Result<(), ScoresReadError> {
+    fn read_batch(
+        &mut self,
+        columns: &Columns<'_>,
+        reasons: usize,
+        words: &mut Words,
+    ) -> Result<(), ScoresReadError> {
         let targets = self.targets.iter().map(|target| TargetColumns::of(columns, target, reasons));
         let targets = targets.collect::<Result<Vec<_>, _>>()?;
         let ids = columns.texts("account_id")?;
@@ -228,17 +242,36 @@ impl ScoredBase {
         }
         self.accounts.extend((0..ids.len()).map(|row| ScoredAccount {
             account_id: ids.value(row).to_owned(),
-            forecasts: targets.iter().map(|target| target.forecast(row)).collect(),
-            health: text(health, row),
-            value_tier: text(tier, row),
-            service_level: text(service, row),
+            forecasts: targets.iter().map(|target| target.forecast(row, words)).collect(),
+            health: words.word(health, row),
+            value_tier: words.word(tier, row),
+            service_level: words.word(service, row),
             mrr: number(mrr, row),
             mrr_at_risk: number(at_risk, row),
             expected_expansion_mrr: number(expansion, row),
-            status: status.value(row).to_owned(),
-            status_reason: why.value(row).to_owned(),
+            status: words.of(status.value(row)),
+            status_reason: words.of(why.value(row)),
         }));
         Ok(())
+    }
+}
+
+/// Each distinct word once.
+#[derive(Debug, Default)]
+struct Words(HashSet<Arc<str>>);
+
+impl Words {
+    fn of(&mut self, text: &str) -> Arc<str> {
+        if let Some(word) = self.0.get(text) {
+            return Arc::clone(word);
+        }
+        let word: Arc<str> = text.into();
+        self.0.insert(Arc::clone(&word));
+        word
+    }
+
+    fn word(&mut self, column: &StringArray, row: usize) -> Option<Arc<str>> {
+        column.is_valid(row).then(|| self.of(column.value(row)))
     }
 }
 
@@ -379,21 +412,23 @@ impl<'a> TargetColumns<'a> {
         })
     }
 
-    fn forecast(&self, row: usize) -> Option<Forecast> {
+    fn forecast(&self, row: usize, words: &mut Words) -> Option<Forecast> {
         let probability = number(self.probability, row)?;
         let reasons = self.reasons.iter().filter_map(|reason| {
             Some(Reason {
-                name: text(reason.name, row)?,
+                name: words.word(reason.name, row)?,
                 text: text(reason.text, row)?,
                 effect: number(reason.effect, row)?,
             })
         });
+        let reasons = reasons.collect();
+        let band = words.word(self.band, row);
         Some(Forecast {
             probability,
             low: number(self.low, row).unwrap_or(probability),
             high: number(self.high, row).unwrap_or(probability),
-            band: text(self.band, row),
-            reasons: reasons.collect(),
+            band,
+            reasons,
         })
     }
 }

@@ -29,6 +29,8 @@ pub enum GroupedBy {
     Region,
     /// Channel by which it came.
     Channel,
+    /// Campaign by which it came; compared at equal size only.
+    Campaign,
     /// Plan at the opening.
     Plan,
     /// Annual value at the opening: see [`SizeCutOffs`].
@@ -51,6 +53,7 @@ impl GroupedBy {
             Self::Industry => "industry",
             Self::Region => "region",
             Self::Channel => "channel",
+            Self::Campaign => "campaign",
             Self::Plan => "plan",
             Self::Size => "size",
             Self::Adopter => "adopter",
@@ -180,6 +183,7 @@ pub(crate) fn code_of_account(facts: &Facts, account: usize, opening: Instant, b
         GroupedBy::Industry => known.industry,
         GroupedBy::Region => known.region,
         GroupedBy::Channel => known.channel,
+        GroupedBy::Campaign => known.campaign,
         GroupedBy::Plan | GroupedBy::Size | GroupedBy::Adopter | GroupedBy::Workflow => None,
     }
 }
@@ -190,6 +194,7 @@ pub(crate) fn names_of(facts: &Facts, by: GroupedBy) -> &Names {
         GroupedBy::Industry => &facts.industries,
         GroupedBy::Region => &facts.regions,
         GroupedBy::Channel => &facts.channels,
+        GroupedBy::Campaign => &facts.campaigns,
         GroupedBy::Plan => &facts.plans,
         GroupedBy::Adopter | GroupedBy::Workflow => &facts.features,
         GroupedBy::Segment | GroupedBy::Size => &facts.segments,

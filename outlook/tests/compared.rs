@@ -83,6 +83,7 @@ impl World {
             industry: None,
             region: Some(region),
             channel: Some(channel),
+            campaign: Some(channel),
         };
         self.accounts.push((account, row));
         account
@@ -109,6 +110,7 @@ impl World {
             nps: Some(Grouped::new(count, self.nps, |row| (row.at, row.known_at))),
             regions: names(&["north", "south"]),
             channels: names(&["inbound", "partner"]),
+            campaigns: names(&["fair", "search"]),
             plans: names(&["pro", "starter"]),
             features: names(&["api", "basic", "draft", "publish"]),
             ..Facts::default()
@@ -270,6 +272,24 @@ fn a_size_that_a_channel_does_not_have_is_not_made_up() {
     let inbound = rows.iter().find(|row| row.group == "inbound" && row.measure == Measure::LogoRetention).unwrap();
     assert_eq!((inbound.standardised.value, inbound.others.value, inbound.covered), (0.5, 0.75, 0.4));
     assert!((inbound.difference.value + 0.25).abs() < 1e-12);
+}
+
+/// Each channel is one campaign here, so that the numbers are the same; a base that names none is not compared by it.
+#[test]
+fn campaigns_are_compared_where_they_are_named() {
+    let mut world = World::default();
+    two_sizes(&mut world, 0, [(40, 20), (10, 9)]);
+    two_sizes(&mut world, 1, [(10, 5), (40, 30)]);
+    let mut facts = world.facts();
+    let of = |facts: &Facts, by: GroupedBy| {
+        let rows = compared(facts, &timelines(facts), date(AS_OF), SizeCutOffs::default());
+        rows.into_iter().filter(|row| row.by == by).map(|row| (row.group, row.standardised)).collect::<Vec<_>>()
+    };
+    let (campaigns, channels) = (of(&facts, GroupedBy::Campaign), of(&facts, GroupedBy::Channel));
+    assert_eq!((campaigns.len(), campaigns[0].0.as_str(), channels[0].0.as_str()), (6, "fair", "inbound"));
+    assert!(campaigns.iter().zip(&channels).all(|(campaign, channel)| campaign.1 == channel.1));
+    facts.campaigns = Names::default();
+    assert_eq!(of(&facts, GroupedBy::Campaign), []);
 }
 
 /// The intervals of a standardised share and of a difference hold the truth as often as they say.

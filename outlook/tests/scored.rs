@@ -73,7 +73,7 @@ fn every_column_is_where_it_belongs() {
     assert_eq!(first.mrr_at_risk, Some(place("mrr_at_risk")));
     assert_eq!(first.expected_expansion_mrr, Some(place("expected_expansion_mrr")));
     assert_eq!((first.health.as_deref(), first.value_tier.as_deref()), (Some("health 0"), Some("value_tier 0")));
-    assert_eq!((first.status.as_str(), first.status_reason.as_str()), ("status 0", "status_reason 0"));
+    assert_eq!((&*first.status, &*first.status_reason), ("status 0", "status_reason 0"));
     let without = ScoredBase::read(out.path(), as_of(), 0).unwrap();
     assert!(without.accounts[0].forecasts[0].as_ref().unwrap().reasons.is_empty());
 }

@@ -59,6 +59,7 @@ fn groups_are_of_what_was_known_at_the_opening_and_small_ones_are_told_together(
                 industry: None,
                 region: Some(region_of(account)),
                 channel: None,
+                campaign: None,
                 owner: None,
             },
         ));

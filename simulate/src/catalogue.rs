@@ -100,6 +100,10 @@ pub(crate) const CHANNELS: [(&str, f64); 4] =
     [("inbound", 0.0), ("outbound", -0.15), ("partner", 0.05), ("referral", 0.25)];
 /// How common each channel is.
 pub(crate) const CHANNEL_WEIGHTS: [f64; 4] = [0.45, 0.25, 0.18, 0.12];
+/// Campaigns that bring some of the accounts; what an account becomes does not depend on them.
+pub(crate) const CAMPAIGNS: [&str; 3] = ["spring_webinar", "search_ads", "trade_fair"];
+/// Who looks after accounts; most of the smallest have nobody.
+pub(crate) const OWNERS: [&str; 8] = ["Ada", "Chen", "Elif", "Jonas", "Kofi", "Lena", "Priya", "Tomas"];
 
 /// Ticket categories of the "how do I" kind: a customer that is learning.
 pub(crate) const HOW_TO_CATEGORIES: [&str; 3] = ["how_do_i", "setup", "training"];

@@ -13,7 +13,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 use crate::account::Profile;
 use crate::calendar::{Second, midnight};
-use crate::catalogue::{CHANNELS, FEATURES, INDUSTRIES, MODULES, PLANS, REGIONS};
+use crate::catalogue::{CAMPAIGNS, CHANNELS, FEATURES, INDUSTRIES, MODULES, OWNERS, PLANS, REGIONS};
 use crate::firmographics::FirmographicRow;
 use crate::goals::GoalRow;
 use crate::invoices::InvoiceRow;
@@ -43,11 +43,17 @@ pub(crate) struct AccountRow {
     pub industry: usize,
     pub region: usize,
     pub channel: usize,
+    pub campaign: Option<&'static str>,
+    pub owner: Option<&'static str>,
 }
 
 impl AccountRow {
     pub(crate) fn of(profile: &Profile, world: World) -> Self {
+        // Neither has any bearing on what happens: the number of the account deals them out (Knuth's multiplicative hash).
+        let lot = (profile.index.wrapping_mul(2_654_435_761) >> 8) as usize;
         Self {
+            campaign: (lot % 5 < CAMPAIGNS.len()).then(|| CAMPAIGNS[lot % 5]),
+            owner: (profile.segment > 0 || lot % 4 == 1).then(|| OWNERS[lot / 64 % OWNERS.len()]),
             index: profile.index,
             signed_up_at: profile.signed_up_at,
             segment: world.parameters().segments[profile.segment].name,
@@ -95,6 +101,10 @@ fn names<'a, T>(rows: &'a [T], name: impl Fn(&'a T) -> &'a str) -> ArrayRef {
     Arc::new(builder.finish())
 }
 
+fn known_names<T>(rows: &[T], name: impl Fn(&T) -> Option<&'static str>) -> ArrayRef {
+    Arc::new(rows.iter().map(name).collect::<StringArray>())
+}
+
 fn accounts<T>(rows: &[T], account: impl Fn(&T) -> u32) -> ArrayRef {
     texts(rows, |row, text| write!(text, "acct-{:07}", account(row) + 1))
 }
@@ -125,6 +135,8 @@ impl Row for AccountRow {
             ("industry", DataType::Utf8, false),
             ("region", DataType::Utf8, false),
             ("channel", DataType::Utf8, false),
+            ("campaign", DataType::Utf8, true),
+            ("owner", DataType::Utf8, true),
         ])
     }
 
@@ -136,6 +148,8 @@ impl Row for AccountRow {
             names(rows, |row| INDUSTRIES[row.industry].0),
             names(rows, |row| REGIONS[row.region]),
             names(rows, |row| CHANNELS[row.channel].0),
+            known_names(rows, |row| row.campaign),
+            known_names(rows, |row| row.owner),
         ]
     }
 }

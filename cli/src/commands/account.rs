@@ -11,7 +11,7 @@ use bellwether_outlook::segment::SizeCutOffs;
 use chrono::NaiveDate;
 use rayon::prelude::*;
 
-use super::{outlook, page_file, with_threads};
+use super::{page_file, with_threads};
 use crate::args::AccountArguments;
 use crate::business::Business;
 use crate::failure::Failure;
@@ -70,7 +70,7 @@ fn page(project: &Project, business: &Business<'_>, arguments: &AccountArguments
         features: &project.contract.catalogue.features,
         targets,
         eligibility: project.contract.eligibility,
-        grace_days: outlook::grace_days(project),
+        grace_days: business.leaving().1,
         sizes: SizeCutOffs::default(),
         scores: &scores,
         past: &past,

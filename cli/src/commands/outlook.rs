@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use bellwether_features::label::Event;
 use bellwether_outlook::account::AccountSettings;
 use bellwether_outlook::movement::MonthlyMovements;
 use bellwether_outlook::page::{self, MOST_ACCOUNTS, PAGE, PageInput};
@@ -44,7 +43,7 @@ pub(crate) fn run(config: &Path, arguments: &OutlookArguments, output: &Output) 
                 "revenue is read from [tables.subscriptions]: account_id, effective_at and mrr",
             ));
         }
-        let settings = OutlookSettings { grace_days: grace_days(&project), ..OutlookSettings::default() };
+        let settings = OutlookSettings { grace_days: business.leaving().1, ..OutlookSettings::default() };
         let timelines = business.timelines(arguments.as_of, settings.grace_days);
         let mut outlook = output.step(
             "outlook",
@@ -134,13 +133,6 @@ fn scores(arguments: &OutlookArguments, output: &Output) -> Result<Option<Scored
 fn name_churn(settings: &mut AccountSettings, project: &Project, base: &ScoredBase) {
     let name = base.target("churn").map(|target| &base.targets[target]);
     settings.churn = name.and_then(|name| project.contract.targets.iter().find(|target| target.name == *name)).cloned();
-}
-
-/// The grace period of the target that says when a subscription has ended; that of a new project where there is none.
-pub(super) fn grace_days(project: &Project) -> u32 {
-    let mut targets = project.contract.targets.iter();
-    let ended = targets.find(|target| matches!(target.event, Event::SubscriptionEnd));
-    ended.map_or(OutlookSettings::default().grace_days, |target| target.grace_days)
 }
 
 /// The last months and the last year, in lines.

@@ -266,7 +266,7 @@ static ACCOUNTS: &[CanonicalColumn] = &[
     column("industry", ColumnKind::Text),
     column("region", ColumnKind::Text),
     column("channel", ColumnKind::Text),
-    unread("campaign", ColumnKind::Text),
+    outlook("campaign", ColumnKind::Text),
     outlook("owner", ColumnKind::Text),
     KNOWN_AT,
 ];

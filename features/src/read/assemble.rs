@@ -215,6 +215,7 @@ impl<'a> Builder<'a> {
         let (industries, industry) = self.category("industry");
         let (regions, region) = self.category("region");
         let (channels, channel) = self.category("channel");
+        let (campaigns, campaign) = self.category("campaign");
         let signed_up_at = self.time("signed_up_at");
         let owner = self.category_among("owner", &facts.owners.names);
         let of = |category: &Option<Category<'_>>, row| category.as_ref().and_then(|category| category.of(row));
@@ -227,11 +228,12 @@ impl<'a> Builder<'a> {
                 industry: of(&industry, row),
                 region: of(&region, row),
                 channel: of(&channel, row),
+                campaign: of(&campaign, row),
                 owner: of(&owner, row),
             },
         ));
         (facts.segments, facts.industries) = (segments, industries);
-        (facts.regions, facts.channels) = (regions, channels);
+        (facts.regions, facts.channels, facts.campaigns) = (regions, channels, campaigns);
     }
 
     fn usage(&self, facts: &mut Facts) {

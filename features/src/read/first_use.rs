@@ -26,6 +26,7 @@ pub(crate) fn complete_accounts(facts: &mut Facts) {
             industry: None,
             region: None,
             channel: None,
+            campaign: None,
             owner: None,
         });
         // `Grouped` is sorted by event time.

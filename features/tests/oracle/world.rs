@@ -367,6 +367,7 @@ pub(crate) fn account_fact(row: &AccountRow, more: u32) -> (u32, AccountFact) {
         industry: None,
         region: None,
         channel: None,
+        campaign: None,
         owner: None,
     };
     (code(row.account), fact)

@@ -44,7 +44,7 @@ impl<'a> Ranked<'a> {
 
     fn reason(&self, row: usize) -> Option<Reason> {
         Some(Reason {
-            name: text_at(Some(self.name), row)?.to_owned(),
+            name: text_at(Some(self.name), row)?.into(),
             text: text_at(Some(self.text), row)?.to_owned(),
             effect: number_at(Some(self.effect), row)?,
         })

@@ -122,7 +122,7 @@ fn point(base: &ScoredBase, id: &str, target: &str) -> Option<Point> {
         probability: forecast.probability,
         low: forecast.low,
         high: forecast.high,
-        band: forecast.band.clone(),
+        band: forecast.band.as_deref().map(str::to_owned),
     })
 }
 
@@ -133,7 +133,7 @@ fn reasons(id: &str, target: &str, scores: [Option<&ScoredBase>; 3]) -> Vec<Reas
     for place in (0..3).rev() {
         let Some(forecast) = scores[place].and_then(|base| forecast(base, id, target)) else { continue };
         for reason in &forecast.reasons {
-            let idea = reason.name.rsplit_once(':').map_or(reason.name.as_str(), |(idea, _)| idea);
+            let idea = reason.name.rsplit_once(':').map_or(&*reason.name, |(idea, _)| idea);
             let entry = found.entry(idea.to_owned()).or_default();
             entry.0.clone_from(&reason.text);
             entry.1[place] = Some(reason.effect);

@@ -76,7 +76,7 @@ pub(super) fn profile(page: &AccountPage) -> Vec<String> {
         told.extend(latest.service_level.as_ref().map(|level| format!("service level {level}")));
         told.extend(latest.mrr_at_risk.map(|amount| format!("MRR at risk {}", money(amount))));
         told.extend(latest.expected_expansion_mrr.map(|amount| format!("expected expansion {}", money(amount))));
-        told.push(latest.status.clone());
+        told.push(latest.status.to_string());
         lines.push(told.join(", "));
     }
     lines

@@ -1,6 +1,7 @@
 //! The account table: all accounts as data, and the rows that are there without a script.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bellwether_page::data;
 use bellwether_page::escape_html;
@@ -95,7 +96,7 @@ fn by_stake(scores: &ScoredBase) -> Vec<usize> {
 fn columns(input: &PageInput<'_>, scores: &ScoredBase, rows: &[usize]) -> Vec<AccountColumn> {
     let accounts = || rows.iter().map(|row| &scores.accounts[*row]);
     let texts =
-        |of: fn(&ScoredAccount) -> Option<&String>| Values::Texts(accounts().map(|one| of(one).cloned()).collect());
+        |of: Word| Values::Texts(accounts().map(|one| of(one).as_deref().map(str::to_owned)).collect());
     let money = |of: fn(&ScoredAccount) -> Option<f64>| {
         Values::Numbers(Form::Money, accounts().map(|one| of(one).filter(|amount| amount.is_finite())).collect())
     };
@@ -106,7 +107,7 @@ fn columns(input: &PageInput<'_>, scores: &ScoredBase, rows: &[usize]) -> Vec<Ac
         is_filter,
         values,
     };
-    let mut columns = vec![column("health", true, true, texts(|one| one.health.as_ref()))];
+    let mut columns = vec![column("health", true, true, texts(|one| &one.health))];
     let of_tables = of_tables(input, scores, rows);
     columns.extend(of_tables.iter().filter(|column| column.name == "owner").cloned());
     columns.push(column("mrr", true, false, money(|one| one.mrr)));
@@ -117,7 +118,7 @@ fn columns(input: &PageInput<'_>, scores: &ScoredBase, rows: &[usize]) -> Vec<Ac
             heading: name.clone(),
             ..column(&format!("{name}_probability"), true, false, Values::Range(ranges.collect()))
         });
-        let bands = forecasts().map(|one| one.and_then(|one| one.band.clone()));
+        let bands = forecasts().map(|one| one.and_then(|one| one.band.as_deref().map(str::to_owned)));
         columns.push(AccountColumn {
             heading: format!("{name} band"),
             ..column(&format!("{name}_band"), true, true, Values::Texts(bands.collect()))
@@ -141,14 +142,15 @@ fn columns(input: &PageInput<'_>, scores: &ScoredBase, rows: &[usize]) -> Vec<Ac
 }
 
 /// What tables of accounts may know better.
-const TIERS: [(&str, fn(&ScoredAccount) -> Option<&String>); 2] = [
-    ("value_tier", |account| account.value_tier.as_ref()),
-    ("service_level", |account| account.service_level.as_ref()),
-];
+const TIERS: [(&str, Word); 2] =
+    [("value_tier", |account| &account.value_tier), ("service_level", |account| &account.service_level)];
+
+/// A word of an account.
+type Word = fn(&ScoredAccount) -> &Option<Arc<str>>;
 
 fn status(account: &ScoredAccount) -> String {
-    if account.status_reason == "OK" {
-        account.status.clone()
+    if &*account.status_reason == "OK" {
+        account.status.to_string()
     } else {
         format!("{}: {}", account.status, account.status_reason)
     }

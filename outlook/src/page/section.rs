@@ -33,6 +33,11 @@ const KNOWN: &[(&str, &str, &str)] = &[
         "Lifetime value",
         "What a customer is worth and what it cost to win, by group, with the interval of the value.",
     ),
+    (
+        "playbooks",
+        "What interventions kept",
+        "Of the accounts of each playbook, the share that stayed, and how much more that is than of those left alone.",
+    ),
     ("money", "Billed and paid", "What was billed, paid and contracted by month, and what it cost."),
     ("price_volume_mix", "Price, volume and mix", "Why MRR changed: dearer or cheaper, more or fewer, other plans."),
     ("billing", "Billing periods", "How much is billed by the month and by the year."),
@@ -51,7 +56,7 @@ const KNOWN: &[(&str, &str, &str)] = &[
     ("curve_shapes", "Where curves fall", "Whether customers are lost as they begin or all along."),
     (
         "compared",
-        "Channels and plans at equal size",
+        "Channels, campaigns and plans at equal size",
         "Each against the others, as if all were of the sizes of the base.",
     ),
     ("archetypes", "Archetypes", "Combinations of attributes with enough accounts, those that stand out most first."),

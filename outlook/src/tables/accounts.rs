@@ -74,7 +74,7 @@ fn accounts(outlook: &AccountOutlook<'_>) -> Columns {
         ("monetisation", known_texts(rows().map(|row| row.monetisation.map(|(kind, _)| kind).map(Monetisation::text)))),
         ("uses_like_plan", known_texts(rows().map(|row| row.monetisation.map(|(_, plan)| plan)))),
         ("review_overdue_days", numbers(rows().map(|row| row.review_overdue_days.map(|days| days as f64)))),
-        ("status", texts(rows().map(|row| row.scored.status.as_str()))),
+        ("status", texts(rows().map(|row| &*row.scored.status))),
     ]);
     columns
 }
@@ -124,7 +124,7 @@ fn since(outlook: &AccountOutlook<'_>) -> Columns {
         ("probability", numbers(rows().map(|row| row.now))),
         ("mrr_before", numbers(rows().map(|row| row.mrr_before))),
         ("mrr", numbers(rows().map(|row| row.mrr))),
-        ("reason", known_texts(rows().map(|row| row.reason.as_ref().map(|reason| reason.name.as_str())))),
+        ("reason", known_texts(rows().map(|row| row.reason.as_ref().map(|reason| &*reason.name)))),
         ("reason_text", known_texts(rows().map(|row| row.reason.as_ref().map(|reason| reason.text.as_str())))),
         ("reason_effect", numbers(rows().map(|row| row.reason.as_ref().map(|reason| reason.effect)))),
         ("since", known_dates(rows().map(|_| outlook.since))),

@@ -11,6 +11,7 @@
 //! | `discounts.parquet` | an account whose discount is beyond `[money] discount_limit`, the largest amount first; no such table without a limit | `account_id`, `owner`, `plan`, `mrr`, `list_price`, `discount`, `beyond_limit` a month |
 //! | `renewals.parquet` | a renewal within `[money] renewals_within` (90 days), by day | `account_id`, `owner`, `renews_on`, `days_to_renewal`, `mrr`, `auto_renew`, `days_since_met`, `unattended` ([`crate::terms`]) |
 //! | `goals.parquet` | a goal of an account (`by` = `account`) or an owner (`owner_goal`), then running goals of accounts added up by `owner` and `segment`; no such table without goals | `by`, `group`, `metric`, `use_case`, `from`, `until`, `is_over`, `goals`, `on_track`, `goals_on_track`, `goals_over_target`, `target`, `due`, `reached`, `leak`, `overage`, `over_limit_30d`, `forecast`, `_low`, `_high`, `forecast_goals`, `forecast_target` ([`crate::goal`]); what is of one goal is null in a sum, and the reverse |
+//! | `playbooks.parquet` | a playbook of the table of interventions; no such table without one | `playbook`, `treated_accounts`, `treated_stayed`, `treated_share`, `_low`, `_high`, the same of `holdout`, `uplift`, `_low`, `_high`, `kept_of_leaving` (the `save_rate` of `[plays]`; null where the uplift may be chance), `open_accounts` ([`crate::intervention`]) |
 //! | `price_volume_mix.parquet` | a month or trailing year, by what volume is counted in (`accounts`; `seats` where all are known) | `span`, `from`, `until` (both exclusive ends of what is before and after), `unit`, `opening_mrr`, `mrr`, `opening_units`, `units`, `price_mrr`, `volume_mrr`, `mix_mrr` (they add up to the change), `repriced_mrr` (of the price, that of accounts that stayed on their plan) |
 //! | `billing.parquet` | a month and billing period | `month`, `billing_period` (`monthly`, `annual`, `(not known)`), `accounts`, `mrr`, `account_share`, `mrr_share` (null where nobody pays) |
 //! | `plan_moves.parquet` | plan a year before and plan now | `from_plan`, `to_plan` (`(not paying)`, `(not known)`), `accounts`, `opening_mrr`, `mrr`, `mrr_change`, `accounts_paying_more`, `accounts_paying_less`, `share` of the accounts on the plan before, `_low`, `_high` (null for new ones) |
@@ -18,7 +19,7 @@
 //! | `renewal_quality.parquet` | billing period and outcome of renewals of twelve months | `billing_period`, `outcome`, `is_value_lost`, `renewals`, `accounts`, `mrr_before`, `mrr_after`, `share` of the decided ones, `mrr_share` (null for undecided ones) |
 //! | `landmarks.parquet` | a landmark and what followed | `landmark`, `sequel`, `within_days`, `accounts`, `unmatched_accounts`, `compared_account_months`, `share`, `matched_share`, `difference`, `_low`, `_high` |
 //! | `curve_shapes.parquet` | all cohorts (`cohort` null), then each quarter | `cohort`, `accounts`, `months`, `kept`, `early_hazard`, `_low`, `_high`, `late_hazard`, `_low`, `_high`, `counted_shape`, `shape` (`onboarding`, `sustained`, `stable`) |
-//! | `compared.parquet` | a channel or plan and a measure, at the sizes of the base | `by`, `group`, `measure`, `accounts`, `counted`, `covered`, `standardised`, `_low`, `_high`, `others`, `_low`, `_high`, `difference`, `_low`, `_high` |
+//! | `compared.parquet` | a channel, campaign or plan and a measure, at the sizes of the base | `by`, `group`, `measure`, `accounts`, `counted`, `covered`, `standardised`, `_low`, `_high`, `others`, `_low`, `_high`, `difference`, `_low`, `_high` |
 //! | `archetypes.parquet` | a combination of attribute values, that which stands out most first | `rank`, `attribute_1`, `value_1` to `attribute_3`, `value_3` (null where it has fewer), `accounts`, `kept_accounts`, `opening_mrr`, `mrr`, `logo_retention_12m`, `nrr_12m`, `grr_12m`, `logo_retention_drawn`, `_low`, `_high`, `expanded_12m` (share that pays more), `expanded_drawn`, `_low`, `_high`, `nrr_drawn`, `_low`, `_high`, `mrr_per_account`, `_low`, `_high`, `nps_answers`, `nps`, `_low`, `_high`, `distance` |
 //! | `accounts.parquet` | a scored account, by id | `owner`, `health`, `value_tier` (of `lifetime_value`, `_low`, `_high`: discounted revenue of five years), `is_at_risk`, `service_level`, its play from `[plays]`: `play`, `play_owner`, `play_due`, `play_success_metric`, `worth_of_intervening`; `mrr`, `mrr_at_risk`, `expected_expansion_mrr`, `churn_probability`, `churn_low`, `churn_high`, `expansion_probability`; of accounts at risk `use_pattern`, `prospect` and its evidence `past_accounts`, `past_stayed`, `past_stayed_share`, `_low`, `_high`; `monetisation` (`under`, `over`, else null), `uses_like_plan`, `review_overdue_days`, `status` |
 //! | `alerts.parquet` | a trigger that turned between `since` and `as_of`, by account | `watched` (`active_days`, `limit`, `churn`, `expansion`, `health`, `trend`, `sponsor`), `meaning` (`risk`, `recovery`, `expansion`, `expansion_past`), `from`, `to`, `value_before`, `value` (null where it is no number), `since` |
@@ -54,6 +55,7 @@ pub mod base;
 pub mod billing;
 pub mod forecast;
 pub mod goal;
+pub mod playbooks;
 pub mod revenue;
 pub mod value;
 
@@ -72,6 +74,7 @@ pub const TABLES: &[&str] = &[
     "discounts",
     "renewals",
     "goals",
+    "playbooks",
     "price_volume_mix",
     "billing",
     "plan_moves",

@@ -140,6 +140,7 @@ pub(crate) fn account_row(signed_up: &str, owner: Option<u32>) -> AccountFact {
         industry: None,
         region: None,
         channel: None,
+        campaign: None,
         owner,
     }
 }

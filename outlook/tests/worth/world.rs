@@ -67,6 +67,7 @@ pub(crate) fn own_row(known: Instant, signed: Option<Instant>, segment: u32, own
         industry: None,
         region: None,
         channel: None,
+        campaign: None,
         owner,
     }
 }
