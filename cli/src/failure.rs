@@ -123,7 +123,7 @@ impl Failure {
     /// Scores that could not be read back.
     pub(crate) fn scores(error: ScoresReadError) -> Self {
         let exit = match &error {
-            ScoresReadError::Missing { .. } => ExitCode::Usage,
+            ScoresReadError::Missing { .. } | ScoresReadError::OtherScores { .. } => ExitCode::Usage,
             ScoresReadError::Io { source, .. } => ExitCode::of_io(source),
             ScoresReadError::Damaged { .. } | ScoresReadError::Column { .. } => ExitCode::DataContract,
         };

@@ -107,7 +107,7 @@ fn move_line(outlook: &AccountOutlook<'_>, change: &Change) -> String {
     let target = change.target.map_or("", |target| outlook.targets[target].as_str());
     format!(
         "  {:<20} {target:<14} {} -> {}",
-        change.account_id,
+        told(&change.account_id),
         percent(change.before.unwrap_or(0.0)),
         percent(change.now.unwrap_or(0.0))
     )
@@ -133,6 +133,11 @@ fn call_lines(outlook: &AccountOutlook<'_>, currency: &str) -> Vec<String> {
     lines
 }
 
+/// An id on one line.
+fn told(id: &str) -> String {
+    id.chars().map(|one| if one.is_control() { ' ' } else { one }).collect()
+}
+
 fn call_line(outlook: &AccountOutlook<'_>, rank: usize, call: &Call, currency: &str) -> Vec<String> {
     let row = &outlook.rows[call.account];
     let owner = row.owner.map_or(String::new(), |owner| format!(", {owner}"));
@@ -140,7 +145,7 @@ fn call_line(outlook: &AccountOutlook<'_>, rank: usize, call: &Call, currency: &
     let worth = row.worth.map_or(String::new(), |worth| format!(" (worth {:.0} {currency})", worth.amount()));
     let headline = format!(
         "{rank:>3}. {} {:.0} {currency} a month, {}{owner}{play}{worth}",
-        row.scored.account_id,
+        told(&row.scored.account_id),
         call.stake,
         call.about.text()
     );

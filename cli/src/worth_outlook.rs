@@ -20,6 +20,8 @@ use crate::business::Business;
 pub(crate) struct WorthOutlook {
     value: Vec<ValueRow>,
     money: Money,
+    /// Whether any subscription says when it renews.
+    knows_renewals: bool,
     /// `None` without a table of goals.
     goals: Option<Vec<GoalState>>,
     /// `None` without a table of interventions.
@@ -41,6 +43,10 @@ impl WorthOutlook {
         Self {
             value: value_rows(facts, timelines, as_of, &contract.catalogue.value_moments),
             money: Money::of(facts, timelines, as_of, settings),
+            knows_renewals: facts
+                .subscriptions
+                .iter()
+                .any(|table| table.rows.iter().any(|row| row.renews_at.is_some())),
             playbooks: facts.interventions.as_ref().map(|_| {
                 let (horizon_days, grace_days) = business.leaving();
                 playbooks(facts, timelines, as_of, horizon_days, grace_days)
@@ -60,7 +66,7 @@ impl WorthOutlook {
 
     /// A line of each, and of each playbook whose accounts were compared with some left alone.
     pub(crate) fn lines(&self, settings: &MoneySettings) -> Vec<String> {
-        let told = [self.value_line(), Some(self.money_line(settings)), self.goal_line()];
+        let told = [self.value_line(), self.money_line(settings), self.goal_line()];
         told.into_iter().flatten().chain(self.playbooks.iter().flatten().filter_map(playbook_line)).collect()
     }
 
@@ -80,20 +86,23 @@ impl WorthOutlook {
         Some(line)
     }
 
-    fn money_line(&self, settings: &MoneySettings) -> String {
+    fn money_line(&self, settings: &MoneySettings) -> Option<String> {
         let renewals = &self.money.renewals;
         let mrr: Cents = renewals.iter().map(|one| one.mrr).sum();
-        let mut line =
-            format!("renewals within {} days: {} (MRR {:.2})", settings.renewal_days, renewals.len(), mrr.amount());
+        let mut told = Vec::new();
+        if self.knows_renewals {
+            let days = settings.renewal_days;
+            told.push(format!("renewals within {days} days: {} (MRR {:.2})", renewals.len(), mrr.amount()));
+        }
         if let Some((count, mrr)) = self.money.unattended() {
-            line += &format!(", {count} of them unattended (MRR {:.2})", mrr.amount());
+            told.push(format!("{count} of them unattended (MRR {:.2})", mrr.amount()));
         }
         if let Some((limit, beyond)) = settings.discount_limit.zip(self.money.discounts.as_ref()) {
             let money: Cents = beyond.iter().map(|one| one.beyond).sum();
             let percent = 100.0 * limit;
-            line += &format!("; discounts beyond {percent} %: {}, {:.2} a month", beyond.len(), money.amount());
+            told.push(format!("discounts beyond {percent} %: {}, {:.2} a month", beyond.len(), money.amount()));
         }
-        line
+        (!told.is_empty()).then(|| told.join("; "))
     }
 
     fn goal_line(&self) -> Option<String> {

@@ -88,6 +88,7 @@ impl Business {
             grace_days: 14,
             sizes: SizeCutOffs::default(),
             scores,
+            service: None,
             past,
         })
     }
@@ -248,14 +249,16 @@ fn what_similar_accounts_did_is_counted_once_and_never_from_the_future() {
     business.subscriptions.push_str("self,2024-09-01,100,team,,monthly,,2024-09-01\n");
     let page = business.page("self", &[], &[]);
     let similar = page.similar.as_ref().unwrap();
-    assert_eq!((similar.accounts, similar.alike_in.as_slice()), (80, &["plan", "size", "tenure"][..]));
+    // The nearest third would be 26; fewer than 30 are not told.
+    assert_eq!((similar.accounts, similar.alike_in.as_slice()), (30, &["plan", "size", "tenure"][..]));
+    assert_eq!(similar.churn_then, None, "no scores of then");
     assert_eq!(similar.nearest_by, ["trend of use"]);
     // Label interval 104 days: 2025-03-19 is the latest date whose outcome is known.
     assert_eq!(similar.dates.last(), Some(&date("2025-03-19")));
     let churn = similar.outcomes.iter().find(|one| one.target == "churn_90d").unwrap();
-    assert_eq!(churn.accounts, 80);
-    // With the 40 nearest alone: what left later than the window counts as it did at the nearest date of each account.
-    assert!(churn.happened <= 34 && churn.share.low < churn.share.value && churn.share.value < churn.share.high);
+    // They are the first thirty of the forty whose use fell as much, and all of them left within the window.
+    assert_eq!((churn.accounts, churn.happened), (30, 30));
+    assert!(churn.share.low > 0.88 && churn.share.high == 1.0, "{churn:?}");
 
     // Those who leave in the future of the page have not left.
     let mut future = business.clone();
@@ -272,14 +275,16 @@ fn what_similar_accounts_did_is_counted_once_and_never_from_the_future() {
         accounts: ids.iter().enumerate().map(|(place, id)| account(id, of(place))).collect(),
     };
     let ids: Vec<String> = (0..80).map(|account| format!("n{account:02}")).collect();
-    let past = base("2025-03-19", &ids, &|place| if place < 40 { 0.9 } else { 0.01 });
+    let past = base("2025-03-19", &ids, &|place| if place >= 50 { 0.9 } else { 0.01 });
     let own = base(AS_OF, &["self".to_owned()], &|_| 0.9);
     let page = business.page("self", &[own], &[past]);
     let similar = page.similar.as_ref().unwrap();
     assert_eq!(similar.nearest_by, ["trend of use", "probability of churn"]);
     assert_eq!(similar.dates, [date("2025-03-19")]);
     let churn = similar.outcomes.iter().find(|one| one.target == "churn_90d").unwrap();
-    assert_eq!((churn.accounts, churn.happened), (80, 34));
+    // Their use did not fall, and none of them left.
+    assert_eq!((churn.accounts, churn.happened), (30, 0));
+    assert!(similar.churn_then.unwrap().iter().all(|churn| (churn - 0.9).abs() < 1e-9), "{similar:?}");
     assert_eq!(churn.of_all, Some(34.0 / 81.0), "itself among them");
 }
 

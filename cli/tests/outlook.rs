@@ -81,6 +81,7 @@ fn the_tables_hold_the_revenue_of_the_subscriptions() {
         assert_eq!((closing[place].unwrap() * 100.0).round() as i64, mrr_before(&business, day), "{day}");
     }
     billed_is_what_the_invoices_say(&business, &tables);
+    the_year_before_is_that_of_an_outlook_a_year_before(&business, &movements, &tables);
     let named = ["cohorts", "segments", "changes", "price_volume_mix", "billing", "plan_moves", "expansions"];
     for table in named.into_iter().chain([
         "renewal_quality",
@@ -96,7 +97,7 @@ fn the_tables_hold_the_revenue_of_the_subscriptions() {
         assert!(rows > 0, "{table}");
     }
     parts_add_up(&tables);
-    assert!(told.contains("billed annually: ") && told.contains("renewals of twelve months: "), "{told}");
+    assert!(told.contains("billed annually: ") && told.contains("annual renewals of twelve months: "), "{told}");
     let behaviour = rows(&tables.join("segments.parquet")).remove(0);
     let by: Vec<&str> = behaviour.column_by_name("by").unwrap().as_string::<i32>().iter().flatten().collect();
     assert!(by.contains(&"adopter") && by.contains(&"workflow"), "{by:?}");
@@ -120,6 +121,21 @@ fn the_tables_hold_the_revenue_of_the_subscriptions() {
     std::fs::write(business.join("bellwether.toml"), format!("{project}[money]\ndiscount_limit = 10\n")).unwrap();
     let told = fail(&business, &arguments, 2);
     assert!(told.contains("`money.discount_limit`") && told.contains("a share from 0 to 1"), "{told}");
+}
+
+/// Inside a month, too: the page compares with what an outlook of the same day a year ago says.
+fn the_year_before_is_that_of_an_outlook_a_year_before(business: &Path, movements: &RecordBatch, tables: &Path) {
+    succeed(business, &["outlook", "--as-of", "2024-12-15", "--out", "out"]);
+    let then = rows(&business.join("out/outlook/v1/as_of=2024-12-15/movements.parquet")).remove(0);
+    let last = |batch: &RecordBatch, name: &str| numbers(batch, name).last().copied().flatten().unwrap();
+    let change =
+        [("nrr_12m", "NRR"), ("grr_12m", "GRR"), ("logo_retention_12m", "logo retention")].map(|(column, name)| {
+            let points = 100.0 * (last(movements, column) - last(&then, column));
+            format!("{name} {} points", format!("{points:+.1}").replace('-', "−"))
+        });
+    let page = std::fs::read_to_string(tables.join("outlook.html")).unwrap();
+    let told = format!("Against a year before: {}.", change.join(", "));
+    assert!(page.contains(&told), "{told}");
 }
 
 /// The invoices known before 2025-12-15, by month and kind, against the table of money. The simulator states none again.

@@ -59,8 +59,6 @@ fn business(home: &Path) -> PathBuf {
     succeed(home, &["simulate", "--accounts", "150", "--months", "18", "--out", "business"]);
     let business = home.join("business");
     let project = std::fs::read_to_string(business.join("bellwether.toml")).unwrap();
-    let project =
-        project.replace("data/accounts.parquet\"", "data/accounts.parquet\"\nderive = { owner = \"segment\" }");
     let plays = "\n[plays.low_at_risk]\nplay = \"Letter\"\nowner = \"desk\"\ndue_days = 7\nsuccess_metric = \"answered\"\n\
                  save_rate = 0.1\ncost = 1\n\n[alerts]\nmargin = 0.3\n";
     std::fs::write(business.join("bellwether.toml"), project + plays).unwrap();
@@ -107,6 +105,18 @@ fn accounts_are_told_where_there_are_scores() {
     let stakes: Vec<f64> = floats(&read("calls"), "stake_mrr").into_iter().flatten().collect();
     assert!(stakes.len() == 12 && stakes.is_sorted_by(|one, next| one >= next), "{stakes:?}");
 
+    // The page of an account tells the service level that the team works by, and so does an export, unless the scores are others.
+    let (id, level) = (&ids[3], texts(&accounts, "service_level")[3].clone().unwrap());
+    let told = succeed(&business, &["account", id, "--as-of", "2026-01-15", "--out", "out"]);
+    assert!(told.contains(&format!("service level {level}")) && !told.contains("by its MRR alone"), "{level}: {told}");
+    let export = ["export", "--to", "csv", "--as-of", "2026-01-15", "--out", "out"];
+    succeed(&business, &export);
+    write_scores(&out, "2026-01-15", &ids[..140], 1);
+    let refused = fail(&business, &export, 2);
+    assert!(refused.contains("found one of other scores") && refused.contains("makes it again"), "{refused}");
+    let told = succeed(&business, &["account", id, "--as-of", "2026-01-15", "--out", "out"]);
+    assert!(!told.contains("service level"), "these scores have none: {told}");
+    write_scores(&out, "2026-01-15", &ids[..140], 0);
     let bytes = || TABLES.map(|table| std::fs::read(tables.join(format!("{table}.parquet"))).unwrap());
     let before = bytes();
     succeed(&business, &[&arguments[..], &["--accounts-per-week", "12", "--threads", "1"]].concat());

@@ -60,7 +60,14 @@ fn base(accounts: usize) -> ScoredBase {
 }
 
 fn page(base: &ScoredBase) -> String {
-    html(&PageInput { as_of: base.as_of, business: "acme <b>", currency: "EUR", tables: &[], scores: Some(base) })
+    html(&PageInput {
+        as_of: base.as_of,
+        business: "acme <b>",
+        currency: "EUR",
+        year_before: None,
+        tables: &[],
+        scores: Some(base),
+    })
 }
 
 /// The ids in the table, from the top.
@@ -139,7 +146,7 @@ fn a_hundred_thousand_accounts_are_searched_sorted_and_opened() {
          select.dispatchEvent(new Event('change')); } })()",
     );
     let band = |one: &ScoredAccount| one.forecasts[0].as_ref().unwrap().band.clone().unwrap();
-    let found = expected(&|one| one.health.as_deref() == Some("at_risk") && band(one) == "high");
+    let found = expected(&|one| one.health.as_deref() == Some("at_risk") && &*band(one) == "high");
     assert!(found > 100 && count(&mut tab).replace(',', "") == format!("{found} of 100000 accounts"), "{found}");
     assert_eq!(tab.complaints(), Vec::<String>::new());
     assert_eq!(tab.requests(), 1, "the page itself and nothing else");
@@ -299,6 +306,10 @@ fn more_tables(base: &ScoredBase) -> Vec<Table> {
             ],
         },
         Table {
+            name: "renewals",
+            columns: vec![("account_id", texts(&ids[..2])), ("owner", texts(&["nobody else", "nobody else"]))],
+        },
+        Table {
             name: "calls",
             columns: vec![
                 ("rank", numbers((1..=12).map(f64::from))),
@@ -322,8 +333,14 @@ fn more_tables(base: &ScoredBase) -> Vec<Table> {
 fn parts_that_arrive_later_have_their_sections() {
     let base = base(40);
     let tables = more_tables(&base);
-    let page =
-        html(&PageInput { as_of: base.as_of, business: "acme", currency: "EUR", tables: &tables, scores: Some(&base) });
+    let page = html(&PageInput {
+        as_of: base.as_of,
+        business: "acme",
+        currency: "EUR",
+        year_before: None,
+        tables: &tables,
+        scores: Some(&base),
+    });
     let place = |told: &str| page.find(told).unwrap_or_else(|| panic!("{told}"));
     let headings =
         ["<h2 id=\"base\">", "<h2 id=\"forecast\">", "<h2 id=\"calls\">", "<h2 id=\"accounts\">", ">Later part</h2>"];

@@ -18,6 +18,7 @@ pub mod export;
 pub mod forecast;
 pub mod goal;
 pub mod intervention;
+pub mod judgement;
 pub mod known;
 pub mod landmark;
 pub mod level;
@@ -30,6 +31,7 @@ pub mod plan_move;
 pub mod pool;
 pub mod renewal;
 pub mod retention;
+mod run;
 pub mod scored;
 pub mod segment;
 pub mod settings;
@@ -74,6 +76,8 @@ pub struct Outlook {
     pub movements: Vec<MonthlyMovements>,
     /// The twelve months to the end of each of those months.
     pub trailing_years: Vec<Retention>,
+    /// The twelve months that ended twelve months before `as_of`, as known now: what the last of them is compared with.
+    pub year_before: Retention,
     /// By month of the first payment.
     pub monthly_cohorts: Vec<CohortAge>,
     /// By quarter.
@@ -91,9 +95,11 @@ impl Outlook {
         let movements = movement::of_timelines(timelines, as_of);
         let ends = level::months(&movements, as_of).into_iter().map(|(_, end)| (level::year_before(end), end));
         let trailing_years = Retention::of_spans(timelines, &ends.collect::<Vec<_>>());
+        let year_ago = level::year_before(as_of);
         Self {
             as_of,
             trailing_years,
+            year_before: Retention::between(timelines, level::year_before(year_ago), year_ago),
             monthly_cohorts: cohort::cohorts(timelines, as_of, CohortSpan::Month),
             quarterly_cohorts: cohort::cohorts(timelines, as_of, CohortSpan::Quarter),
             segments: segment::segments(facts, timelines, as_of, sizes),

@@ -1,4 +1,4 @@
-//! Many groups side by side: small ones are drawn towards all, so that none is ranked by luck.
+//! Many groups side by side: small ones are drawn towards the base, so that none is ranked by luck.
 //!
 //! Each group has an estimate with its sampling variance. Groups differ for two reasons, chance and in truth; the variance
 //! of the truth between groups is estimated by moments (DerSimonian and Laird 1986), and each estimate is weighed between
@@ -51,6 +51,21 @@ impl Pool {
         Some(Self { mean, between, of_mean: 1.0 / total })
     }
 
+    /// As [`Pool::of`], where the groups make up a base whose own value is known better than any mean of theirs: they are drawn
+    /// towards it, and `between` is their spread about it (`E sum w (y - m)^2 = n + between sum w`, `w` the reciprocal of a
+    /// group's variance).
+    #[must_use]
+    pub fn about(base: Estimate, groups: &[Estimate]) -> Option<Self> {
+        if !base.is_usable() {
+            return Self::of(groups);
+        }
+        let usable: Vec<&Estimate> = groups.iter().filter(|group| group.is_usable()).collect();
+        let weights: f64 = usable.iter().map(|group| 1.0 / group.variance).sum();
+        let spread: f64 = usable.iter().map(|group| (group.value - base.value).powi(2) / group.variance).sum();
+        let between = ((spread - usable.len() as f64) / weights).max(0.0);
+        (weights > 0.0).then_some(Self { mean: base.value, between, of_mean: base.variance })
+    }
+
     /// A group, drawn towards the mean, with a 95 % interval of where its truth is; that the mean itself is an estimate counts,
     /// too. A group of which nothing is known has the mean.
     #[must_use]
@@ -99,6 +114,22 @@ mod tests {
         // And of the mean no more is known than three groups of variance 0.01 tell.
         let half = pool.drawn(&groups[0]).high - pool.mean;
         assert!((half - 1.959_964 * (0.01_f64 / 3.0).sqrt()).abs() < 1e-6, "{half}");
+    }
+
+    #[test]
+    fn groups_of_a_base_are_drawn_towards_it() {
+        // By hand: Q = (0.1^2 + 0.3^2) / 0.01 = 10 about 1.1, so between = (10 - 2) / 200 = 0.04, and 4/5 of a distance stays.
+        let groups = [group(1.0, 0.01), group(1.4, 0.01)];
+        let pool = Pool::about(group(1.1, 0.004), &groups).expect("groups");
+        assert!((pool.between - 0.04).abs() < 1e-12 && pool.mean == 1.1, "{pool:?}");
+        assert!((pool.drawn(&groups[0]).value - 1.02).abs() < 1e-12);
+        assert!((pool.drawn(&groups[1]).value - 1.34).abs() < 1e-12);
+        // Groups that differ from the base by chance get its value, not one that they alone would make.
+        let alike = [group(1.05, 0.01), group(1.06, 0.01)];
+        let pool = Pool::about(group(1.1, 0.004), &alike).expect("groups");
+        assert_eq!((pool.between, pool.drawn(&alike[0]).value), (0.0, 1.1));
+        assert_eq!(Pool::about(group(f64::NAN, 1.0), &groups), Pool::of(&groups));
+        assert_eq!(Pool::about(group(1.0, 1.0), &[]), None);
     }
 
     #[test]

@@ -148,6 +148,10 @@ pub fn disagreement_of_shares(before: [f64; 3], now: [f64; 3]) -> Option<&'stati
         )
     } else if net <= -FLAT && logo.abs() < FLAT {
         Some("Buying less: as many customers stay as before, and they pay less.")
+    } else if net <= -FLAT && gross >= FLAT && logo <= -FLAT {
+        Some(
+            "Losing small ones, selling less: fewer customers stay than before, but less of the old revenue is lost with them, and less is added to it.",
+        )
     } else if net <= -FLAT && gross >= FLAT {
         Some("Keeping more, selling less: less of the old revenue is lost than before, and less is added to it.")
     } else {

@@ -27,6 +27,15 @@ pub enum ScoresReadError {
         /// What to do.
         hint: String,
     },
+    /// An outlook that was made from other scores than those that are there now.
+    #[error("{path}: expected the outlook of the scores of {as_of} that are there, found one of other scores")]
+    #[diagnostic(code(bellwether::outlook::other_scores), help("`bellwether outlook --as-of {as_of}` makes it again"))]
+    OtherScores {
+        /// Table.
+        path: String,
+        /// Date.
+        as_of: NaiveDate,
+    },
     /// The file system.
     #[error("{path}: cannot be read: {source}")]
     #[diagnostic(code(bellwether::outlook::scores_io))]
@@ -222,12 +231,7 @@ impl ScoredBase {
         Ok(())
     }
 
-    fn read_batch(
-        &mut self,
-        columns: &Columns<'_>,
-        reasons: usize,
-        words: &mut Words,
-    ) -> Result<(), ScoresReadError> {
+    fn read_batch(&mut self, columns: &Columns<'_>, reasons: usize, words: &mut Words) -> Result<(), ScoresReadError> {
         let targets = self.targets.iter().map(|target| TargetColumns::of(columns, target, reasons));
         let targets = targets.collect::<Result<Vec<_>, _>>()?;
         let ids = columns.texts("account_id")?;
@@ -276,7 +280,7 @@ impl Words {
 }
 
 /// The rows of one account.
-fn rows_of(id: &str, builder: &ParquetRecordBatchReaderBuilder<File>) -> RowFilter {
+pub(crate) fn rows_of(id: &str, builder: &ParquetRecordBatchReaderBuilder<File>) -> RowFilter {
     let id = id.to_owned();
     let column = ProjectionMask::columns(builder.parquet_schema(), ["account_id"]);
     let is_wanted = ArrowPredicateFn::new(column, move |batch: RecordBatch| {
@@ -437,6 +441,6 @@ pub(crate) fn number(column: &Float64Array, row: usize) -> Option<f64> {
     column.is_valid(row).then(|| column.value(row))
 }
 
-fn text(column: &StringArray, row: usize) -> Option<String> {
+pub(crate) fn text(column: &StringArray, row: usize) -> Option<String> {
     column.is_valid(row).then(|| column.value(row).to_owned())
 }

@@ -229,7 +229,11 @@ pub(crate) fn of_groups(by: GroupedBy, groups: Groups) -> Vec<SegmentRow> {
         .collect();
     let logos: Vec<Estimate> = found.iter().map(|(_, _, logo, _)| *logo).collect();
     let nets: Vec<Estimate> = found.iter().map(|(_, _, _, net)| *net).collect();
-    let (logo_pool, net_pool) = (Pool::of(&logos), Pool::of(&nets));
+    // All accounts, whatever their group: what the groups make up.
+    let all = found.iter().map(|(_, retention, ..)| *retention).fold(Retention::default(), Retention::plus);
+    let amounts = groups.values().flatten().map(|one| (one.opening, one.closing)).collect::<Vec<_>>();
+    let logo_pool = Pool::about(Estimate::of_share(all.kept_accounts, all.accounts), &logos);
+    let net_pool = Pool::about(net_estimate(&amounts), &nets);
     let within = |share: Share| Share { value: share.value, low: share.low.max(0.0), high: share.high };
     found
         .into_iter()

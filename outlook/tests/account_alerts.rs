@@ -57,7 +57,12 @@ fn eleven_active_days_and_then_nine_is_one_alert_and_nine_again_is_none() {
     assert_eq!(told(&found), [(Watched::ActiveDays, Meaning::Risk, "normal", "warning")]);
     assert_eq!((found[0].before, found[0].now), (Some(11.0), Some(9.0)));
     assert_eq!(alerts(&used(&[(11, 1.0), (9, 1.0), (9, 1.0)]), &plain()), []);
-    let back = alerts(&used(&[(11, 1.0), (9, 1.0), (11, 1.0)]), &plain());
+    assert_eq!(
+        alerts(&used(&[(11, 1.0), (9, 1.0), (12, 1.0)]), &plain()),
+        [],
+        "not yet back by half the distance of the lines"
+    );
+    let back = alerts(&used(&[(11, 1.0), (9, 1.0), (13, 1.0)]), &plain());
     assert_eq!(told(&back), [(Watched::ActiveDays, Meaning::Recovery, "warning", "normal")]);
 }
 
@@ -69,6 +74,29 @@ fn what_wavers_about_the_line_is_told_once_as_the_history_knows() {
     let out = plain();
     std::fs::remove_dir_all(bellwether_outlook::scored::partition(out.path(), date(DATES[0]))).unwrap();
     assert_eq!(alerts(&used(&[(9, 1.0), (10, 1.0), (9, 1.0)]), &out).len(), 1);
+}
+
+/// The lines of a probability are the cut-offs of the model, not what accounts happen to have: also where nobody is high.
+#[test]
+fn a_probability_crosses_where_the_band_of_the_model_begins() {
+    let rows = |churn: f64| [Score::new("a", churn)];
+    let out = scored([&rows(0.12), &rows(0.12), &rows(0.16)]);
+    let facts = used(&[(20, 1.0), (20, 1.0), (20, 1.0)]);
+    assert_eq!(alerts(&facts, &out), [], "nothing says where bands begin");
+    let run = out.path().join("runs").join(format!("as_of={}", DATES[2])).join("20251229T060000000Z-1");
+    std::fs::create_dir_all(&run).unwrap();
+    let manifest = |model: &str, medium: f64| {
+        let text = format!(
+            r#"{{"exit_code": 0, "model": {{"identity": "{model}"}}, "cut_offs": {{"bands": {{"churn_90d": {{"medium": {medium}, "high": 0.5}}}}}}}}"#
+        );
+        std::fs::write(run.join("manifest.json"), text).unwrap();
+    };
+    manifest("test/1", 0.15);
+    assert_eq!(told(&alerts(&facts, &out)), [(Watched::Churn, Meaning::Risk, "normal", "warning")]);
+    manifest("test/1", 0.10);
+    assert_eq!(alerts(&facts, &out), [], "it was beyond the line before");
+    manifest("other/1", 0.15);
+    assert_eq!(alerts(&facts, &out), [], "a run of another model says nothing of these scores");
 }
 
 /// known-answers 10, second half: 799 and 801 of 1,000 per 30 days, told in 28 days.
@@ -86,7 +114,7 @@ fn eight_hundred_of_a_thousand_is_one_expansion_alert() {
     assert!((found[0].now.unwrap() - 0.801).abs() < 1e-9);
     assert_eq!(of([799.0, 801.0, 801.0]), []);
     assert_eq!(of([799.0, 801.0, 799.0]), [], "not yet a margin back");
-    assert_eq!(told(&of([799.0, 801.0, 700.0])), [(Watched::Limit, Meaning::ExpansionPast, "warning", "normal")]);
+    assert_eq!(told(&of([799.0, 801.0, 690.0])), [(Watched::Limit, Meaning::ExpansionPast, "warning", "normal")]);
 }
 
 #[test]
@@ -182,7 +210,7 @@ fn what_changed_is_who_entered_left_and_moved_and_why() {
     assert_eq!(told, [(Entered, "e"), (Ended, "c"), (Left, "d"), (Moved, "b"), (NewReason, "b")]);
     assert_eq!((found[3].before, found[3].now), (Some(0.10), Some(0.40)));
     let reason = found[4].reason.as_ref().unwrap();
-    assert_eq!((reason.name.as_str(), reason.text.as_str()), ("support.tickets:+", "text of support.tickets:+"));
+    assert_eq!((&*reason.name, reason.text.as_str()), ("support.tickets:+", "text of support.tickets:+"));
     assert_eq!(changes(&facts, &scored([&then, &now, &now])), [], "unchanged inputs say nothing");
     let low = [Score::new("a", 0.10), Score { churn: Some(0.10), ..now[1].clone() }, Score::new("e", 0.2)];
     let found = changes(&facts, &scored([&then, &then, &low]));

@@ -435,7 +435,7 @@ fn the_combination_that_differs_is_found() {
             GroupedBy::Plan => facts.plans.names[then.plan.unwrap() as usize] == value,
             GroupedBy::Size => SizeCutOffs::default().size(bellwether_outlook::money::Cents(12 * then.mrr.0)) == value,
             GroupedBy::Adopter => behaviour.has(account, usize::from(value == "basic")),
-            GroupedBy::Workflow | GroupedBy::Segment | GroupedBy::Industry => false,
+            GroupedBy::Workflow | GroupedBy::Segment | GroupedBy::Industry | GroupedBy::Campaign => false,
         }
     };
     for row in &rows {

@@ -6,7 +6,7 @@ use bellwether_features::time::Instant;
 use bellwether_outlook::change::{ChangeKind, changes, contraction_run};
 use bellwether_outlook::money::Cents;
 use bellwether_outlook::movement::{MonthlyMovements, of_timelines};
-use bellwether_outlook::retention::{Retention, disagreement};
+use bellwether_outlook::retention::{Retention, disagreement, disagreement_of_shares};
 use bellwether_outlook::timeline::Timeline;
 use chrono::{Months, NaiveDate};
 use proptest::prelude::*;
@@ -95,6 +95,9 @@ fn net_and_gross_that_disagree_are_put_into_words() {
     let few = year(&[(100.0, 400.0), (100.0, 0.0), (100.0, 0.0), (100.0, 100.0)]);
     assert!(disagreement(&before, &few).unwrap().starts_with("Expanding few, losing many"));
     assert_eq!(disagreement(&before, &before), None);
+    let shares = |now: [f64; 3]| disagreement_of_shares([1.10, 0.88, 0.84], now).unwrap();
+    assert!(shares([1.05, 0.90, 0.85]).starts_with("Keeping more, selling less"));
+    assert!(shares([1.05, 0.90, 0.82]).starts_with("Losing small ones, selling less"), "fewer customers are not more");
     assert_eq!(disagreement(&Retention::default(), &before), None);
 }
 

@@ -64,7 +64,7 @@ fn every_column_is_where_it_belongs() {
     assert_eq!((churn.low, churn.high), (place("churn_90d_low"), place("churn_90d_high")));
     assert_eq!(churn.band.as_deref(), Some("churn_90d_band 0"));
     assert_eq!(churn.reasons.len(), 2);
-    assert_eq!(churn.reasons[1].name, "churn_90d_reason_2 0");
+    assert_eq!(&*churn.reasons[1].name, "churn_90d_reason_2 0");
     assert_eq!(churn.reasons[1].text, "churn_90d_reason_2_text 0");
     assert_eq!(churn.reasons[1].effect, place("churn_90d_reason_2_effect"));
     let expansion = second.forecasts[1].as_ref().unwrap();

@@ -31,12 +31,8 @@ impl Axis {
     /// Round numbers over a range that holds `values`; `write` makes the labels.
     #[must_use]
     pub fn over(label: &str, values: impl Iterator<Item = f64>, write: impl Fn(f64) -> String) -> Self {
-        let (low, high) = values
-            .filter(|value| value.is_finite())
-            .fold((f64::INFINITY, f64::NEG_INFINITY), |ends, one| (ends.0.min(one), ends.1.max(one)));
-        let (low, high) = if low > high { (0.0, 1.0) } else { (low, high) };
-        let spread = if high > low { high - low } else { high.abs().max(0.01) };
-        let step = round_step(spread / 4.0);
+        let (low, high) = ends_of(values);
+        let step = step_of(low, high);
         let from = (low / step).floor();
         let to = (high / step).ceil().max(from + 1.0);
         let ticks = (0..=(to - from) as usize).map(|index| {
@@ -44,6 +40,14 @@ impl Axis {
             (value, write(value))
         });
         Self { label: label.to_owned(), ticks: ticks.collect(), from: from * step, to: to * step }
+    }
+
+    /// As [`Axis::over`], of shares: per cent with as many decimals as tell the ticks apart.
+    #[must_use]
+    pub fn of_shares(label: &str, values: impl Iterator<Item = f64>) -> Self {
+        let (low, high) = ends_of(values);
+        let decimals = (-(100.0 * step_of(low, high)).log10()).ceil().clamp(0.0, 6.0) as usize;
+        Self::over(label, [low, high].into_iter(), |share| crate::number::percent(share, decimals))
     }
 
     /// Places 0, 1, 2, ... with a name each, of which at most `most` are labelled.
@@ -57,6 +61,20 @@ impl Axis {
     fn share(&self, value: f64) -> f64 {
         ((value - self.from) / (self.to - self.from)).clamp(0.0, 1.0)
     }
+}
+
+/// The least and the greatest; 0 and 1 where there is none.
+fn ends_of(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    let (low, high) = values
+        .filter(|value| value.is_finite())
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |ends, one| (ends.0.min(one), ends.1.max(one)));
+    if low > high { (0.0, 1.0) } else { (low, high) }
+}
+
+/// The distance of ticks over a range.
+fn step_of(low: f64, high: f64) -> f64 {
+    let spread = if high > low { high - low } else { high.abs().max(0.01) };
+    round_step(spread / 4.0)
 }
 
 /// The smallest of 1, 2, 5 and 10 times a power of ten that is at least `step`.

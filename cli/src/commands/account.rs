@@ -5,7 +5,7 @@ use std::path::Path;
 use bellwether_features::contract::nearest_names;
 use bellwether_features::facts::Facts;
 use bellwether_features::time::Instant;
-use bellwether_outlook::account_page::{self, AccountInput, AccountPage, comparison_dates};
+use bellwether_outlook::account_page::{self, AccountInput, AccountPage, Service, comparison_dates};
 use bellwether_outlook::scored::{self, ScoredBase};
 use bellwether_outlook::segment::SizeCutOffs;
 use chrono::NaiveDate;
@@ -56,6 +56,7 @@ fn page(project: &Project, business: &Business<'_>, arguments: &AccountArguments
     let account = place(facts, &arguments.account, as_of)?;
     business.gate(as_of)?;
     let scores = account_page::read(&arguments.out, as_of, &arguments.account).map_err(Failure::scores)?;
+    let service = service(&arguments.out, &scores)?;
     let targets = &project.contract.targets;
     let dates = comparison_dates(as_of, targets, &scored);
     let past = dates.into_iter().filter(|date| scored.contains(date)).collect::<Vec<_>>();
@@ -73,8 +74,19 @@ fn page(project: &Project, business: &Business<'_>, arguments: &AccountArguments
         grace_days: business.leaving().1,
         sizes: SizeCutOffs::default(),
         scores: &scores,
+        service: service.as_ref(),
         past: &past,
     }))
+}
+
+/// What the outlook made from the latest scores says is done for the account.
+fn service(out: &Path, scores: &[ScoredBase]) -> Result<Option<Service>, Failure> {
+    let Some((latest, scored)) = scores.last().and_then(|latest| Some((latest, latest.accounts.first()?))) else {
+        return Ok(None);
+    };
+    let probability = |prefix: &str| Some(scored.forecasts[latest.target(prefix)?].as_ref()?.probability);
+    let probabilities = ["churn", "expansion"].map(probability);
+    Service::read(out, latest.as_of, scored, probabilities).map_err(Failure::scores)
 }
 
 /// Where the account stands among those that were known at the date.

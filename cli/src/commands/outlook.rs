@@ -8,7 +8,7 @@ use bellwether_outlook::page::{self, MOST_ACCOUNTS, PAGE, PageInput};
 use bellwether_outlook::retention::{Retention, disagreement};
 use bellwether_outlook::scored::{ScoredBase, ScoresReadError};
 use bellwether_outlook::tables::Table;
-use bellwether_outlook::{Outlook, OutlookSettings, tables};
+use bellwether_outlook::{Outlook, OutlookSettings, judgement, tables};
 use chrono::NaiveDate;
 
 use super::export::{Parts, to_database};
@@ -57,22 +57,28 @@ pub(crate) fn run(config: &Path, arguments: &OutlookArguments, output: &Output) 
         let mut written = tables::revenue::tables(&outlook);
         written.extend(tables::base::tables(&base));
         written.extend(worth.tables(&business, arguments.as_of));
+        written.extend(judgements(&business, arguments)?);
         let mut lines = text(&outlook, arguments.as_of);
         lines.extend(base_text(&base));
         lines.extend(worth.lines(&project.money));
+        // What is not needed any more makes room: the forecast and the accounts are the greatest of all.
+        let grace_days = settings.grace_days;
+        let year_before = outlook.year_before;
+        drop((timelines, outlook, base, worth));
+        let forecast = outlook_forecast::forecast_of(&business, arguments, grace_days, output)?;
         let scores = scores(arguments, output)?;
         if let Some(base) = &scores {
             let (tables, told) = accounts(&project, &business, base, account_settings, arguments, output)?;
             written.extend(tables);
             lines.extend(told);
         }
-        let forecast = outlook_forecast::forecast_of(&business, arguments, settings.grace_days, output)?;
         written.extend(forecast.iter().flat_map(tables::forecast::tables));
         lines.extend(forecast.iter().flat_map(outlook_forecast::text));
         let page = page::html(&PageInput {
             as_of: arguments.as_of,
             business: &project.contract.name,
             currency: &project.contract.currency,
+            year_before: Some(&year_before),
             tables: &written,
             scores: scores.as_ref(),
         });
@@ -108,6 +114,16 @@ fn accounts(
     )?;
     let told = outlook_accounts::text(&accounts, &project.contract.currency);
     Ok((tables::accounts::tables(&accounts), told))
+}
+
+/// The track record of overrides, where there is a table of them.
+fn judgements(business: &Business<'_>, arguments: &OutlookArguments) -> Result<Vec<Table>, Failure> {
+    let (contract, facts) = business.contract_and_facts();
+    if facts.overrides.is_none() {
+        return Ok(Vec::new());
+    }
+    let rows = judgement::judgements(facts, &contract.targets, &arguments.out, arguments.as_of);
+    Ok(tables::judgements::tables(&rows.map_err(Failure::scores)?))
 }
 
 /// The scores of the date; `None`, with a line that says so, where there are none.
@@ -161,12 +177,8 @@ fn text(outlook: &Outlook, as_of: NaiveDate) -> Vec<String> {
     }
     if let Some(year) = outlook.trailing_years.last() {
         lines.push(retention_line(year));
-        let before = outlook.trailing_years.len().checked_sub(13).map(|index| &outlook.trailing_years[index]);
-        lines.extend(
-            before
-                .and_then(|before| disagreement(before, year))
-                .map(|sentence| format!("against the year before: {sentence}")),
-        );
+        let sentence = disagreement(&outlook.year_before, year);
+        lines.extend(sentence.map(|sentence| format!("against the year before: {sentence}")));
     }
     let mut complete = outlook.movements.iter().rev().filter(|month| month.is_complete).map(Retention::of_month);
     let sentence = complete.next().zip(complete.next()).and_then(|(month, before)| disagreement(&before, &month));

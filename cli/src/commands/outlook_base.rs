@@ -11,10 +11,9 @@ use crate::output::grouped;
 
 /// One line each: why MRR changed, how it is billed, how it was renewed, what precedes an expansion, who stands out.
 pub(super) fn base_text(base: &BaseAnalysis) -> Vec<String> {
-    [price_volume_mix(base), billing(base), renewals(base), landmark(base), archetype(base)]
-        .into_iter()
-        .flatten()
-        .collect()
+    let before = [price_volume_mix(base), billing(base)].into_iter().flatten();
+    let after = [landmark(base), archetype(base)].into_iter().flatten();
+    before.chain(renewals(base)).chain(after).collect()
 }
 
 /// The last year, by seats where all are known.
@@ -41,21 +40,30 @@ fn billing(base: &BaseAnalysis) -> Option<String> {
     Some(format!("billed annually: {:.1} % of the accounts, {:.1} % of MRR", 100.0 * accounts, 100.0 * mrr))
 }
 
-fn renewals(base: &BaseAnalysis) -> Option<String> {
+/// Annual renewals are decisions, monthly ones mostly nobody's: they are told apart.
+fn renewals(base: &BaseAnalysis) -> Vec<String> {
+    let periods = [BillingPeriod::Annual, BillingPeriod::Monthly];
+    periods.into_iter().filter_map(|period| renewals_of(base, period)).collect()
+}
+
+fn renewals_of(base: &BaseAnalysis, period: BillingPeriod) -> Option<String> {
+    let of_period = || base.renewals.iter().filter(|row| row.billing_period == Some(period));
     let sum = |is: &dyn Fn(RenewalOutcome) -> bool| -> u64 {
-        base.renewals.iter().filter(|row| is(row.outcome)).map(|row| row.renewals).sum()
+        of_period().filter(|row| is(row.outcome)).map(|row| row.renewals).sum()
     };
     let all = sum(&|outcome| outcome != RenewalOutcome::Undecided);
     let is_whole = |outcome| matches!(outcome, RenewalOutcome::Same | RenewalOutcome::Expanded);
     (all > 0).then(|| {
         format!(
-            "renewals of twelve months: {}, of them {} at the same or more, {} at less, {} to monthly, {} late, {} lost",
+            "{} renewals of twelve months: {}, of them {} at the same or more, {} at less, {} to monthly, {} late, {} lost ({:.1} %)",
+            if period == BillingPeriod::Annual { "annual" } else { "monthly" },
             grouped(all),
             grouped(sum(&is_whole)),
             grouped(sum(&RenewalOutcome::is_value_lost)),
             grouped(sum(&|outcome| outcome == RenewalOutcome::ToMonthly)),
             grouped(sum(&|outcome| outcome == RenewalOutcome::Late)),
-            grouped(sum(&|outcome| outcome == RenewalOutcome::Lost))
+            grouped(sum(&|outcome| outcome == RenewalOutcome::Lost)),
+            100.0 * sum(&|outcome| outcome == RenewalOutcome::Lost) as f64 / all as f64
         )
     })
 }
@@ -65,8 +73,8 @@ fn landmark(base: &BaseAnalysis) -> Option<String> {
     let told = base.landmarks.iter().filter(|row| row.sequel == Sequel::Expansion && row.difference.low > 0.0);
     let most = told.max_by(|one, other| one.difference.value.total_cmp(&other.difference.value))?;
     Some(format!(
-        "often precedes an expansion: {}; {:.1} % of {} accounts expanded within {} days, {:.1} % of matched ones \
-         ({} points)",
+        "precedes an expansion more often than chance: {}; {:.1} % of {} accounts expanded within {} days, {:.1} % of \
+         matched ones without it ({} points)",
         most.landmark.name().replace('_', " "),
         100.0 * most.share,
         grouped(most.accounts),

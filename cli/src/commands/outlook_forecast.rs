@@ -1,5 +1,6 @@
 //! The forecast of `bellwether outlook`.
 
+use bellwether_features::label::TargetDefinition;
 use bellwether_outlook::forecast::{
     BaseForecast, ForecastSettings, Measure, Probabilities, RevenueForecast, RevenueTargets, forecast, timely_dates,
 };
@@ -11,8 +12,7 @@ use crate::business::Business;
 use crate::failure::Failure;
 use crate::output::{Output, grouped};
 
-/// Scores count as made in their time up to so many days after their date; such scores are at least so far apart.
-const TIMELY_DAYS: u32 = 31;
+/// Past scores that are judged are at least so far apart.
 const SPACING_DAYS: u32 = 28;
 /// Past scores read at most: two years.
 const MOST_PAST: usize = 24;
@@ -40,7 +40,8 @@ pub(super) fn forecast_of(
     let read = |date| Probabilities::read(out, date, facts, &settings.targets).map_err(Failure::scores);
     let made = || {
         let last = as_of.checked_sub_days(Days::new(u64::from(SHORTEST_DAYS + grace_days))).unwrap_or(as_of);
-        let past = timely_dates(out, last, TIMELY_DAYS, SPACING_DAYS, MOST_PAST).map_err(Failure::scores)?;
+        let label_days = contract.targets.iter().map(TargetDefinition::label_interval_days).max().unwrap_or(0);
+        let past = timely_dates(out, last, label_days, SPACING_DAYS, MOST_PAST).map_err(Failure::scores)?;
         let past = past.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
         Ok::<_, Failure>(forecast(facts, &read(as_of)?, &past, &settings))
     };

@@ -72,6 +72,8 @@ pub(super) struct ModelRecord<'a> {
     digest: &'a str,
     bundle: &'a str,
     targets: Vec<&'a str>,
+    /// The last observation date that the model learned from.
+    last_trained_as_of: String,
 }
 
 impl<'a> ModelRecord<'a> {
@@ -84,6 +86,7 @@ impl<'a> ModelRecord<'a> {
             digest: bundle.digest(),
             bundle: reference,
             targets: bundle.targets(),
+            last_trained_as_of: bundle.manifest().training.last_as_of.to_string(),
         }
     }
 }

@@ -17,6 +17,7 @@ use super::past::{Places, each_batch, health_of, number_at, numbers_if_there, te
 use super::seen::{MONTH_DAYS, Seen};
 use super::settings::{AlertSettings, DeclaredLines};
 use super::trigger::{HealthState, Lines, Reach, Trend, Worse, is_worse};
+use crate::run::{BandCutOffs, Run};
 use crate::scored::{Columns, ScoredBase, ScoresReadError};
 
 /// What is watched.
@@ -350,9 +351,11 @@ struct ScoreTriggers {
 
 impl ScoreTriggers {
     fn read(base: &ScoredBase, out: &Path, dates: &Dates, settings: &AlertSettings) -> Result<Self, ScoresReadError> {
+        let run = Run::last(out, base.as_of);
         let lines = |prefix: &str, declared: DeclaredLines| {
             let target = base.target(prefix)?;
-            Some((target, probability_lines(base, target, declared, settings.margin)?))
+            let cut_offs = run.as_ref().and_then(|run| run.bands(&base.model, &base.targets[target]));
+            Some((target, probability_lines(base, target, declared, cut_offs, settings.margin)?))
         };
         let mut triggers = Self {
             churn: lines("churn", settings.churn),
@@ -436,15 +439,22 @@ impl ScoreTriggers {
     }
 }
 
-/// The lines of a probability: those declared, else where the bands of the scores of `as_of` begin. `None` where no account
-/// is in the high band and nothing is declared.
-fn probability_lines(base: &ScoredBase, target: usize, declared: DeclaredLines, margin: f64) -> Option<Lines> {
+/// The lines of a probability: those declared, else where the bands of the scores of `as_of` begin, as their run tells it;
+/// where that is not on record, the least probability seen in a band. `None` where nobody is in the high band then.
+fn probability_lines(
+    base: &ScoredBase,
+    target: usize,
+    declared: DeclaredLines,
+    cut_offs: Option<BandCutOffs>,
+    margin: f64,
+) -> Option<Lines> {
     let least = |bands: &[&str]| {
         let forecasts = base.accounts.iter().filter_map(|account| account.forecasts[target].as_ref());
         let banded = forecasts.filter(|forecast| forecast.band.as_deref().is_some_and(|band| bands.contains(&band)));
         banded.map(|forecast| forecast.probability).min_by(f64::total_cmp)
     };
-    let threshold = declared.threshold.or_else(|| least(&["high"]))?;
-    let warning = declared.warning.or_else(|| least(&["medium", "high"])).unwrap_or(threshold).min(threshold);
+    let threshold = declared.threshold.or(cut_offs.map(|bands| bands.high)).or_else(|| least(&["high"]))?;
+    let warning = declared.warning.or(cut_offs.map(|bands| bands.medium)).or_else(|| least(&["medium", "high"]));
+    let warning = warning.unwrap_or(threshold).min(threshold);
     Some(Lines { warning, threshold, margin, worse: Worse::From })
 }

@@ -9,7 +9,7 @@ pub mod calls;
 pub mod lifetime;
 pub mod monetisation;
 pub mod owners;
-mod past;
+pub(crate) mod past;
 pub mod plays;
 pub mod prospect;
 mod reasons;
@@ -82,6 +82,8 @@ pub struct AccountInputs<'a> {
 pub struct AccountRow<'a> {
     /// Its scores.
     pub scored: &'a ScoredAccount,
+    /// MRR at the date, to the cent where the facts say it; the scores have it to seven digits.
+    pub mrr: Option<f64>,
     /// Quadrant; `None` where the model has none.
     pub health: Option<Health>,
     /// Expected revenue from now on; `None` without a probability of churn or an MRR.
@@ -257,6 +259,7 @@ impl<'a> All<'_, 'a> {
         let plan = |plan: u32| facts.plans.names.get(plan as usize).map(String::as_str);
         AccountRow {
             scored,
+            mrr: scored.mrr.map(|mrr| exact(mrr, paid)),
             health: valued.health,
             lifetime: valued.lifetime,
             tier: valued.tier,
@@ -274,6 +277,12 @@ impl<'a> All<'_, 'a> {
                 .and_then(|(seen, days)| seen.review_overdue_days(days)),
         }
     }
+}
+
+/// The MRR of the subscription in force, if it is what the scores were made with but for the digits of a 32-bit float.
+fn exact(scored: f64, paid: Option<Paid>) -> f64 {
+    let is_same = |mrr: &f64| (mrr - scored).abs() <= 1e-6 * scored.abs();
+    paid.map(|paid| Cents::from_amount(paid.mrr).amount()).filter(is_same).unwrap_or(scored)
 }
 
 /// Days within which leaving is foretold: of the declared target, else what its name says (`churn_90d`).

@@ -36,7 +36,7 @@ pub fn owners(rows: &[AccountRow<'_>], called: &[usize]) -> Vec<OwnerLoad> {
         let cents = |amount: Option<f64>| amount.map_or(Cents::ZERO, Cents::from_amount);
         load.accounts += 1;
         load.at_risk_accounts += u64::from(row.is_at_risk == Some(true));
-        load.mrr += cents(row.scored.mrr);
+        load.mrr += cents(row.mrr);
         load.mrr_at_risk += cents(row.scored.mrr_at_risk);
         load.expected_expansion_mrr += cents(row.scored.expected_expansion_mrr);
         if let Some(days) = row.review_overdue_days {

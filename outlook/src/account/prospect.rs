@@ -2,7 +2,8 @@
 //!
 //! Among accounts at risk some are still used as before, others are being left step by step. How much that tells is read from
 //! the past: at earlier dates whose outcome is known by now, of the accounts that looked at risk by their facts alone
-//! ([`looks_at_risk`]), the share that stayed, by use. These shares are about accounts that got whatever attention they got
+//! ([`looks_at_risk`]), the share that stayed, by use. An account counts once, at the latest of those dates at which it looked
+//! so: the same account a quarter earlier is no second witness. These shares are about accounts that got whatever attention they got
 //! then. They say who stays, not what a call changes; that takes a comparison with accounts that were left alone.
 
 use bellwether_features::facts::Facts;
@@ -70,7 +71,7 @@ pub fn looks_at_risk(seen: &Seen<'_>, active_days: &Lines) -> bool {
 /// Accounts that looked at risk in the past, and those of them that stayed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Outcomes {
-    /// Account-dates.
+    /// Accounts.
     pub accounts: u64,
     /// Those that had not left when the horizon was over.
     pub stayed: u64,
@@ -84,15 +85,16 @@ impl Outcomes {
         (self.accounts > 0).then(|| wilson(count(self.stayed), count(self.accounts)))
     }
 
-    fn plus(self, other: Self) -> Self {
-        Self { accounts: self.accounts + other.accounts, stayed: self.stayed + other.stayed }
+    fn add(&mut self, stayed: bool) {
+        self.accounts += 1;
+        self.stayed += u64::from(stayed);
     }
 }
 
 /// What the past says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Evidence {
-    /// Earlier dates whose outcome is known, ascending; one horizon apart, so that no outcome is counted twice.
+    /// Earlier dates whose outcome is known and that any account counts at, ascending; one horizon apart.
     pub dates: Vec<NaiveDate>,
     /// Accounts that were engaged.
     pub engaged: Outcomes,
@@ -131,7 +133,8 @@ impl Evidence {
         active_days: &Lines,
     ) -> Self {
         let mut evidence = Self::default();
-        for step in (0..PAST_DATES).rev() {
+        let mut is_counted = vec![false; facts.accounts.len()];
+        for step in 0..PAST_DATES {
             let back =
                 u64::from(target.label_interval_days()) + u64::from(step) * u64::from(target.horizon_days.max(28));
             let Some(date) = as_of.checked_sub_days(Days::new(back)) else { continue };
@@ -139,24 +142,23 @@ impl Evidence {
             let Ok(labels) = Labels::compute(facts, &spine, target, as_of) else { continue };
             let moment = Instant::start_of(date);
             let of = |(account, label): (&u32, &Option<bool>)| {
-                let has_left = (*label)?;
+                let has_left = label.filter(|_| !is_counted[*account as usize])?;
                 let seen = Seen::new(facts, *account as usize, moment);
                 let pattern = UsePattern::of(&seen).filter(|_| looks_at_risk(&seen, active_days))?;
-                Some((pattern, Outcomes { accounts: 1, stayed: u64::from(!has_left) }))
+                Some((*account as usize, pattern, !has_left))
             };
-            let rows = spine.accounts.par_iter().zip(&labels.values).filter_map(of);
-            let sum = |one: [Outcomes; 2], other: [Outcomes; 2]| [one[0].plus(other[0]), one[1].plus(other[1])];
-            let at_place = |(pattern, one): (UsePattern, Outcomes)| match pattern {
-                UsePattern::Engaged => [one, Outcomes::default()],
-                UsePattern::WindingDown => [Outcomes::default(), one],
-            };
-            let [engaged, winding_down] = rows.map(at_place).reduce(|| [Outcomes::default(); 2], sum);
-            if engaged.accounts + winding_down.accounts > 0 {
-                evidence.dates.push(date);
+            let found: Vec<(usize, UsePattern, bool)> =
+                spine.accounts.par_iter().zip(&labels.values).filter_map(of).collect();
+            for (account, pattern, stayed) in &found {
+                is_counted[*account] = true;
+                match pattern {
+                    UsePattern::Engaged => evidence.engaged.add(*stayed),
+                    UsePattern::WindingDown => evidence.winding_down.add(*stayed),
+                }
             }
-            evidence.engaged = evidence.engaged.plus(engaged);
-            evidence.winding_down = evidence.winding_down.plus(winding_down);
+            evidence.dates.extend((!found.is_empty()).then_some(date));
         }
+        evidence.dates.reverse();
         evidence
     }
 

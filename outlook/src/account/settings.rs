@@ -40,7 +40,7 @@ pub struct AlertOptions {
     /// The same for expansion.
     pub expansion: Option<f64>,
     /// How far beyond a line a value must come back before the line counts as left: as a share of the distance between
-    /// warning and threshold. Default 0.2.
+    /// warning and threshold. Default 0.5.
     pub margin: Option<f64>,
     /// By which share use of the last 28 days must differ from what it would be, had it gone from the 28 days before as that
     /// of all others, to rise or to fall. Default 0.2.
@@ -80,7 +80,7 @@ pub struct AlertSettings {
 
 impl Default for AlertSettings {
     fn default() -> Self {
-        let margin = 0.2;
+        let margin = 0.5;
         Self {
             active_days: Lines { warning: 10.0, threshold: 5.0, margin, worse: Worse::Below },
             limit: Lines { warning: 0.8, threshold: 1.0, margin, worse: Worse::From },

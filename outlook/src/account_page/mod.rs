@@ -11,6 +11,7 @@ mod history;
 mod html;
 mod profile;
 mod sections;
+mod service;
 mod similar;
 mod text;
 mod usage;
@@ -28,6 +29,7 @@ pub use adoption::FeatureUse;
 pub use dealings::{Answer, Contact, Contract, ContractTerm, Invoice, Meeting, Ticket};
 pub use history::{Point, ReasonThenAndNow, ScoreHistory, TargetHistory, read};
 pub use profile::Profile;
+pub use service::Service;
 pub use similar::{Similar, SimilarOutcome, comparison_dates};
 pub use usage::{Usage, UsageSums, WeekOfUse};
 
@@ -56,6 +58,8 @@ pub struct AccountInput<'a> {
     pub sizes: SizeCutOffs,
     /// Scores of this account of `as_of` and before, ascending: see [`read`].
     pub scores: &'a [ScoredBase],
+    /// What the outlook made from the latest of them says is done for it: see [`Service::read`].
+    pub service: Option<&'a Service>,
     /// Scores of all accounts at some of [`comparison_dates`], ascending; may be empty.
     pub past: &'a [ScoredBase],
 }
@@ -85,6 +89,8 @@ pub struct AccountPage {
     pub profile: Profile,
     /// What was forecast, and why.
     pub scores: ScoreHistory,
+    /// What is done for it, by the outlook of the latest scores; `None` where there is none.
+    pub service: Option<Service>,
     /// How much it uses the product; `None` without a table of usage.
     pub usage: Option<Usage>,
     /// What of the product it uses, in the order of the catalogue; empty without a table of usage.
@@ -116,6 +122,7 @@ impl AccountPage {
             currency: input.currency.to_owned(),
             profile: Profile::of(input),
             scores: ScoreHistory::of(input),
+            service: input.service.cloned(),
             usage: Usage::of(input),
             adoption: adoption::features(input),
             answers: dealings::answers(input),

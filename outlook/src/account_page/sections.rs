@@ -6,7 +6,7 @@ use bellwether_page::number::{NONE, count, money, number, percent, plain, points
 use bellwether_page::svg::{Axis, Chart, Mark};
 
 use super::usage::UsageSums;
-use super::{AccountPage, Similar, TargetHistory};
+use super::{AccountPage, Service, Similar, TargetHistory};
 use crate::money::Cents;
 
 /// A table of a section.
@@ -73,13 +73,24 @@ pub(super) fn profile(page: &AccountPage) -> Vec<String> {
         vec![if parts.is_empty() { "Nothing is known about who it is.".to_owned() } else { parts.join(", ") }];
     if let Some(latest) = &page.scores.latest {
         let mut told = vec![format!("health {}", latest.health.as_deref().unwrap_or("not known"))];
-        told.extend(latest.service_level.as_ref().map(|level| format!("service level {level}")));
+        told.extend(match &page.service {
+            Some(service) => service_of(service),
+            None => {
+                latest.service_level.iter().map(|level| format!("service level {level} by its MRR alone")).collect()
+            }
+        });
         told.extend(latest.mrr_at_risk.map(|amount| format!("MRR at risk {}", money(amount))));
         told.extend(latest.expected_expansion_mrr.map(|amount| format!("expected expansion {}", money(amount))));
         told.push(latest.status.to_string());
         lines.push(told.join(", "));
     }
     lines
+}
+
+fn service_of(service: &Service) -> Vec<String> {
+    let level = service.service_level.iter().map(|level| format!("service level {level}"));
+    let play = service.play.iter().map(|play| format!("play: {play}"));
+    level.chain(service.prospect.clone()).chain(play).collect()
 }
 
 fn day(at: Instant) -> String {
@@ -154,7 +165,7 @@ fn over_time(target: &TargetHistory) -> Chart {
             to: last + margin,
             ticks: day_ticks(Instant::start_of(first), last),
         },
-        y: Axis::over("probability", ends, |share| percent(share, 0)),
+        y: Axis::of_shares("probability", ends),
         marks,
     }
 }
@@ -240,8 +251,15 @@ fn told_of(similar: &Similar) -> String {
     } else {
         format!(", nearest by {}", similar.nearest_by.join(" and "))
     };
+    let churn = similar.churn_then.map_or(String::new(), |[low, high]| {
+        format!(
+            " Eight in ten of them had a probability of churn of {} to {} then.",
+            number(100.0 * low, 1),
+            percent(high, 1)
+        )
+    });
     format!(
-        "{} {alike}{by}{dates}, whose outcome is known today; each account once. What happened, with what was done about it then.",
+        "{} {alike}{by}{dates}, whose outcome is known today; each account once.{churn} What happened, with what was done about it then.",
         count(similar.accounts)
     )
 }
@@ -379,6 +397,10 @@ fn billed(period: BillingPeriod) -> &'static str {
     }
 }
 
+fn days_told(days: i64) -> String {
+    if days == 1 { "1 day".to_owned() } else { format!("{days} days") }
+}
+
 fn invoices(page: &AccountPage) -> Option<Section> {
     let invoices = page.invoices.as_ref()?;
     let mut section = Section::new("Invoices");
@@ -387,10 +409,11 @@ fn invoices(page: &AccountPage) -> Option<Section> {
         Some(days) => {
             let amount: f64 = overdue.iter().map(|one| one.amount).sum();
             format!(
-                "{} overdue, {} {}, the oldest for {days} days.",
+                "{} overdue, {} {}, the oldest for {}.",
                 count(overdue.len()),
                 money(amount),
-                page.currency
+                page.currency,
+                days_told(days)
             )
         }
         None => "None is overdue.".to_owned(),
@@ -398,8 +421,8 @@ fn invoices(page: &AccountPage) -> Option<Section> {
     let rows = invoices.iter().map(|one| {
         let late = match one.days_late {
             _ if one.paid_at.is_none() && !one.is_overdue() => "not due".to_owned(),
-            days if one.paid_at.is_none() => format!("{days} days overdue"),
-            days if days > 0 => format!("{days} days late"),
+            days if one.paid_at.is_none() => format!("{} overdue", days_told(days)),
+            days if days > 0 => format!("{} late", days_told(days)),
             _ => "in time".to_owned(),
         };
         let disputed = if one.is_disputed { "disputed" } else { "" };

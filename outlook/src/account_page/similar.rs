@@ -24,8 +24,10 @@ use crate::timeline::Timeline;
 /// Earlier dates that are looked at, and the days between them.
 const DATES: usize = 8;
 const STEP_DAYS: u64 = 91;
-/// Neighbours that are told.
+/// Neighbours that are told, at most.
 const NEAREST: usize = 100;
+/// The nearest are at most this part of those that are alike, or they would not be near.
+const NEAREST_PART: usize = 3;
 /// With fewer that are alike in all, one thing less is asked for.
 const LEAST: usize = 30;
 /// With fewer nothing is told.
@@ -65,6 +67,8 @@ pub struct Similar {
     pub nearest_by: Vec<&'static str>,
     /// Dates from which they were taken, ascending.
     pub dates: Vec<NaiveDate>,
+    /// Probability of churn that they had then: that of the tenth and the ninetieth in a hundred; `None` where it is not known.
+    pub churn_then: Option<[f64; 2]>,
     /// By target.
     pub outcomes: Vec<SimilarOutcome>,
 }
@@ -186,9 +190,18 @@ impl Similar {
             alike_in: asked.to_vec(),
             nearest_by: by.iter().filter(|(_, is_used)| *is_used).map(|(name, _)| *name).collect(),
             dates: taken,
+            churn_then: churn_then(&near),
             outcomes: labels.iter().map(|labels| outcome(labels, &of_near)).collect(),
         })
     }
+}
+
+/// The middle eight in ten of the probabilities of churn, where all are known.
+fn churn_then(near: &[&Neighbour]) -> Option<[f64; 2]> {
+    let mut odds = near.iter().map(|one| one.state.odds).collect::<Option<Vec<f64>>>()?;
+    odds.sort_by(f64::total_cmp);
+    let at = |share: f64| odds.get((share * (odds.len() as f64 - 1.0)).round() as usize).copied();
+    Some([at(0.1)?, at(0.9)?].map(|odds| 1.0 / (1.0 + (-odds).exp())))
 }
 
 /// What the scores of the date, or of shortly before, say.
@@ -226,7 +239,10 @@ fn nearest<'a>(own: &State, alike: Vec<&'a Neighbour>) -> Vec<&'a Neighbour> {
         alike.into_iter().map(|one| (own.distance(&one.state), one)).collect();
     by_distance.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.account.cmp(&b.1.account)).then(b.1.row.cmp(&a.1.row)));
     let mut seen = std::collections::BTreeSet::new();
-    by_distance.into_iter().map(|(_, one)| one).filter(|one| seen.insert(one.account)).take(NEAREST).collect()
+    let each_once: Vec<&Neighbour> =
+        by_distance.into_iter().map(|(_, one)| one).filter(|one| seen.insert(one.account)).collect();
+    let taken = (each_once.len() / NEAREST_PART).clamp(LEAST, NEAREST);
+    each_once.into_iter().take(taken).collect()
 }
 
 fn outcome(labels: &Labels, rows: &[usize]) -> SimilarOutcome {

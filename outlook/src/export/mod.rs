@@ -2,7 +2,7 @@
 //!
 //! No credentials and no network: the files are what a tool's own loader, or three lines of curl, sends. Only columns that
 //! stay what they are while an account stays what it is are in them: no run ids, no clock times, no `as_of`, no model
-//! version, numbers rounded ([`PROBABILITY_DECIMALS`], [`MONEY_DECIMALS`]). So an unchanged account is an unchanged row,
+//! version, numbers rounded ([`PROBABILITY_DECIMALS`], [`MONEY_DECIMALS`], [`EXPECTED_DIGITS`]). So an unchanged account is an unchanged row,
 //! and [`ExportRequest::changed_only`] leaves it out.
 //!
 //! An account that was scored before and is not any more (it left, or is not eligible) is in a removal file. Where the tool
@@ -25,7 +25,9 @@ use serde::Serialize;
 use crate::scored::{self, ScoresReadError};
 
 pub use file::FileEntry;
-pub use rows::{Cell, ColumnKind, ExportColumn, ExportTable, MONEY_DECIMALS, PROBABILITY_DECIMALS, REASONS};
+pub use rows::{
+    Cell, ColumnKind, EXPECTED_DIGITS, ExportColumn, ExportTable, MONEY_DECIMALS, PROBABILITY_DECIMALS, REASONS,
+};
 pub use tool::Tool;
 
 /// The version of what stands in an export's folder.
@@ -167,7 +169,7 @@ pub fn export(request: &ExportRequest<'_>) -> Result<ExportSummary, ExportError>
     let previous = previous_date(request)?;
     let mut table = ExportTable::read(request.out, request.as_of)?;
     let fields = fields(&mut table, request)?;
-    let before = previous.map(|date| ExportTable::read(request.out, date)).transpose()?;
+    let before = previous.map(|date| ExportTable::read_earlier(request.out, date)).transpose()?;
     let before = before.map(|before| before.with_columns(&table.columns));
     let changed = table.changed_since(before.as_ref().filter(|_| request.changed_only));
     let removed = before.as_ref().map(|before| before.ids_not_in(&table)).unwrap_or_default();

@@ -11,30 +11,44 @@ use chrono::NaiveDate;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::Serialize;
 
-use crate::scored::{Forecast, ScoredAccount, ScoredBase, ScoresReadError};
+use crate::scored::{Forecast, ScoredAccount, ScoredBase, ScoresReadError, number};
 
-/// Decimals of probabilities: a hundredth of a point.
-pub const PROBABILITY_DECIMALS: usize = 4;
-/// Decimals of money.
+/// Decimals of probabilities: a whole point. They move a little every night; a row is to change when its account does.
+pub const PROBABILITY_DECIMALS: usize = 2;
+/// Decimals of money that is paid.
 pub const MONEY_DECIMALS: usize = 2;
+/// Digits of money that is expected: it moves with the probabilities.
+pub const EXPECTED_DIGITS: i32 = 2;
 /// How many reasons of each target.
 pub const REASONS: usize = 3;
 
-/// What the outlook says of an account and an export takes, where its table has it: `None` is a text or a flag, else the
-/// decimals of a number. What changes from day to day by itself, such as a due date, is not here.
-const OUTLOOK_COLUMNS: [(&str, Option<usize>); 12] = [
-    ("owner", None),
-    ("health", None),
-    ("value_tier", None),
-    ("service_level", None),
-    ("is_at_risk", None),
-    ("play", None),
-    ("play_owner", None),
-    ("play_success_metric", None),
-    ("monetisation", None),
-    ("use_pattern", None),
-    ("prospect", None),
-    ("lifetime_value", Some(MONEY_DECIMALS)),
+/// How a column of the outlook is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// A text or a flag.
+    Words,
+    /// Money that is paid.
+    Paid,
+    /// Money that is expected.
+    Expected,
+}
+
+/// What the outlook says of an account and an export takes, where its table has it. What changes from day to day by itself, such
+/// as a due date, is not here.
+const OUTLOOK_COLUMNS: [(&str, Form); 13] = [
+    ("owner", Form::Words),
+    ("health", Form::Words),
+    ("value_tier", Form::Words),
+    ("service_level", Form::Words),
+    ("is_at_risk", Form::Words),
+    ("play", Form::Words),
+    ("play_owner", Form::Words),
+    ("play_success_metric", Form::Words),
+    ("monetisation", Form::Words),
+    ("use_pattern", Form::Words),
+    ("prospect", Form::Words),
+    ("lifetime_value", Form::Expected),
+    ("mrr", Form::Paid),
 ];
 
 /// What scores say of an account beside its targets, in the order of [`cells_of`].
@@ -99,9 +113,24 @@ impl ExportTable {
         let folder = out.join("outlook").join("v1").join(format!("as_of={as_of}"));
         let accounts = folder.join("accounts.parquet");
         if folder.join("_SUCCESS").is_file() && accounts.is_file() {
-            table.join(&OutlookAccounts::read(&accounts)?);
+            let found = OutlookAccounts::read(&accounts)?;
+            if !found.is_of(&base) {
+                return Err(ScoresReadError::OtherScores { path: accounts.display().to_string(), as_of });
+            }
+            table.join(&found);
         }
         Ok(table)
+    }
+
+    /// As [`ExportTable::read`], of a date to compare with: an outlook of other scores is left out.
+    ///
+    /// # Errors
+    /// [`ScoresReadError`].
+    pub fn read_earlier(out: &Path, as_of: NaiveDate) -> Result<Self, ScoresReadError> {
+        match Self::read(out, as_of) {
+            Err(ScoresReadError::OtherScores { .. }) => Ok(Self::of_scores(&ScoredBase::read(out, as_of, REASONS)?)),
+            table => table,
+        }
     }
 
     fn of_scores(base: &ScoredBase) -> Self {
@@ -165,11 +194,16 @@ impl ExportTable {
         Self { columns: columns.to_vec(), rows }
     }
 
-    /// The rows that `before` does not have, or has otherwise; all of them without `before`.
+    /// The rows that `before` does not have, or has otherwise; all of them without `before`. The words of a reason have numbers in
+    /// them that move every night: they alone make no other row.
     pub(super) fn changed_since<'a>(&'a self, before: Option<&Self>) -> Vec<(&'a str, &'a [Cell])> {
         let rows = self.rows.iter().map(|(id, cells)| (id.as_str(), cells.as_slice()));
         let Some(before) = before else { return rows.collect() };
-        rows.filter(|(id, cells)| before.row(id) != Some(cells)).collect()
+        let counts: Vec<bool> = self.columns.iter().map(|column| !column.name.contains("_reason_")).collect();
+        let kept = |cells: &'_ [Cell]| -> Vec<Cell> {
+            cells.iter().zip(&counts).filter(|(_, counts)| **counts).map(|(cell, _)| cell.clone()).collect()
+        };
+        rows.filter(|(id, cells)| before.row(id).map(&kept) != Some(kept(cells))).collect()
     }
 
     /// The ids that `other` does not have.
@@ -194,14 +228,22 @@ fn cells_of(account: &ScoredAccount) -> Vec<Cell> {
         cells.extend((0..REASONS).map(|_| reasons.next().unwrap_or(Cell::Null)));
     }
     cells.extend([&account.health, &account.value_tier, &account.service_level].map(|one| text(one.as_deref())));
-    let money = [account.mrr, account.mrr_at_risk, account.expected_expansion_mrr];
-    cells.extend(money.map(|value| decimal(value, MONEY_DECIMALS)));
+    cells.push(decimal(account.mrr, MONEY_DECIMALS));
+    cells.extend([account.mrr_at_risk, account.expected_expansion_mrr].map(expected));
     cells.extend([&account.status, &account.status_reason].map(|one| text(Some(one))));
     cells
 }
 
 fn text(value: Option<&str>) -> Cell {
     value.map_or(Cell::Null, |value| Cell::Text(value.to_owned()))
+}
+
+/// Money to so many digits, at most to the cent: 16,254.31 is 16000, 0.238 is 0.24.
+fn expected(value: Option<f64>) -> Cell {
+    let Some(value) = value.filter(|value| value.is_finite() && *value != 0.0) else { return decimal(value, 0) };
+    let place = EXPECTED_DIGITS - 1 - value.abs().log10().floor() as i32;
+    let scale = 10_f64.powi(place.clamp(-300, MONEY_DECIMALS as i32));
+    decimal(Some((value * scale).round() / scale), place.clamp(0, MONEY_DECIMALS as i32) as usize)
 }
 
 /// The nearest number of so many decimals; half-way, as the digits of the binary number say. Zero has no sign.
@@ -216,7 +258,12 @@ fn decimal(value: Option<f64>, decimals: usize) -> Cell {
 struct OutlookAccounts {
     columns: Vec<ExportColumn>,
     rows: BTreeMap<String, Vec<Cell>>,
+    /// Probability of churn and of expansion: what says which scores it was made from.
+    probabilities: BTreeMap<String, [Option<f64>; 2]>,
 }
+
+/// Targets by the beginning of their names, and what the outlook calls their probabilities.
+const PROBABILITIES: [(&str, &str); 2] = [("churn", "churn_probability"), ("expansion", "expansion_probability")];
 
 impl OutlookAccounts {
     fn read(path: &Path) -> Result<Self, ScoresReadError> {
@@ -226,18 +273,27 @@ impl OutlookAccounts {
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| damaged(error.to_string()))?;
         let schema = builder.schema().clone();
         let taken = OUTLOOK_COLUMNS.iter().filter(|(column, _)| schema.index_of(column).is_ok());
-        let taken: Vec<(&str, Option<usize>)> = taken.copied().collect();
-        let kind = |decimals: Option<usize>| decimals.map_or(ColumnKind::Text, |_| ColumnKind::Number);
-        let columns =
-            taken.iter().map(|(column, decimals)| ExportColumn { name: (*column).to_owned(), kind: kind(*decimals) });
-        let mut accounts = Self { columns: columns.collect(), rows: BTreeMap::new() };
+        let taken: Vec<(&str, Form)> = taken.copied().collect();
+        let kind = |form: Form| if form == Form::Words { ColumnKind::Text } else { ColumnKind::Number };
+        let columns = taken.iter().map(|(column, form)| ExportColumn { name: (*column).to_owned(), kind: kind(*form) });
+        let mut accounts = Self { columns: columns.collect(), rows: BTreeMap::new(), probabilities: BTreeMap::new() };
         for batch in builder.build().map_err(|error| damaged(error.to_string()))? {
             accounts.add(&batch.map_err(|error| damaged(error.to_string()))?, &taken, &name)?;
         }
         Ok(accounts)
     }
 
-    fn add(&mut self, batch: &RecordBatch, taken: &[(&str, Option<usize>)], path: &str) -> Result<(), ScoresReadError> {
+    /// Whether it was made from these scores: the same accounts with the same probabilities.
+    fn is_of(&self, base: &ScoredBase) -> bool {
+        let targets = PROBABILITIES.map(|(prefix, _)| base.target(prefix));
+        let is_same = |account: &ScoredAccount| {
+            let own = targets.map(|target| account.forecasts[target?].as_ref().map(|one| one.probability));
+            self.probabilities.get(&account.account_id) == Some(&own)
+        };
+        self.probabilities.len() == base.accounts.len() && base.accounts.iter().all(is_same)
+    }
+
+    fn add(&mut self, batch: &RecordBatch, taken: &[(&str, Form)], path: &str) -> Result<(), ScoresReadError> {
         let wrong = |column: &str, expected: &'static str| ScoresReadError::Column {
             path: path.to_owned(),
             column: column.to_owned(),
@@ -247,9 +303,17 @@ impl OutlookAccounts {
         let ids = batch.column_by_name("account_id").and_then(|column| column.as_string_opt::<i32>());
         let ids = ids.ok_or_else(|| wrong("account_id", "text"))?;
         let mut cells: Vec<Vec<Cell>> = (0..ids.len()).map(|_| Vec::with_capacity(taken.len())).collect();
-        for (column, decimals) in taken {
+        let probabilities = PROBABILITIES.map(|(_, column)| {
+            let array = batch.column_by_name(column).and_then(|array| array.as_primitive_opt::<Float64Type>());
+            array.ok_or_else(|| wrong(column, "64-bit numbers"))
+        });
+        let [churn, expansion] = probabilities;
+        let (churn, expansion) = (churn?, expansion?);
+        let of_row = |row: usize| (ids.value(row).to_owned(), [number(churn, row), number(expansion, row)]);
+        self.probabilities.extend((0..ids.len()).map(of_row));
+        for (column, form) in taken {
             let array = batch.column_by_name(column).ok_or_else(|| wrong(column, "text"))?;
-            let of_row = of_column(array, *decimals).ok_or_else(|| wrong(column, "text, flags or 64-bit numbers"))?;
+            let of_row = of_column(array, *form).ok_or_else(|| wrong(column, "text, flags or 64-bit numbers"))?;
             cells.iter_mut().enumerate().for_each(|(row, cells)| cells.push(of_row(row)));
         }
         self.rows.extend(cells.into_iter().enumerate().map(|(row, cells)| (ids.value(row).to_owned(), cells)));
@@ -258,12 +322,13 @@ impl OutlookAccounts {
 }
 
 /// The cells of a column, by row; `None` for a type that is not meant.
-fn of_column(array: &ArrayRef, decimals: Option<usize>) -> Option<Box<dyn Fn(usize) -> Cell + '_>> {
-    if let (Some(decimals), Some(numbers)) = (decimals, array.as_primitive_opt::<Float64Type>()) {
-        return Some(Box::new(move |row| decimal(numbers.is_valid(row).then(|| numbers.value(row)), decimals)));
-    }
-    if decimals.is_some() {
-        return None;
+fn of_column(array: &ArrayRef, form: Form) -> Option<Box<dyn Fn(usize) -> Cell + '_>> {
+    if form != Form::Words {
+        let numbers = array.as_primitive_opt::<Float64Type>()?;
+        return Some(Box::new(move |row| match form {
+            Form::Expected => expected(number(numbers, row)),
+            _ => decimal(number(numbers, row), MONEY_DECIMALS),
+        }));
     }
     if let Some(texts) = array.as_string_opt::<i32>() {
         return Some(Box::new(move |row| text(texts.is_valid(row).then(|| texts.value(row)))));
@@ -291,5 +356,23 @@ mod tests {
         assert_eq!(written(1_234_567.891, 2), "1234567.89");
         assert_eq!(decimal(Some(f64::NAN), 2), Cell::Null);
         assert_eq!(decimal(None, 2), Cell::Null);
+        let expected = |value: f64| match expected(Some(value)) {
+            Cell::Number(number) => number,
+            other => format!("{other:?}"),
+        };
+        for (value, written) in [
+            (16_254.31, "16000"),
+            (99.6, "100"),
+            (123.0, "120"),
+            (12.34, "12"),
+            (1.24, "1.2"),
+            (0.238, "0.24"),
+            (0.012_6, "0.01"),
+            (0.001, "0.00"),
+            (0.0, "0"),
+            (-16_254.0, "-16000"),
+        ] {
+            assert_eq!(expected(value), written, "{value}");
+        }
     }
 }

@@ -8,10 +8,11 @@ use arrow_array::types::Float64Type;
 use arrow_array::{Array, RecordBatch};
 use bellwether_features::facts::Facts;
 use bellwether_features::label::{Event, TargetDefinition};
-use chrono::{Days, NaiveDate};
+use chrono::NaiveDate;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+use crate::run::could_not_know;
 use crate::scored::{ScoresReadError, dates, partition, parts};
 
 /// What a target of the project says about revenue.
@@ -140,39 +141,27 @@ impl Probabilities {
     }
 }
 
-/// Past dates with scores that were made in their time, latest first: the run's own time is within `timely_days` after its
-/// date, so that the model could not know what came of it. At most `most`, at least `spacing_days` apart, none after `last`.
+/// Past dates with scores whose model could not know what came of them, latest first: the labels of the last date that it learned
+/// from, `label_days` long, were over by then, as the manifest of their last run tells. When a date was scored does not matter:
+/// the same model says the same of it on any day. At most `most`, at least `spacing_days` apart, none after `last`.
 ///
 /// # Errors
 /// [`ScoresReadError::Io`].
 pub fn timely_dates(
     out: &Path,
     last: NaiveDate,
-    timely_days: u32,
+    label_days: u32,
     spacing_days: u32,
     most: usize,
 ) -> Result<Vec<NaiveDate>, ScoresReadError> {
-    let is_timely = |date: &NaiveDate| {
-        let latest = date.checked_add_days(Days::new(u64::from(timely_days))).unwrap_or(NaiveDate::MAX);
-        last_run(out, *date).is_some_and(|run| run <= latest)
-    };
     let mut found: Vec<NaiveDate> = Vec::new();
     for date in dates(out)?.into_iter().rev().filter(|date| *date <= last) {
         let apart = found.last().is_none_or(|later| (*later - date).num_days() >= i64::from(spacing_days));
-        if found.len() < most && apart && is_timely(&date) {
+        if found.len() < most && apart && could_not_know(out, date, label_days) {
             found.push(date);
         }
     }
     Ok(found)
-}
-
-/// The day of the last run of the scorer for a date, from the run's name.
-fn last_run(out: &Path, date: NaiveDate) -> Option<NaiveDate> {
-    let runs = std::fs::read_dir(out.join("runs").join(format!("as_of={date}"))).ok()?;
-    let names = runs.flatten().map(|run| run.file_name().to_string_lossy().into_owned());
-    let days = names.map(|name| NaiveDate::parse_from_str(name.get(..8).unwrap_or(""), "%Y%m%d").ok());
-    // A run whose time cannot be read may be any: then nothing is known.
-    days.collect::<Option<Vec<_>>>()?.into_iter().max()
 }
 
 fn fill(

@@ -268,32 +268,39 @@ fn a_pareto_tail_is_found_again() {
 #[test]
 fn only_scores_of_their_time_are_judged() {
     let out = tempfile::tempdir().expect("a folder");
-    let make = |date: &str, run: &str| {
+    let make = |date: &str, run: &str, code: i32, trained: Option<&str>| {
         let folder = out.path().join("scores/v1").join(format!("as_of={date}"));
         std::fs::create_dir_all(&folder).expect("a folder");
         std::fs::write(folder.join("_SUCCESS"), "").expect("a file");
         let run = out.path().join("runs").join(format!("as_of={date}")).join(run);
-        std::fs::create_dir_all(run).expect("a folder");
+        std::fs::create_dir_all(&run).expect("a folder");
+        let trained = trained.map_or(String::new(), |date| format!(r#", "last_trained_as_of": "{date}""#));
+        let text = format!(
+            r#"{{"exit_code": {code}, "model": {{"identity": "m/1@0"{trained}}}, "cut_offs": {{"bands": {{}}}}}}"#
+        );
+        std::fs::write(run.join("manifest.json"), text).expect("a file");
     };
-    for (date, run) in [
-        ("2025-01-31", "20250201T060000000Z-1"),
-        ("2025-02-10", "20250211T060000000Z-1"),
-        ("2025-02-28", "20250301T060000000Z-1"),
-        ("2025-03-31", "20250401T060000000Z-1"),
-        ("2025-04-30", "20250901T060000000Z-1"),
-        ("2025-05-31", "20250601T060000000Z-1"),
-        ("2025-06-30", "unreadable"),
-        ("2025-08-31", "20250901T060000000Z-1"),
+    // Labels are over 104 days after their date: those of 2024-10-19 on 2025-01-31.
+    for (date, trained) in [
+        ("2025-01-31", Some("2024-10-19")),
+        ("2025-02-10", Some("2024-10-19")),
+        ("2025-02-28", Some("2024-10-19")),
+        ("2025-03-31", Some("2024-10-19")),
+        ("2025-04-30", Some("2025-01-17")),
+        ("2025-05-31", Some("2025-02-16")),
+        ("2025-06-30", None),
+        ("2025-08-31", Some("2024-10-19")),
     ] {
-        make(date, run);
+        make(date, "20250901T060000000Z-1", 0, trained);
     }
-    // Scored again months later, by a model that may know what came.
-    make("2025-03-31", "20251201T060000000Z-2");
+    // Scored again by a later model, and a run that failed, whose model says nothing of the scores.
+    make("2025-03-31", "20251201T060000000Z-2", 0, Some("2025-08-31"));
+    make("2025-02-28", "20251201T060000000Z-2", 1, Some("2025-08-31"));
     let last = "2025-07-31".parse().expect("a date");
-    let found = timely_dates(out.path(), last, 31, 28, 10).expect("dates");
+    let found = timely_dates(out.path(), last, 104, 28, 10).expect("dates");
     let found: Vec<String> = found.iter().map(ToString::to_string).collect();
     assert_eq!(found, ["2025-05-31", "2025-02-28", "2025-01-31"]);
-    assert_eq!(timely_dates(out.path(), last, 31, 28, 1).expect("dates").len(), 1);
+    assert_eq!(timely_dates(out.path(), last, 104, 28, 1).expect("dates").len(), 1);
 }
 
 #[test]

@@ -95,8 +95,7 @@ fn by_stake(scores: &ScoredBase) -> Vec<usize> {
 
 fn columns(input: &PageInput<'_>, scores: &ScoredBase, rows: &[usize]) -> Vec<AccountColumn> {
     let accounts = || rows.iter().map(|row| &scores.accounts[*row]);
-    let texts =
-        |of: Word| Values::Texts(accounts().map(|one| of(one).as_deref().map(str::to_owned)).collect());
+    let texts = |of: Word| Values::Texts(accounts().map(|one| of(one).as_deref().map(str::to_owned)).collect());
     let money = |of: fn(&ScoredAccount) -> Option<f64>| {
         Values::Numbers(Form::Money, accounts().map(|one| of(one).filter(|amount| amount.is_finite())).collect())
     };
@@ -159,7 +158,9 @@ fn status(account: &ScoredAccount) -> String {
 /// Columns of the tables with a row per account, and the owner from any table that names it once per account.
 fn of_tables(input: &PageInput<'_>, scores: &ScoredBase, rows: &[usize]) -> Vec<AccountColumn> {
     let mut found: Vec<AccountColumn> = Vec::new();
-    for table in input.tables {
+    // Those with all accounts first: a table of some of them, such as renewals, knows the owners of those alone.
+    let (whole, others): (Vec<&Table>, Vec<&Table>) = input.tables.iter().partition(|table| is_of_accounts(table));
+    for table in whole.into_iter().chain(others) {
         let view = View::of(table);
         let is_whole = is_of_accounts(table);
         let is_end = |name: &str| name.ends_with("_low") || name.ends_with("_high");

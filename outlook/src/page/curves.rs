@@ -139,7 +139,7 @@ fn retention(movements: &View<'_>, months: &[String], figures: &mut Figures) -> 
             "Net and gross revenue retention and logo retention over the twelve months to the end of each month."
                 .to_owned(),
         x: Axis::of_names("twelve months to the end of", known, 5),
-        y: Axis::over("retention", ends.into_iter(), |share| percent(share, 0)),
+        y: Axis::of_shares("retention", ends.into_iter()),
         marks,
     });
     let keys = [("line", "NRR"), ("second", "GRR"), ("third", "logo retention")];
@@ -294,7 +294,7 @@ fn pooled(view: &View<'_>, cells: &[Cell], figures: &mut Figures) -> String {
             "Share of accounts that pay, with its 95 % interval as a band, and net revenue retention, by age in months."
                 .to_owned(),
         x: Axis { label: "age in months".to_owned(), from: 0.0, to: f64::from(oldest), ticks: ticks.collect() },
-        y: Axis::over("retention", ends.into_iter().chain([1.0]), |share| percent(share, 0)),
+        y: Axis::of_shares("retention", ends.into_iter().chain([1.0])),
         marks: vec![
             Mark::Band("band", band),
             Mark::Line("second", net),

@@ -18,6 +18,7 @@ use bellwether_page::svg::Figures;
 use bellwether_page::{escape_html, page_with_script};
 use chrono::NaiveDate;
 
+use crate::retention::Retention;
 use crate::scored::ScoredBase;
 use crate::tables::Table;
 use view::View;
@@ -36,6 +37,8 @@ pub struct PageInput<'a> {
     pub business: &'a str,
     /// Its currency.
     pub currency: &'a str,
+    /// What the twelve months before those of the movements' last row were; `None`: they are not told.
+    pub year_before: Option<&'a Retention>,
     /// The tables of the outlook; those not known here get a section all the same.
     pub tables: &'a [Table],
     /// Scores of the date, with up to three reasons each; `None` where there are none.

@@ -34,6 +34,12 @@ const KNOWN: &[(&str, &str, &str)] = &[
         "What a customer is worth and what it cost to win, by group, with the interval of the value.",
     ),
     (
+        "judgements",
+        "People beside the model",
+        "Probabilities that people put in place of the model's, and the model's own, held against what came: the lower Brier score is \
+         the better one.",
+    ),
+    (
         "playbooks",
         "What interventions kept",
         "Of the accounts of each playbook, the share that stayed, and how much more that is than of those left alone.",
@@ -51,7 +57,7 @@ const KNOWN: &[(&str, &str, &str)] = &[
     (
         "landmarks",
         "Before an expansion",
-        "First times that usually come before an expansion, against accounts alike without them.",
+        "First times after which accounts expand more, or less, than accounts alike without them.",
     ),
     ("curve_shapes", "Where curves fall", "Whether customers are lost as they begin or all along."),
     (
@@ -121,14 +127,15 @@ fn rows(view: &View<'_>, title: &str) -> String {
     } else {
         title.to_owned()
     };
-    let mut html = table_of(view, &caption, 0..shown).html();
+    let order = order(view);
+    let mut html = table_of(view, &caption, order.iter().copied().take(shown)).html();
     if view.rows() > shown {
         let last = view.rows().min(AT_MOST);
         let more = format!("{title}: rows {} to {}", shown + 1, count(last));
         html.push_str(&format!(
             "<details><summary>{}</summary>\n{}</details>\n",
             escape_html(&more),
-            table_of(view, &more, shown..last).html()
+            table_of(view, &more, order.iter().copied().take(last).skip(shown)).html()
         ));
     }
     if view.rows() > AT_MOST {
@@ -140,6 +147,43 @@ fn rows(view: &View<'_>, title: &str) -> String {
     }
     html
 }
+
+/// In what order rows are told: what is newest, weighs most or says most in few rows first; else as they stand.
+fn order(view: &View<'_>) -> Vec<usize> {
+    let mut rows: Vec<usize> = (0..view.rows()).collect();
+    let numbers = |name: &str| view.numbers(name).unwrap_or_else(|| vec![None; view.rows()]);
+    let texts = |name: &str| view.texts(name).unwrap_or_else(|| vec![None; view.rows()]);
+    match view.name {
+        "alerts" => {
+            let mrr = numbers("mrr");
+            rows.sort_by(|a, b| mrr[*b].unwrap_or(0.0).total_cmp(&mrr[*a].unwrap_or(0.0)));
+        }
+        "since" => {
+            let (change, mrr) = (texts("change"), numbers("mrr"));
+            let (before, now) = (numbers("probability_before"), numbers("probability"));
+            let rank = |row: usize| SINCE.iter().position(|kind| Some(*kind) == change[row]).unwrap_or(SINCE.len());
+            let size = |row: usize| match before[row].zip(now[row]) {
+                Some((before, now)) => (now - before).abs(),
+                None => mrr[row].unwrap_or(0.0),
+            };
+            rows.sort_by(|a, b| rank(*a).cmp(&rank(*b)).then(size(*b).total_cmp(&size(*a))));
+        }
+        // Sums of owners and segments, then single goals.
+        "goals" => {
+            let by = texts("by");
+            rows.sort_by_key(|row| by[*row] == Some("account"));
+        }
+        _ => {
+            if let Some(day) = view.dates("until").or_else(|| view.dates("month")) {
+                rows.sort_by_key(|row| std::cmp::Reverse(day[*row]));
+            }
+        }
+    }
+    rows
+}
+
+/// Changes in the order in which they are told.
+const SINCE: [&str; 5] = ["moved", "ended", "entered", "left", "new_reason"];
 
 /// Texts of a table, held.
 pub(super) struct Told {
@@ -167,7 +211,8 @@ pub(super) fn columns_of(
     rows: impl Iterator<Item = usize>,
     is_wanted: impl Fn(&str) -> bool,
 ) -> Told {
-    let shown: Vec<Shown<'_>> = view.shown().into_iter().filter(|column| is_wanted(column.name)).collect();
+    let is_told = |column: &Shown<'_>| is_wanted(column.name) && !column.is_empty();
+    let shown: Vec<Shown<'_>> = view.shown().into_iter().filter(is_told).collect();
     let cells = |row: usize| shown.iter().map(|column| column.cell(row)).collect();
     Told {
         caption: caption.to_owned(),
@@ -222,16 +267,16 @@ fn plot_called(
         return None;
     }
     let ends = plotted.iter().flat_map(|row| [row.low, row.high]);
-    let write = |value: f64| match form {
-        Form::Money => bellwether_page::number::short(value),
-        Form::Share => bellwether_page::number::percent(value, 0),
-        Form::Plain => form.write(value),
+    let axis = match form {
+        Form::Money => Axis::over(&heading(name), ends, bellwether_page::number::short),
+        Form::Share => Axis::of_shares(&heading(name), ends),
+        Form::Plain => Axis::over(&heading(name), ends, |value| form.write(value)),
     };
     let caption = format!("{title}: {}", heading(name));
     let svg = figures.rows(&RowPlot {
         title: caption.clone(),
         description: format!("{} with its interval for each of {} rows.", heading(name), plotted.len()),
-        axis: Axis::over(&heading(name), ends, write),
+        axis,
         guide: None,
         rows: plotted,
     });

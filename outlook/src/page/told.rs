@@ -17,7 +17,7 @@ pub(super) fn base(input: &PageInput<'_>) -> String {
         Some(movements) => [now(&movements, input.currency), year(&movements), month(&movements)]
             .into_iter()
             .flatten()
-            .chain(against_the_year_before(&movements))
+            .chain(against_the_year_before(input, &movements))
             .collect(),
         None => vec!["Nobody has paid before this date.".to_owned()],
     };
@@ -72,14 +72,11 @@ fn month(movements: &View<'_>) -> Option<String> {
 }
 
 /// What changed in a year, and a plain sentence where the three do not say the same.
-fn against_the_year_before(movements: &View<'_>) -> Vec<String> {
-    let Some(before) = movements.rows().checked_sub(13) else { return Vec::new() };
-    let of = |row: usize| -> Option<[f64; 3]> {
-        let [net, gross, logo] =
-            YEAR.map(|(column, _)| movements.numbers(column).and_then(|values| values.get(row).copied().flatten()));
-        Some([net?, gross?, logo?])
-    };
-    let (Some(then), Some(now)) = (of(before), of(movements.rows() - 1)) else { return Vec::new() };
+fn against_the_year_before(input: &PageInput<'_>, movements: &View<'_>) -> Vec<String> {
+    let then = input.year_before.and_then(|year| Some([year.net()?, year.gross()?, year.logo()?]));
+    let [net, gross, logo] = YEAR.map(|(column, _)| last(movements, column));
+    let now = || Some([net?, gross?, logo?]);
+    let (Some(then), Some(now)) = (then, now()) else { return Vec::new() };
     let changes =
         YEAR.iter().enumerate().map(|(which, (_, name))| format!("{name} {} points", points(now[which] - then[which])));
     let mut told = vec![format!("Against a year before: {}.", changes.collect::<Vec<_>>().join(", "))];

@@ -47,8 +47,21 @@ const MONEY: &[&str] = &[
     "overdue",
 ];
 /// Words that say that it is a share.
-const SHARE: &[&str] =
-    &["nrr", "grr", "retention", "share", "probability", "rate", "churn", "discount", "percentile", "hazard", "kept"];
+const SHARE: &[&str] = &[
+    "nrr",
+    "grr",
+    "retention",
+    "share",
+    "probability",
+    "rate",
+    "churn",
+    "discount",
+    "percentile",
+    "hazard",
+    "kept",
+    "difference",
+    "uplift",
+];
 /// Words at the end that say nothing of what it is.
 const ENDS: &[&str] = &["low", "high", "12m", "drawn", "median"];
 
@@ -62,8 +75,8 @@ impl Form {
             let forms = [(PLAIN, Self::Plain), (MONEY, Self::Money), (SHARE, Self::Share)];
             forms.into_iter().find(|(known, _)| has(known)).map(|(_, form)| form)
         };
-        // One thing over another is a ratio, whatever they are.
-        if words.contains(&"over") {
+        // One thing over another is a ratio, whatever they are; a squared difference of shares is none.
+        if words.contains(&"over") || words.contains(&"brier") {
             return Self::Plain;
         }
         let last = words.last().and_then(|last| of_words(&[last]));
@@ -143,6 +156,11 @@ pub(super) struct Shown<'a> {
 }
 
 impl Shown<'_> {
+    /// Whether nothing in it is known.
+    pub(super) fn is_empty(&self) -> bool {
+        self.column.null_count() == self.column.len()
+    }
+
     pub(super) fn has_interval(&self) -> bool {
         self.ends.is_some()
     }

@@ -61,7 +61,7 @@ fn accounts(outlook: &AccountOutlook<'_>) -> Columns {
         ("play_due", known_dates(rows().map(|row| row.due))),
         ("play_success_metric", known_texts(rows().map(|row| row.play.map(|play| play.success_metric.as_str())))),
         ("worth_of_intervening", numbers(rows().map(|row| row.worth.map(Cents::amount)))),
-        ("mrr", numbers(rows().map(|row| row.scored.mrr))),
+        ("mrr", numbers(rows().map(|row| row.mrr))),
         ("mrr_at_risk", numbers(rows().map(|row| row.scored.mrr_at_risk))),
         ("expected_expansion_mrr", numbers(rows().map(|row| row.scored.expected_expansion_mrr))),
         ("churn_probability", numbers(rows().map(|row| churn(row, |one| one.probability)))),
@@ -103,6 +103,8 @@ fn alerts(outlook: &AccountOutlook<'_>) -> Columns {
     let rows = || outlook.alerts.iter();
     vec![
         ("account_id", texts(rows().map(|row| outlook.rows[row.account].scored.account_id.as_str()))),
+        ("owner", known_texts(rows().map(|row| outlook.rows[row.account].owner))),
+        ("mrr", numbers(rows().map(|row| outlook.rows[row.account].mrr))),
         ("watched", texts(rows().map(|row| row.watched.text()))),
         ("meaning", texts(rows().map(|row| row.meaning.text()))),
         ("from", texts(rows().map(|row| row.from))),
@@ -143,7 +145,7 @@ fn calls(outlook: &AccountOutlook<'_>) -> Columns {
         ("owner", known_texts(rows().map(|(_, row)| row.owner))),
         ("about", texts(rows().map(|(call, _)| call.about.text()))),
         ("stake_mrr", numbers(rows().map(|(call, _)| Some(call.stake)))),
-        ("mrr", numbers(rows().map(|(_, row)| row.scored.mrr))),
+        ("mrr", numbers(rows().map(|(_, row)| row.mrr))),
         ("mrr_at_risk", numbers(rows().map(|(_, row)| row.scored.mrr_at_risk))),
         ("expected_expansion_mrr", numbers(rows().map(|(_, row)| row.scored.expected_expansion_mrr))),
         ("service_level", known_texts(rows().map(|(_, row)| row.level.map(ServiceLevel::text)))),

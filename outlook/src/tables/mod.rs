@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `movements.parquet` | a month, ascending | `month`, `is_complete`, then `mrr` and `accounts` of opening, new, reactivation, expansion, contraction, churn and closing (`opening_mrr`, `opening_accounts`, ...), `quick_ratio`, `net_churn`, and over the twelve months to its end `nrr_12m`, `grr_12m`, `logo_retention_12m` |
 //! | `cohorts.parquet` | span (`month`, `quarter`), cohort and age | `span`, `cohort`, `age_months`, `accounts`, `kept_accounts`, `opening_mrr`, `mrr`, `logo_retention`, `_low`, `_high`, `nrr`, `_low`, `_high` |
-//! | `segments.parquet` | a group of accounts that paid a year before | `by`, `group`, `accounts`, `kept_accounts`, `opening_mrr`, `mrr`, `nrr_12m`, `grr_12m`, `logo_retention_12m` as counted, and `logo_retention_drawn`, `nrr_drawn` with `_low` and `_high`: drawn towards all groups; `mrr_per_account`, `_low`, `_high` (of the accounts that paid then, now), `nps_answers`, `nps`, `_low`, `_high` |
+//! | `segments.parquet` | a group of accounts that paid a year before | `by`, `group`, `accounts`, `kept_accounts`, `opening_mrr`, `mrr`, `nrr_12m`, `grr_12m`, `logo_retention_12m` as counted, and `logo_retention_drawn`, `nrr_drawn` with `_low` and `_high`: drawn towards all groups; `mrr_per_account`, `_low`, `_high` (of the accounts that paid then, now), `nps_answers` (accounts with an answer: each has one voice), `nps`, `_low`, `_high` |
 //! | `changes.parquet` | expansion or contraction by kind | `direction`, `kind`, `changes`, `accounts`, `mrr` |
 //! | `value.parquet` | a group of accounts that ever paid: `base`, `segment`, `channel`, `cohort` (quarter of the first payment) | `by`, `group`, `accounts`, `paying_accounts`, `monthly_revenue` and `monthly_serve_cost` of a paying account over the last twelve months, `lifetime_months`, `lifetime_revenue` (before serving) and `lifetime_value` (after it) with `_low` and `_high` ([`crate::value::lifetime`]), `has_serve_cost`, `costed_accounts`, `acquisition_cost` (their mean), `value_over_cost`, `net_worth`, `payback_month`, `timed_accounts`, `reached_accounts`, `days_to_value_q25`, `_q50`, `_q75` ([`crate::value::moment`]) |
 //! | `money.parquet` | a month, ascending | `month`, `is_complete`, `billed` = `billed_recurring` + `billed_one_time` + `billed_not_said` = `paid` + `unpaid`, `overdue`, `billed_accounts`, `contracted`, `billed_over_contracted_12m`, `mrr`, `paying_accounts`, `revenue_per_account`, `serve_cost`, `acquisition_cost` ([`crate::billing`]) |
@@ -12,6 +12,7 @@
 //! | `renewals.parquet` | a renewal within `[money] renewals_within` (90 days), by day | `account_id`, `owner`, `renews_on`, `days_to_renewal`, `mrr`, `auto_renew`, `days_since_met`, `unattended` ([`crate::terms`]) |
 //! | `goals.parquet` | a goal of an account (`by` = `account`) or an owner (`owner_goal`), then running goals of accounts added up by `owner` and `segment`; no such table without goals | `by`, `group`, `metric`, `use_case`, `from`, `until`, `is_over`, `goals`, `on_track`, `goals_on_track`, `goals_over_target`, `target`, `due`, `reached`, `leak`, `overage`, `over_limit_30d`, `forecast`, `_low`, `_high`, `forecast_goals`, `forecast_target` ([`crate::goal`]); what is of one goal is null in a sum, and the reverse |
 //! | `playbooks.parquet` | a playbook of the table of interventions; no such table without one | `playbook`, `treated_accounts`, `treated_stayed`, `treated_share`, `_low`, `_high`, the same of `holdout`, `uplift`, `_low`, `_high`, `kept_of_leaving` (the `save_rate` of `[plays]`; null where the uplift may be chance), `open_accounts` ([`crate::intervention`]) |
+//! | `judgements.parquet` | author and target of the table of overrides; no such table without one | `author`, `target`, `accounts`, `happened`, `stated_probability`, `model_probability`, `stated_brier`, `model_brier`, `brier_difference` (below 0 the author was better), `_low`, `_high`, `open_accounts`, `accounts_without_scores` ([`crate::judgement`]) |
 //! | `price_volume_mix.parquet` | a month or trailing year, by what volume is counted in (`accounts`; `seats` where all are known) | `span`, `from`, `until` (both exclusive ends of what is before and after), `unit`, `opening_mrr`, `mrr`, `opening_units`, `units`, `price_mrr`, `volume_mrr`, `mix_mrr` (they add up to the change), `repriced_mrr` (of the price, that of accounts that stayed on their plan) |
 //! | `billing.parquet` | a month and billing period | `month`, `billing_period` (`monthly`, `annual`, `(not known)`), `accounts`, `mrr`, `account_share`, `mrr_share` (null where nobody pays) |
 //! | `plan_moves.parquet` | plan a year before and plan now | `from_plan`, `to_plan` (`(not paying)`, `(not known)`), `accounts`, `opening_mrr`, `mrr`, `mrr_change`, `accounts_paying_more`, `accounts_paying_less`, `share` of the accounts on the plan before, `_low`, `_high` (null for new ones) |
@@ -22,7 +23,7 @@
 //! | `compared.parquet` | a channel, campaign or plan and a measure, at the sizes of the base | `by`, `group`, `measure`, `accounts`, `counted`, `covered`, `standardised`, `_low`, `_high`, `others`, `_low`, `_high`, `difference`, `_low`, `_high` |
 //! | `archetypes.parquet` | a combination of attribute values, that which stands out most first | `rank`, `attribute_1`, `value_1` to `attribute_3`, `value_3` (null where it has fewer), `accounts`, `kept_accounts`, `opening_mrr`, `mrr`, `logo_retention_12m`, `nrr_12m`, `grr_12m`, `logo_retention_drawn`, `_low`, `_high`, `expanded_12m` (share that pays more), `expanded_drawn`, `_low`, `_high`, `nrr_drawn`, `_low`, `_high`, `mrr_per_account`, `_low`, `_high`, `nps_answers`, `nps`, `_low`, `_high`, `distance` |
 //! | `accounts.parquet` | a scored account, by id | `owner`, `health`, `value_tier` (of `lifetime_value`, `_low`, `_high`: discounted revenue of five years), `is_at_risk`, `service_level`, its play from `[plays]`: `play`, `play_owner`, `play_due`, `play_success_metric`, `worth_of_intervening`; `mrr`, `mrr_at_risk`, `expected_expansion_mrr`, `churn_probability`, `churn_low`, `churn_high`, `expansion_probability`; of accounts at risk `use_pattern`, `prospect` and its evidence `past_accounts`, `past_stayed`, `past_stayed_share`, `_low`, `_high`; `monetisation` (`under`, `over`, else null), `uses_like_plan`, `review_overdue_days`, `status` |
-//! | `alerts.parquet` | a trigger that turned between `since` and `as_of`, by account | `watched` (`active_days`, `limit`, `churn`, `expansion`, `health`, `trend`, `sponsor`), `meaning` (`risk`, `recovery`, `expansion`, `expansion_past`), `from`, `to`, `value_before`, `value` (null where it is no number), `since` |
+//! | `alerts.parquet` | a trigger that turned between `since` and `as_of`, by account | `account_id`, `owner`, `mrr`, `watched` (`active_days`, `limit`, `churn`, `expansion`, `health`, `trend`, `sponsor`), `meaning` (`risk`, `recovery`, `expansion`, `expansion_past`), `from`, `to`, `value_before`, `value` (null where it is no number), `since` |
 //! | `since.parquet` | a change between `since` and `as_of` | `change` (`entered`, `ended`, `left`, `moved`: at most 100 per target, `new_reason`), `account_id`, `target`, `probability_before`, `probability`, `mrr_before`, `mrr`, `reason`, `reason_text`, `reason_effect`, `since`; null where the change has none |
 //! | `calls.parquet` | an account to call, by `rank` | `account_id`, `owner`, `about` (`churn`, `expansion`), `stake_mrr`, `mrr`, `mrr_at_risk`, `expected_expansion_mrr`, `service_level`, `prospect`, `play`, `play_due`, `worth_of_intervening`, `reason_1` to `reason_3` |
 //! | `owners.parquet` | an owner, those without one first (null) | `owner`, `accounts`, `at_risk_accounts`, `mrr`, `mrr_at_risk`, `expected_expansion_mrr`, `overdue_reviews` (null without meetings or a declared interval), `calls` |
@@ -55,6 +56,7 @@ pub mod base;
 pub mod billing;
 pub mod forecast;
 pub mod goal;
+pub mod judgements;
 pub mod playbooks;
 pub mod revenue;
 pub mod value;
@@ -75,6 +77,7 @@ pub const TABLES: &[&str] = &[
     "renewals",
     "goals",
     "playbooks",
+    "judgements",
     "price_volume_mix",
     "billing",
     "plan_moves",

@@ -66,7 +66,9 @@ fn an_uplift_that_may_be_chance_is_no_save_rate() {
     let arms = [Arm::Treated, Arm::Holdout];
     let treated = (0..20).map(|number| (number, begun("2025-06-01", 1, arms[number as usize % 2])));
     let treated = treated.collect();
-    (0..20).for_each(|number| account(&mut world, number, number % 2 == 0 && number < 12 || number % 2 == 1 && number < 10));
+    (0..20).for_each(|number| {
+        account(&mut world, number, number % 2 == 0 && number < 12 || number % 2 == 1 && number < 10);
+    });
     let found = rows(&with(&world, 20, treated));
     assert_eq!((found[0].treated.stayed, found[0].holdout.stayed, found[0].kept_of_leaving()), (6, 5, None));
 }
@@ -104,7 +106,7 @@ proptest! {
                 let last = seen.iter().filter(|row| row.at == first).max_by_key(|row| row.known_at).unwrap();
                 let pays = |hours: i64| {
                     let at = first.0 + hours * HOUR;
-                    timelines[account as usize].stretches().iter().filter(|one| one.from.0 < at).next_back().is_some_and(|one| one.mrr.0 > 0)
+                    timelines[account as usize].stretches().iter().rfind(|one| one.from.0 < at).is_some_and(|one| one.mrr.0 > 0)
                 };
                 if !pays(0) { continue; }
                 is_begun[playbook as usize] = true;

@@ -5,7 +5,7 @@
 //! next refit, as the backtest does with all of them. Families are compared by the chance that, on one date, an account
 //! with the outcome scores above one without (ROC AUC within dates), so that a season moves no family up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_features::label::Labels;
 use bellwether_features::matrix::FeatureMatrix;
@@ -19,18 +19,23 @@ use crate::fold::RollingOrigin;
 use crate::insight::by_date;
 use crate::insight::resample::{Estimate, Resamples, interval};
 use crate::learner::LearnerKind;
+use crate::learner::rows::account_lot;
 use crate::refit::Refit;
 use crate::settings::BacktestSettings;
 
 /// With fewer rows of either outcome, nothing is compared.
 const LEAST_OUTCOMES: usize = 25;
 
+/// At most about so many accounts are judged, drawn by lot: what resampling them tells is sharp by then, and its time grows
+/// with every row.
+const MOST_ACCOUNTS: usize = 10_000;
+
 /// Out-of-time scores of one family.
 #[derive(Debug, Clone)]
 pub(super) struct FamilyScores {
     pub(super) family: Family,
     pub(super) signals: usize,
-    /// Judged rows, refit by refit.
+    /// Judged rows, refit by refit; of [`MOST_ACCOUNTS`] accounts where there are more.
     pub(super) rows: Vec<u32>,
     pub(super) scores: Vec<f64>,
 }
@@ -59,6 +64,9 @@ pub(super) fn scores(
     settings: &BacktestSettings,
 ) -> Result<Vec<FamilyScores>, TrainError> {
     let target = &labels.target.name;
+    let distinct: BTreeSet<u32> = dataset.accounts().iter().copied().collect();
+    let share = MOST_ACCOUNTS as f64 / distinct.len().max(1) as f64;
+    let is_judged = |row: &u32| account_lot(settings.seed, dataset.accounts()[*row as usize]) < share;
     let mut all = Vec::new();
     for family in Family::ALL {
         let Some(part) = of_family(dataset, labels, family)? else { continue };
@@ -69,10 +77,11 @@ pub(super) fn scores(
             let refit = Refit::new(&part, labels, fold, settings);
             // A family that cannot be learned from at a refit (nothing known yet, too few outcomes) says nothing there.
             let Ok(model) = refit.margin(LearnerKind::Logistic) else { continue };
-            let block = refit.encoder().block(&part, fold.test());
+            let rows: Vec<u32> = fold.test().iter().copied().filter(is_judged).collect();
+            let block = refit.encoder().block(&part, &rows);
             let margins = scorer::margins(refit.encoder().signature(), &model, &block)
                 .map_err(|cause| refit.model_error(LearnerKind::Logistic, cause))?;
-            scored.rows.extend_from_slice(fold.test());
+            scored.rows.extend(rows);
             scored.scores.extend(margins);
         }
         if !scored.rows.is_empty() {
