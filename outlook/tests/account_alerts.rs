@@ -179,8 +179,8 @@ fn a_probability_crosses_where_the_bands_begin_and_health_turns() {
     };
     let at = |churn: f64| Score { churn: Some(churn), ..calm.clone() };
     assert_eq!(told(&of([at(0.1), at(0.1), at(0.35)])), [(Watched::Churn, Meaning::Risk, "normal", "crossed")]);
-    assert_eq!(of([at(0.35), at(0.29), at(0.31)]), [], "0.29 is not a fifth of the distance back");
-    assert_eq!(told(&of([at(0.35), at(0.35), at(0.25)])), [(Watched::Churn, Meaning::Recovery, "crossed", "warning")]);
+    assert_eq!(of([at(0.35), at(0.29), at(0.31)]), [], "0.29 is not half of the distance back");
+    assert_eq!(told(&of([at(0.35), at(0.35), at(0.24)])), [(Watched::Churn, Meaning::Recovery, "crossed", "warning")]);
     assert_eq!(of([calm.clone(), calm.clone(), Score { churn: None, ..calm.clone() }]), [], "not scored is no change");
     let health = |health: &'static str| Score { health, ..calm.clone() };
     let turned = of([health("champion"), health("champion"), health("at_risk")]);

@@ -118,12 +118,11 @@ fn prospects_are_what_became_of_accounts_used_alike() {
     ];
     let settings = AccountSettings { churn: Some(leaving()), ..AccountSettings::default() };
     outlook_of(&facts, scores(&rows).path(), AS_OF, &settings, |outlook| {
-        // At the three dates before, all are engaged, and nobody leaves.
-        let dates = ["2024-12-20", "2025-03-20", "2025-06-18", "2025-09-16"].map(date);
-        assert_eq!(outlook.evidence.dates, dates);
+        // All of them looked at risk at that date, so none counts at an earlier one, when all were engaged and nobody left.
+        assert_eq!(outlook.evidence.dates, [date("2025-09-16")]);
         assert_eq!(outlook.evidence.winding_down, Outcomes { accounts: 40, stayed: 10 });
         let engaged = outlook.evidence.engaged;
-        assert_eq!(engaged.accounts - engaged.stayed, 3);
+        assert_eq!(engaged, Outcomes { accounts: 60, stayed: 57 });
         assert_eq!(outlook.rows[0].pattern, Some(UsePattern::Engaged));
         assert_eq!(outlook.rows[0].prospect, Some(Prospect::Saveable));
         // Silent for 112 days: wound down.

@@ -10,7 +10,7 @@ use arrow_array::{ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArray
 use arrow_schema::{DataType, SchemaRef};
 use bellwether_models::scores::schema;
 use bellwether_outlook::export::{ExportError, ExportRequest, ExportSummary, Tool, export};
-use bellwether_outlook::scored::partition;
+use bellwether_outlook::scored::{ScoresReadError, partition};
 use chrono::NaiveDate;
 use parquet::arrow::ArrowWriter;
 
@@ -90,8 +90,7 @@ fn a_spreadsheet_has_every_column_of_every_account_and_no_run_in_it() {
     let header = "account_id,churn_90d_probability,churn_90d_low,churn_90d_high,churn_90d_band,churn_90d_reason_1,\
                   churn_90d_reason_2,churn_90d_reason_3,health,value_tier,service_level,mrr,mrr_at_risk,\
                   expected_expansion_mrr,status,status_reason\r\n";
-    let first =
-        "a,0.1235,0.0617,0.5617,high,\"use fell 30 %, \"\"sharply\"\"\",,,hostage,,,100.00,12.35,,scored,OK\r\n";
+    let first = "a,0.12,0.06,0.56,high,\"use fell 30 %, \"\"sharply\"\"\",,,hostage,,,100.00,12,,scored,OK\r\n";
     let second = "b,,,,,,,,hostage,,,50.50,,,not_scored,NO_HISTORY\r\n";
     assert_eq!(written, format!("{header}{first}{second}"));
     // The same scores by another model, of another day: the same bytes.
@@ -111,7 +110,7 @@ fn only_what_changed_is_written_and_what_left_is_to_be_removed() {
     let account = |id, probability| (id, Some(probability), 10.0, "why");
     write(out.path(), MONDAY, &[account("a", 0.2), account("b", 0.3), account("c", 0.4), account("d", 0.5)]);
     // A change below the rounding is none.
-    write(out.path(), TUESDAY, &[account("a", 0.200_004), account("b", 0.301), account("d", 0.5), account("e", 0.1)]);
+    write(out.path(), TUESDAY, &[account("a", 0.204), account("b", 0.311), account("d", 0.5), account("e", 0.1)]);
     let changed = ExportRequest { changed_only: true, ..request(out.path(), Tool::Csv, TUESDAY) };
     let summary = export(&changed).unwrap();
     assert_eq!((summary.accounts, summary.written, summary.removed), (4, 2, 1));
@@ -120,7 +119,7 @@ fn only_what_changed_is_written_and_what_left_is_to_be_removed() {
     assert_eq!(ids, ["b", "e"]);
     assert_eq!(read(&summary, "removed-00000.csv"), "account_id\r\nc\r\n");
     // Nothing changed: no file of rows, and nothing of the export before is left.
-    write(out.path(), MONDAY, &[account("a", 0.200_004), account("b", 0.301), account("d", 0.5), account("e", 0.1)]);
+    write(out.path(), MONDAY, &[account("a", 0.204), account("b", 0.311), account("d", 0.5), account("e", 0.1)]);
     assert_eq!(export(&changed).unwrap().files, [] as [&str; 0]);
     let mut left: Vec<_> = fs::read_dir(&summary.folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     left.sort();
@@ -142,10 +141,7 @@ fn salesforce_upserts_by_an_external_id_and_clears_with_its_mark() {
     assert!(written.starts_with("Bellwether_Account_Id__c,Bellwether_Churn_90d_Probability__c,"), "{written}");
     assert!(!written.contains('\r'));
     assert!(written.contains("\nb,#N/A,#N/A,#N/A,#N/A,#N/A,#N/A,#N/A,hostage,#N/A,"), "{written}");
-    assert!(
-        written.contains("\n=c,0.5000,0.2500,0.7500,high,'=why,"),
-        "the key as it is, the text no formula: {written}"
-    );
+    assert!(written.contains("\n=c,0.50,0.25,0.75,high,'=why,"), "the key as it is, the text no formula: {written}");
     let summary = export(&request(out.path(), Tool::Salesforce, TUESDAY)).unwrap();
     let removed = read(&summary, "removed-00000.csv");
     let cells: Vec<&str> = removed.lines().nth(1).unwrap().split(',').collect();
@@ -184,7 +180,7 @@ fn hubspot_and_planhat_get_the_bodies_of_their_requests() {
     let hubspot = export(&request(out.path(), Tool::HubSpot, TUESDAY)).unwrap();
     let first = &line(&hubspot, "accounts-00000.jsonl")["inputs"][0];
     assert_eq!((first["id"].as_str(), first["idProperty"].as_str()), (Some("a"), Some("bellwether_account_id")));
-    assert_eq!(first["properties"]["bellwether_churn_90d_probability"], "0.1235");
+    assert_eq!(first["properties"]["bellwether_churn_90d_probability"], "0.12");
     assert_eq!(first["properties"]["bellwether_churn_90d_reason_1"], "use fell 30 %, \"sharply\"");
     assert_eq!(first["properties"]["bellwether_value_tier"], "");
     let gone = &line(&hubspot, "removed-00000.jsonl")["inputs"][0];
@@ -193,7 +189,7 @@ fn hubspot_and_planhat_get_the_bodies_of_their_requests() {
     let planhat = export(&request(out.path(), Tool::Planhat, TUESDAY)).unwrap();
     let first = &line(&planhat, "accounts-00000.jsonl")[0];
     assert_eq!(first["externalId"], "a");
-    assert_eq!(first["custom"]["Bellwether Churn 90d Probability"], 0.1235);
+    assert_eq!(first["custom"]["Bellwether Churn 90d Probability"], 0.12);
     assert!(first["custom"]["Bellwether Value Tier"].is_null());
     let gone = &line(&planhat, "removed-00000.jsonl")[0];
     assert!(
@@ -208,10 +204,13 @@ fn the_outlook_adds_its_columns_and_is_right_where_both_have_one() {
     let folder = out.path().join("outlook/v1").join(format!("as_of={MONDAY}"));
     fs::create_dir_all(&folder).unwrap();
     let columns: Vec<(&str, ArrayRef)> = vec![
-        ("account_id", Arc::new(StringArray::from(vec!["b", "z"]))),
-        ("health", Arc::new(StringArray::from(vec![Some("champion"), None]))),
-        ("play", Arc::new(StringArray::from(vec!["call; then visit", "none"]))),
-        ("lifetime_value", Arc::new(Float64Array::from(vec![1234.567, 1.0]))),
+        ("account_id", Arc::new(StringArray::from(vec!["a", "b"]))),
+        ("health", Arc::new(StringArray::from(vec![None, Some("champion")]))),
+        ("play", Arc::new(StringArray::from(vec![None, Some("call; then visit")]))),
+        ("mrr", Arc::new(Float64Array::from(vec![100.0, 1_234_567.89]))),
+        ("churn_probability", Arc::new(Float64Array::from(vec![Some(0.123_46), None]))),
+        ("expansion_probability", Arc::new(Float64Array::from(vec![None::<f64>, None]))),
+        ("lifetime_value", Arc::new(Float64Array::from(vec![None, Some(1234.567)]))),
         ("is_anything", Arc::new(BooleanArray::from(vec![true, false]))),
     ];
     let batch =
@@ -226,9 +225,24 @@ fn the_outlook_adds_its_columns_and_is_right_where_both_have_one() {
     File::create(folder.join("_SUCCESS")).unwrap();
     let lines = lines(out.path());
     assert!(lines[0].ends_with(",status_reason,play,lifetime_value"), "{}", lines[0]);
-    assert!(lines[1].ends_with(",OK,,") && lines[1].contains(",hostage,"), "{}", lines[1]);
-    assert!(lines[2].ends_with(",NO_HISTORY,call; then visit,1234.57"), "{}", lines[2]);
-    assert!(lines[2].contains(",champion,"), "{}", lines[2]);
+    assert!(lines[1].ends_with(",OK,,") && !lines[1].contains(",hostage,"), "not known to the outlook: {}", lines[1]);
+    assert!(lines[2].ends_with(",NO_HISTORY,call; then visit,1200"), "{}", lines[2]);
+    assert!(lines[2].contains(",champion,") && lines[2].contains(",1234567.89,"), "{}", lines[2]);
+    // Scored again: nothing of the outlook of other scores is written, and to compare with it is left out.
+    write(out.path(), MONDAY, &[("a", Some(0.5), 100.0, "why"), TWO[1]]);
+    let refused = export(&request(out.path(), Tool::Csv, MONDAY));
+    assert!(matches!(refused, Err(ExportError::Scores(ScoresReadError::OtherScores { .. }))));
+    write(out.path(), TUESDAY, &TWO);
+    assert_eq!(export(&request(out.path(), Tool::Csv, TUESDAY)).unwrap().previous, Some(day(MONDAY)));
+}
+
+#[test]
+fn the_words_of_a_reason_alone_make_no_other_row() {
+    let out = tempfile::tempdir().unwrap();
+    write(out.path(), MONDAY, &[("a", Some(0.5), 100.0, "use fell 30 %")]);
+    write(out.path(), TUESDAY, &[("a", Some(0.5), 100.0, "use fell 31 %")]);
+    let changed = ExportRequest { changed_only: true, ..request(out.path(), Tool::Csv, TUESDAY) };
+    assert_eq!(export(&changed).unwrap().written, 0);
 }
 
 #[test]
