@@ -104,7 +104,8 @@ def simulate(folder: Path, count: int) -> None:
 
 
 def invent_scores(folder: Path) -> None:
-    """scores/v1 of every account at AS_OF and two weeks before: what is measured is time and memory, so chance will do."""
+    """scores/v1 of every account at AS_OF and two weeks before, by chance: between the two a probability moves by about a point, and
+    one reason in ten is another."""
     import datetime as dt
 
     import numpy as np
@@ -114,12 +115,19 @@ def invent_scores(folder: Path) -> None:
     random = np.random.default_rng(11)
     ids = parquet.read_table(folder / "accounts.parquet", columns=["account_id"])["account_id"]
     count, targets = len(ids), ("churn_90d", "expansion_60d")
-    pick = lambda names: pa.array(np.array(names)[random.integers(0, len(names), count)])
+    kept: dict[str, np.ndarray] = {}
+
+    def pick(column: str, names: list[str]) -> pa.Array:
+        drawn = random.integers(0, len(names), count)
+        stays = random.random(count) < 0.9
+        kept[column] = np.where(stays, kept.get(column, drawn), drawn)
+        return pa.array(np.array(names)[kept[column]])
+
     mrr = np.round(random.lognormal(4.0, 1.5, count), 2)
     chance = {target: random.beta(1.0, 12.0, count) for target in targets}
     for days in (14, 0):
         as_of = dt.date.fromisoformat(AS_OF) - dt.timedelta(days=days)
-        chance = {target: np.clip(value + random.normal(0.0, 0.02, count), 0.001, 0.999) for target, value in chance.items()}
+        chance = {target: np.clip(value + random.normal(0.0, 0.01, count), 0.001, 0.999) for target, value in chance.items()}
         columns = {"account_id": ids, **{f"{target}_probability": value for target, value in chance.items()}}
         for target, value in chance.items():
             columns |= {f"{target}_low": value * 0.9, f"{target}_high": value * 0.9 + 0.1}
@@ -127,14 +135,15 @@ def invent_scores(folder: Path) -> None:
             columns[f"{target}_band"] = np.array(["low", "medium", "high"])[(value > 0.1).astype(int) + (value > 0.2)]
         names = [f"usage.events.{number}:-" for number in range(40)]
         for target in targets:
-            columns |= {f"{target}_reason_{rank}": pick(names) for rank in range(1, 6)}
+            columns |= {name: pick(name, names) for name in (f"{target}_reason_{rank}" for rank in range(1, 6))}
         for target in targets:
-            columns |= {f"{target}_reason_{rank}_text": pick([f"usage fell {share} %" for share in range(99)]) for rank in range(1, 6)}
+            texts = [f"usage fell {share} %" for share in range(99)]
+            columns |= {name: pick(name, texts) for name in (f"{target}_reason_{rank}_text" for rank in range(1, 6))}
         for target in targets:
             columns |= {f"{target}_reason_{rank}_effect": random.normal(0.0, 0.02, count) for rank in range(1, 6)}
         columns |= {
-            "health": pick(["champion", "hostage", "sleeper", "at_risk", "unknown"]), "value_tier": pick(["high", "medium", "low"]),
-            "service_level": pick(["high_at_risk", "medium_healthy", "low_healthy"]), "mrr": mrr,
+            "health": pick("health", ["champion", "hostage", "sleeper", "at_risk", "unknown"]), "value_tier": pick("tier", ["high", "medium", "low"]),
+            "service_level": pick("level", ["high_at_risk", "medium_healthy", "low_healthy"]), "mrr": mrr,
             "mrr_at_risk": mrr * chance["churn_90d"], "expected_expansion_mrr": mrr * chance["expansion_60d"] * 0.2,
             "status": pa.array(["scored"] * count), "status_reason": pa.array(["OK"] * count),
             "model": pa.array(["invented/1@0"] * count),

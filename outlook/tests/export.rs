@@ -240,9 +240,12 @@ fn the_outlook_adds_its_columns_and_is_right_where_both_have_one() {
 fn the_words_of_a_reason_alone_make_no_other_row() {
     let out = tempfile::tempdir().unwrap();
     write(out.path(), MONDAY, &[("a", Some(0.5), 100.0, "use fell 30 %")]);
-    write(out.path(), TUESDAY, &[("a", Some(0.5), 100.0, "use fell 31 %")]);
+    // Money at risk is 50.40 in place of 50, which is 50 in two digits; the range is wider by less than half a point.
+    write(out.path(), TUESDAY, &[("a", Some(0.504), 100.0, "use fell 31 %")]);
     let changed = ExportRequest { changed_only: true, ..request(out.path(), Tool::Csv, TUESDAY) };
     assert_eq!(export(&changed).unwrap().written, 0);
+    write(out.path(), TUESDAY, &[("a", Some(0.516), 100.0, "use fell 31 %")]);
+    assert_eq!(export(&changed).unwrap().written, 1, "by more than half a point");
 }
 
 #[test]

@@ -194,12 +194,12 @@ impl ExportTable {
         Self { columns: columns.to_vec(), rows }
     }
 
-    /// The rows that `before` does not have, or has otherwise; all of them without `before`. The words of a reason have numbers in
-    /// them that move every night: they alone make no other row.
+    /// The rows that `before` does not have, or has otherwise; all of them without `before`. What follows the probability from night
+    /// to night makes no other row alone: see [`follows`].
     pub(super) fn changed_since<'a>(&'a self, before: Option<&Self>) -> Vec<(&'a str, &'a [Cell])> {
         let rows = self.rows.iter().map(|(id, cells)| (id.as_str(), cells.as_slice()));
         let Some(before) = before else { return rows.collect() };
-        let counts: Vec<bool> = self.columns.iter().map(|column| !column.name.contains("_reason_")).collect();
+        let counts: Vec<bool> = self.columns.iter().map(|column| !follows(&column.name)).collect();
         let kept = |cells: &'_ [Cell]| -> Vec<Cell> {
             cells.iter().zip(&counts).filter(|(_, counts)| **counts).map(|(cell, _)| cell.clone()).collect()
         };
@@ -215,6 +215,13 @@ impl ExportTable {
         let place = self.rows.binary_search_by(|(own, _)| own.as_str().cmp(id)).ok()?;
         Some(self.rows[place].1.as_slice())
     }
+}
+
+/// Whether a column only follows the probability that stands beside it, rounded: the ends of its range, the numbers in the words of
+/// its reasons, and the money that is expected by it.
+fn follows(column: &str) -> bool {
+    let is_expected = ["mrr_at_risk", "expected_expansion_mrr", "lifetime_value"].contains(&column);
+    is_expected || column.contains("_reason_") || column.ends_with("_low") || column.ends_with("_high")
 }
 
 fn cells_of(account: &ScoredAccount) -> Vec<Cell> {
