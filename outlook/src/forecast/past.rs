@@ -83,6 +83,10 @@ pub(crate) struct Window {
     tallies: Vec<Tally>,
     /// By horizon: accounts that did not pay at the origin and do at its end.
     pub entrants: [f64; HORIZONS_DAYS.len()],
+    /// Of them, those that had paid before.
+    pub returners: [f64; HORIZONS_DAYS.len()],
+    /// Accounts that had paid before the origin and did not pay at it: those that can return.
+    pub ended: f64,
     /// Churn by the target's own window; empty where that is not over.
     pub churn: Count,
     /// Expansion likewise.
@@ -96,6 +100,8 @@ impl Window {
             days_before,
             tallies,
             entrants: [0.0; HORIZONS_DAYS.len()],
+            returners: [0.0; HORIZONS_DAYS.len()],
+            ended: 0.0,
             churn: Count::default(),
             expansion: Count::default(),
         }
@@ -114,6 +120,8 @@ impl Window {
     fn merge(&mut self, other: &Self) {
         self.tallies.iter_mut().zip(&other.tallies).for_each(|(sum, other)| sum.merge(other));
         self.entrants.iter_mut().zip(other.entrants).for_each(|(sum, other)| *sum += other);
+        self.returners.iter_mut().zip(other.returners).for_each(|(sum, other)| *sum += other);
+        self.ended += other.ended;
         for (sum, other) in [(&mut self.churn, other.churn), (&mut self.expansion, other.expansion)] {
             sum.accounts += other.accounts;
             sum.hits += other.hits;
@@ -173,6 +181,8 @@ pub(crate) struct Past {
     pub windows: Vec<Window>,
     /// By horizon.
     pub sizes: Vec<Sizes>,
+    /// Accounts that have paid and do not pay at the forecast's date.
+    pub ended_now: f64,
 }
 
 /// What the counting of one account needs to know.
@@ -191,6 +201,7 @@ impl Past {
         let empty = || Self {
             windows: days.iter().map(|days| Window::empty(*days)).collect(),
             sizes: vec![Sizes::empty(); HORIZONS_DAYS.len()],
+            ended_now: 0.0,
         };
         let chunk = |chunk: usize| {
             let mut part = empty();
@@ -203,6 +214,7 @@ impl Past {
         parts.into_iter().fold(empty(), |mut sum, part| {
             sum.windows.iter_mut().zip(&part.windows).for_each(|(sum, part)| sum.merge(part));
             sum.sizes.iter_mut().zip(part.sizes).for_each(|(sum, part)| sum.merge(part));
+            sum.ended_now += part.ended_now;
             sum
         })
     }
@@ -235,12 +247,16 @@ impl Counting<'_> {
     fn account(&self, account: usize, part: &mut Past) {
         let Some(first_paid) = self.timelines.first_paid(account) else { return };
         let longest = HORIZONS_DAYS.iter().max().copied().unwrap_or_default();
+        let now = Instant::start_of(self.as_of);
+        part.ended_now += f64::from(u8::from(first_paid < now && self.timelines.known(account, now) == Cents::ZERO));
         for (place, window) in part.windows.iter_mut().enumerate() {
             let origin = Instant::start_of(self.as_of).plus_days(-i64::from(window.days_before));
             if first_paid >= origin.plus_days(i64::from(longest)) {
                 return;
             }
             let opening = self.timelines.known(account, origin);
+            let has_ended = first_paid < origin && opening == Cents::ZERO;
+            window.ended += f64::from(u8::from(has_ended));
             for (horizon, days) in HORIZONS_DAYS.into_iter().enumerate() {
                 if !self.is_settled(window.days_before, days) {
                     continue;
@@ -250,6 +266,7 @@ impl Counting<'_> {
                     self.stayer(opening, closing, horizon, window, &mut part.sizes[horizon]);
                 } else if closing > Cents::ZERO {
                     window.entrants[horizon] += 1.0;
+                    window.returners[horizon] += f64::from(u8::from(has_ended));
                     if place < YEAR_ORIGINS {
                         part.sizes[horizon].entrants.push(small(closing.amount()));
                     }

@@ -130,7 +130,7 @@ impl Rates {
         });
         let mut entrant_sizes = sizes.entrants.clone();
         entrant_sizes.sort_by(f32::total_cmp);
-        let entrants = year.iter().map(|window| window.entrants[horizon]).sum::<f64>() / year.len().max(1) as f64;
+        let arrivals = Arrivals::of(&year, horizon);
         let all: Vec<f32> = sizes.expansion.concat();
         let exposure = |kind: Kind, target: Option<&RevenueTarget>| exposure(&settled, horizon, kind, target);
         Self {
@@ -138,13 +138,36 @@ impl Rates {
             bands: bands.collect(),
             churn_exposure: exposure(Kind::Churn, targets.churn.as_ref()),
             expansion_exposure: exposure(Kind::Expansion, targets.expansion.as_ref()),
-            entrants,
+            entrants: arrivals.expected(past.ended_now),
             entrant_error: mean_error(&entrant_sizes, 0.0, horizon_days),
             entrant_tail: Tail::of(&entrant_sizes),
             entrant_sizes: thinned(&entrant_sizes),
             uplift: if all.is_empty() { targets.ratio - 1.0 } else { mean(&all) - 1.0 },
-            seen: seen(&settled, horizon, entrants),
+            seen: seen(&settled, horizon, arrivals),
         }
+    }
+}
+
+/// Who comes in a window: new accounts, as many each time, and a share of those that have left, of whom there are ever more.
+#[derive(Debug, Clone, Copy)]
+struct Arrivals {
+    new: f64,
+    of_ended: f64,
+}
+
+impl Arrivals {
+    fn of(windows: &[&Window], horizon: usize) -> Self {
+        let sum = |of: &dyn Fn(&Window) -> f64| windows.iter().map(|window| of(window)).sum::<f64>();
+        let returned = sum(&|window| window.returners[horizon]);
+        let ended = sum(&|window| window.ended);
+        Self {
+            new: (sum(&|window| window.entrants[horizon]) - returned) / windows.len().max(1) as f64,
+            of_ended: if ended > 0.0 { returned / ended } else { 0.0 },
+        }
+    }
+
+    fn expected(self, ended: f64) -> f64 {
+        self.new + self.of_ended * ended
     }
 }
 
@@ -234,7 +257,7 @@ fn thinned(sorted: &[f32]) -> Vec<f32> {
 }
 
 /// What each window shows against the rates of all of them.
-fn seen(windows: &[&Window], horizon: usize, entrants: f64) -> [Vec<Observation>; 4] {
+fn seen(windows: &[&Window], horizon: usize, arrivals: Arrivals) -> [Vec<Observation>; 4] {
     let of_kind = |kind: Kind| {
         let expected = band_rates(windows, horizon, kind);
         let of_window = |window: &&Window| {
@@ -246,8 +269,9 @@ fn seen(windows: &[&Window], horizon: usize, entrants: f64) -> [Vec<Observation>
         };
         windows.iter().filter_map(of_window).collect::<Vec<_>>()
     };
-    let arrivals = windows
-        .iter()
-        .filter_map(|window| Observation::of_count(f64::from(window.days_before), entrants, window.entrants[horizon]));
+    let arrivals = windows.iter().filter_map(|window| {
+        let expected = arrivals.expected(window.ended);
+        Observation::of_count(f64::from(window.days_before), expected, window.entrants[horizon])
+    });
     [of_kind(Kind::Churn), of_kind(Kind::Expansion), of_kind(Kind::Other), arrivals.collect()]
 }
