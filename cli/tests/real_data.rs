@@ -6,7 +6,7 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use common::{floats, part, read_parquet, real_data, text};
+use common::{floats, part, python, read_parquet, real_data, text};
 
 fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("docs/examples").join(name).join("bellwether.toml")
@@ -89,4 +89,44 @@ fn online_retail_and_eslint_sponsors_pass_their_contracts() {
         run(&data, folder.path(), &config, &["check", "--as-of", as_of]);
         run(&data, folder.path(), &config, &["features", "--as-of", as_of, "--out", "features.parquet"]);
     }
+}
+
+/// The outlook of real books against a second reading of the same rows (python/outlook_oracle.py): every month's movements with
+/// NRR, GRR and logo retention, every cohort at every age, and the accounts of the table of value.
+fn the_outlook_is_what_a_second_reading_counts(test: &str, source: &str, as_of: &str, least: u64) {
+    let (Some(data), Some(python)) = (real_data(test), python(test)) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("python/outlook_oracle.py");
+    let second = |what: &str| {
+        let mut command = assert_cmd::Command::new(&python);
+        let output =
+            command.arg(&script).args([source, what]).arg(&data).arg(folder.path()).arg(as_of).output().unwrap();
+        assert!(output.status.success(), "{what}: {}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    second("prepare");
+    let told = run(
+        &data,
+        folder.path(),
+        &folder.path().join("bellwether.toml"),
+        &["outlook", "--as-of", as_of, "--out", folder.path().join("out").to_str().unwrap()],
+    );
+    assert!(
+        told.contains("lifetime value") && !told.contains("billed annually"),
+        "nothing says how they are billed: {told}"
+    );
+    let equal: u64 = second("compare").split(' ').next().unwrap().parse().unwrap();
+    assert!(equal >= least, "{equal}");
+}
+
+#[test]
+fn the_outlook_of_eslint_sponsors_is_what_a_second_reading_counts() {
+    let test = "the_outlook_of_eslint_sponsors_is_what_a_second_reading_counts";
+    the_outlook_is_what_a_second_reading_counts(test, "eslint", "2024-06-01", 1_800);
+}
+
+#[test]
+fn the_outlook_of_online_retail_is_what_a_second_reading_counts() {
+    let test = "the_outlook_of_online_retail_is_what_a_second_reading_counts";
+    the_outlook_is_what_a_second_reading_counts(test, "retail", "2011-11-01", 300);
 }

@@ -35,6 +35,8 @@ fn price_volume_mix(base: &BaseAnalysis) -> Option<String> {
 
 fn billing(base: &BaseAnalysis) -> Option<String> {
     let annual = base.billing.iter().rev().find(|row| row.billing_period == Some(BillingPeriod::Annual))?;
+    // Where no subscription says how it is billed, nothing is known of it.
+    base.billing.iter().find(|row| row.billing_period.is_some() && row.accounts > 0)?;
     let accounts = annual.accounts as f64 / annual.all_accounts.max(1) as f64;
     let mrr = annual.mrr.over(annual.all_mrr)?;
     Some(format!("billed annually: {:.1} % of the accounts, {:.1} % of MRR", 100.0 * accounts, 100.0 * mrr))
