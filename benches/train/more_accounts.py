@@ -97,7 +97,9 @@ def main() -> None:
                 labels = rows["label"].to_numpy()[judged]
                 training = rows.filter(pl.col("fold") == -1)
                 losses.append(log_loss(labels, probabilities[judged]))
-                truth = log_loss(labels, rows["truth"].to_numpy()[judged].astype(float))
+                # Of a few rows the simulator states no probability.
+                hidden = rows["truth"].cast(pl.Float64).fill_null(float("nan")).to_numpy()[judged]
+                truth = log_loss(labels[~np.isnan(hidden)], hidden[~np.isnan(hidden)])
                 above = "" if share == 100 else f"{100 * (losses[1] / losses[0] - 1):+.2f} %"
                 print(
                     f"| {target} | {learner} | {training['account_id'].n_unique():,} | {len(training):,} | {losses[-1]:.5f} "
