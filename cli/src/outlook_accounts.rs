@@ -90,6 +90,12 @@ fn since_lines(outlook: &AccountOutlook<'_>) -> Vec<String> {
             changes(ChangeKind::NewReason)
         ),
     ];
+    lines.extend(outlook.unwatched.iter().map(|target| {
+        format!(
+            "  no alerts on {}: [alerts] declares no lines, and no run of these scores is on record below runs/",
+            outlook.targets[*target]
+        )
+    }));
     let mut moves: Vec<&Change> = outlook.changes.iter().filter(|change| change.kind == ChangeKind::Moved).collect();
     let size = |change: &Change| (change.now.unwrap_or(0.0) - change.before.unwrap_or(0.0)).abs();
     moves.sort_by(|a, b| size(b).total_cmp(&size(a)).then_with(|| a.account_id.cmp(&b.account_id)));

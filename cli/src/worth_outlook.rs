@@ -92,10 +92,11 @@ impl WorthOutlook {
         let mut told = Vec::new();
         if self.knows_renewals {
             let days = settings.renewal_days;
-            told.push(format!("renewals within {days} days: {} (MRR {:.2})", renewals.len(), mrr.amount()));
-        }
-        if let Some((count, mrr)) = self.money.unattended() {
-            told.push(format!("{count} of them unattended (MRR {:.2})", mrr.amount()));
+            let mut line = format!("renewals within {days} days: {} (MRR {:.2})", renewals.len(), mrr.amount());
+            if let Some((count, mrr)) = self.money.unattended() {
+                line += &format!(", {count} of them unattended (MRR {:.2})", mrr.amount());
+            }
+            told.push(line);
         }
         if let Some((limit, beyond)) = settings.discount_limit.zip(self.money.discounts.as_ref()) {
             let money: Cents = beyond.iter().map(|one| one.beyond).sum();

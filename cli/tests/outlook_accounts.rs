@@ -89,6 +89,7 @@ fn accounts_are_told_where_there_are_scores() {
     write_scores(&out, "2025-12-15", &ids[10..], 20);
     let told = succeed(&business, &[&arguments[..], &["--accounts-per-week", "12"]].concat());
     assert!(told.contains("since 2025-12-15: 10 entered"), "{told}");
+    assert!(told.contains("no alerts on churn_90d: [alerts] declares no lines"), "no run is on record: {told}");
     assert!(told.contains("calls: 12 accounts hold "), "{told}");
     let read = |table: &str| read_parquet(&tables.join(format!("{table}.parquet")));
     let accounts = read("accounts");
@@ -114,6 +115,10 @@ fn accounts_are_told_where_there_are_scores() {
     write_scores(&out, "2026-01-15", &ids[..140], 1);
     let refused = fail(&business, &export, 2);
     assert!(refused.contains("found one of other scores") && refused.contains("makes it again"), "{refused}");
+    // Before any server is looked for.
+    let to = "postgres://nobody@127.0.0.1:1/nothing";
+    let refused = fail(&business, &["export", "--to", to, "--as-of", "2026-01-15", "--out", "out"], 2);
+    assert!(refused.contains("found one of other scores"), "{refused}");
     let told = succeed(&business, &["account", id, "--as-of", "2026-01-15", "--out", "out"]);
     assert!(!told.contains("service level"), "these scores have none: {told}");
     write_scores(&out, "2026-01-15", &ids[..140], 0);

@@ -2,7 +2,7 @@
 //!
 //! Attributes are segment, industry, region, channel, plan and size of an account twelve months before `as_of`, and the
 //! features that it used and the workflows that it completed in the 90 days before that. Every combination of up to three of
-//! the [`MOST_VALUES`] values that most accounts have is counted. The retention of each is drawn towards all combinations with
+//! the [`MOST_VALUES`] values that most accounts have is counted. The retention of each is drawn towards the base with
 //! enough accounts ([`crate::pool::Pool`]), so that a small one does not stand out by luck.
 //!
 //! A combination is told when its logo retention, or the share of its accounts that pay more, is told apart from that of the

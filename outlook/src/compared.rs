@@ -201,7 +201,8 @@ impl Cell {
 
 type Cells = BTreeMap<Option<u32>, [Cell; 3]>;
 
-/// Channels, then campaigns (where accounts name any), then plans, each by name, of at least [`LEAST_ACCOUNTS`] accounts that paid twelve months before `as_of`.
+/// Channels, then campaigns (where accounts name any), then plans, each by name, of at least [`LEAST_ACCOUNTS`] accounts that
+/// paid twelve months before `as_of`.
 #[must_use]
 pub fn compared(facts: &Facts, timelines: &[Timeline], as_of: NaiveDate, sizes: SizeCutOffs) -> Vec<Compared> {
     let (opening, closing) = (Instant::start_of(year_before(as_of)), Instant::start_of(as_of));

@@ -1,6 +1,7 @@
 //! What was done about accounts, and what came of it: by playbook, the share that stayed, and the uplift over those left alone.
 //!
-//! An account counts once per playbook, from the first time that it was begun, if it paid then. It stayed if it pays when the
+//! An account counts once per playbook, from the first time that it was begun, if it paid then, in the arm that was on record within
+//! [`RECORDED_DAYS`] days: who is entered, or moved to another arm, later may be so because of what came. It stayed if it pays when the
 //! churn target's horizon is over, as known at `as_of`; accounts whose horizon and grace period are not over yet are open and
 //! count for nothing. The share of treated accounts that stayed is no effect: most would have stayed anyway. The effect is the
 //! difference to accounts of the same playbook that were left alone (arm `holdout`), and only where chance dealt them out.
@@ -17,6 +18,9 @@ use crate::cohort::Share;
 use crate::compared::difference;
 use crate::money::Cents;
 use crate::timeline::Timeline;
+
+/// A beginning that was not on record after so many days counts for nothing.
+pub const RECORDED_DAYS: i64 = 7;
 
 /// A playbook and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,11 +96,12 @@ pub fn playbooks(
     rows.into_values().collect()
 }
 
-/// The first visible row of each playbook of an account; of the versions of one row the one known last.
+/// The first row of each playbook of an account that was recorded in time; of its versions the last that was.
 fn first_of_each(rows: &[InterventionFact], as_of: Instant) -> impl Iterator<Item = &InterventionFact> {
     let mut first: BTreeMap<u32, &InterventionFact> = BTreeMap::new();
     // By time, then knowledge.
-    for row in rows.iter().filter(|row| row.at < as_of && row.known_at < as_of) {
+    let in_time = |row: &&InterventionFact| row.known_at <= row.at.plus_days(RECORDED_DAYS);
+    for row in rows.iter().filter(in_time).filter(|row| row.at < as_of && row.known_at < as_of) {
         let held = first.entry(row.playbook).or_insert(row);
         if held.at == row.at {
             *held = row;

@@ -2,8 +2,9 @@
 //!
 //! Whoever puts a probability in place of the model's (table `overrides`) is judged by the same measure, on the same accounts: the
 //! Brier score, the mean squared difference of probability and outcome (Brier 1950, Monthly Weather Review 78, 1-3), with a paired
-//! interval of the difference. An account counts once per author and target, by the first override whose outcome is known: that
-//! of the window from the midnight after it. The model's probability is that of the last scores up to that midnight, at most
+//! interval of the difference. An account counts once per author and target, by the first override; its window runs from the
+//! midnight after it. Only what was known by that midnight counts: who writes a probability down later, or corrects one, may know what
+//! came. The model's probability is that of the last scores up to that midnight, at most
 //! [`FRESH_DAYS`] old, of a model that could not know what came; without one the override is not judged.
 
 use std::collections::{BTreeMap, HashMap};
@@ -60,6 +61,7 @@ pub struct JudgementRow {
 struct Stated {
     account: u32,
     author: u32,
+    at: Instant,
     probability: f64,
     from: NaiveDate,
 }
@@ -102,22 +104,23 @@ fn stated(facts: &Facts, target: &str, as_of: Instant) -> Vec<Stated> {
         if table.of(account).is_empty() || facts.count_since(TableName::Overrides, account) >= as_of {
             continue;
         }
-        let is_meant = |row: &&OverrideFact| {
-            let name = facts.override_targets.names.get(row.target as usize);
-            row.at < as_of && row.known_at < as_of && name.is_some_and(|name| name == target)
+        let meant = |row: &OverrideFact| -> Option<(u32, Stated)> {
+            let name = facts.override_targets.names.get(row.target as usize)?;
+            let from = row.at.date()?.succ_opt()?;
+            let in_time = row.known_at < Instant::start_of(from) && row.at < as_of && row.known_at < as_of;
+            let stated =
+                Stated { account: account as u32, author: row.author, at: row.at, probability: row.probability, from };
+            (name == target && in_time).then_some((row.author, stated))
         };
-        let mut first: BTreeMap<u32, &OverrideFact> = BTreeMap::new();
-        for row in table.of(account).iter().filter(is_meant) {
-            let held = first.entry(row.author).or_insert(row);
-            // A later version of the same.
-            if held.at == row.at {
-                *held = row;
+        let mut first: BTreeMap<u32, Stated> = BTreeMap::new();
+        for (author, stated) in table.of(account).iter().filter_map(meant) {
+            let held = first.entry(author).or_insert(stated);
+            // A version of the same that was known later, still in time.
+            if held.at == stated.at {
+                *held = stated;
             }
         }
-        for (author, row) in first {
-            let Some(from) = row.at.date().and_then(|day| day.succ_opt()) else { continue };
-            found.push(Stated { account: account as u32, author, probability: row.probability, from });
-        }
+        found.extend(first.into_values());
     }
     found
 }

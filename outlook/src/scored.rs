@@ -191,6 +191,12 @@ impl ScoredBase {
         self.targets.iter().position(|target| target.starts_with(prefix))
     }
 
+    /// The probabilities of leaving and of buying more of one of its accounts.
+    #[must_use]
+    pub fn churn_and_expansion(&self, account: &ScoredAccount) -> [Option<f64>; 2] {
+        ["churn", "expansion"].map(|prefix| Some(account.forecasts[self.target(prefix)?].as_ref()?.probability))
+    }
+
     /// The account of this id.
     #[must_use]
     pub fn account(&self, account_id: &str) -> Option<&ScoredAccount> {

@@ -109,9 +109,9 @@ pub struct SegmentRow {
     pub group: String,
     /// What became of it.
     pub retention: Retention,
-    /// Logo retention, drawn towards all groups.
+    /// Logo retention, drawn towards all accounts together.
     pub logo: Share,
-    /// Net revenue retention, drawn towards all groups; `None` where no group has one.
+    /// Net revenue retention, drawn towards all accounts together; `None` where no group has one.
     pub net: Option<Share>,
     /// Mean MRR now of the accounts that paid then, those that left with 0; `None` with fewer than two.
     pub mrr_per_account: Option<Share>,
@@ -215,7 +215,7 @@ fn small_together(groups: Groups) -> Groups {
     kept
 }
 
-/// Groups side by side, each drawn towards all of them.
+/// Groups side by side, each drawn towards what they are together.
 pub(crate) fn of_groups(by: GroupedBy, groups: Groups) -> Vec<SegmentRow> {
     let found: Vec<(String, Retention, Estimate, Estimate)> = groups
         .iter()

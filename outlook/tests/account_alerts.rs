@@ -33,6 +33,16 @@ fn scored(rows: [&[Score]; 3]) -> tempfile::TempDir {
     out
 }
 
+/// The manifest of the run that scored the last of the dates: where the bands of churn begin.
+fn write_run(out: &std::path::Path, model: &str, medium: f64, high: f64) {
+    let run = out.join("runs").join(format!("as_of={}", DATES[2])).join("20251229T060000000Z-1");
+    std::fs::create_dir_all(&run).unwrap();
+    let text = format!(
+        r#"{{"exit_code": 0, "model": {{"identity": "{model}"}}, "cut_offs": {{"bands": {{"churn_90d": {{"medium": {medium}, "high": {high}}}}}}}}}"#
+    );
+    std::fs::write(run.join("manifest.json"), text).unwrap();
+}
+
 fn plain() -> tempfile::TempDir {
     let rows = [Score::new("a", 0.1)];
     scored([&rows, &rows, &rows])
@@ -83,14 +93,10 @@ fn a_probability_crosses_where_the_band_of_the_model_begins() {
     let out = scored([&rows(0.12), &rows(0.12), &rows(0.16)]);
     let facts = used(&[(20, 1.0), (20, 1.0), (20, 1.0)]);
     assert_eq!(alerts(&facts, &out), [], "nothing says where bands begin");
-    let run = out.path().join("runs").join(format!("as_of={}", DATES[2])).join("20251229T060000000Z-1");
-    std::fs::create_dir_all(&run).unwrap();
-    let manifest = |model: &str, medium: f64| {
-        let text = format!(
-            r#"{{"exit_code": 0, "model": {{"identity": "{model}"}}, "cut_offs": {{"bands": {{"churn_90d": {{"medium": {medium}, "high": 0.5}}}}}}}}"#
-        );
-        std::fs::write(run.join("manifest.json"), text).unwrap();
-    };
+    let unwatched =
+        outlook_of(&facts, out.path(), DATES[2], &AccountSettings::default(), |found| found.unwatched.clone());
+    assert_eq!(unwatched, [0, 1], "and that is told");
+    let manifest = |model: &str, medium: f64| write_run(out.path(), model, medium, 0.5);
     manifest("test/1", 0.15);
     assert_eq!(told(&alerts(&facts, &out)), [(Watched::Churn, Meaning::Risk, "normal", "warning")]);
     manifest("test/1", 0.10);
@@ -171,11 +177,11 @@ fn a_sponsor_who_leaves_is_told_once() {
 #[test]
 fn a_probability_crosses_where_the_bands_begin_and_health_turns() {
     let calm = Score::new("a", 0.1);
-    // Others say where the bands are: medium from 0.2, high from 0.3.
     let of = |scores: [Score; 3]| {
-        let [first, second, third] = scores.map(|score| vec![score, Score::new("x", 0.2), Score::new("y", 0.3)]);
-        let found = alerts(&business(&["a", "x", "y"]), &scored([&first, &second, &third]));
-        found.into_iter().filter(|alert| alert.account == 0).collect::<Vec<_>>()
+        let [first, second, third] = scores.map(|score| vec![score]);
+        let out = scored([&first, &second, &third]);
+        write_run(out.path(), "test/1", 0.2, 0.3);
+        alerts(&business(&["a"]), &out)
     };
     let at = |churn: f64| Score { churn: Some(churn), ..calm.clone() };
     assert_eq!(told(&of([at(0.1), at(0.1), at(0.35)])), [(Watched::Churn, Meaning::Risk, "normal", "crossed")]);

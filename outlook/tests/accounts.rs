@@ -3,11 +3,12 @@
 
 mod account_world;
 
-use account_world::{Score, account_row, business, date, outlook_of, subscription, usage, with_usage, write_scores};
+use account_world::{
+    Score, account_row, business, date, leaving, outlook_of, subscription, usage, with_usage, write_scores,
+};
 use bellwether_features::facts::{
     AccountFact, Facts, Grouped, MeetingFact, MeetingKind, Names, SubscriptionFact, UsageFact,
 };
-use bellwether_features::label::{Event, OutcomeTime, TargetDefinition};
 use bellwether_models::policy::{Health, ServiceLevel, ValueTier};
 use bellwether_outlook::account::AccountSettings;
 use bellwether_outlook::account::calls::CallFor;
@@ -24,18 +25,6 @@ fn scores(rows: &[Score]) -> tempfile::TempDir {
     let out = tempfile::tempdir().unwrap();
     write_scores(out.path(), date(AS_OF), rows);
     out
-}
-
-fn leaving() -> TargetDefinition {
-    TargetDefinition {
-        name: "churn_90d".to_owned(),
-        event: Event::SubscriptionEnd,
-        time: OutcomeTime::Event,
-        horizon_days: 90,
-        grace_days: 14,
-        landing_delay_days: 0,
-        text: String::new(),
-    }
 }
 
 fn play(name: &str) -> LevelOptions {
@@ -266,4 +255,21 @@ fn the_tables_are_the_same_bytes_with_one_thread_and_two() {
         ["accounts", "alerts", "since", "calls", "owners"].map(read).to_vec()
     };
     assert_eq!(bytes(1), bytes(2));
+}
+
+/// The scores have 32-bit floats of what is paid; the facts have the cents. What is no rounding of the facts stays as it is.
+#[test]
+fn what_is_paid_is_told_to_the_cent() {
+    let mut facts = business(&["a", "b"]);
+    let paid = vec![(0, subscription("2020-01-01", 1_234_567.89)), (1, subscription("2020-01-01", 100.0))];
+    facts.subscriptions = Some(Grouped::new(2, paid, |row: &SubscriptionFact| (row.effective_at, row.known_at)));
+    let rows = [
+        Score { mrr: Some(1_234_567.875), ..Score::new("a", 0.1) },
+        Score { mrr: Some(120.0), ..Score::new("b", 0.1) },
+    ];
+    outlook_of(&facts, scores(&rows).path(), AS_OF, &AccountSettings::default(), |outlook| {
+        assert_ne!(outlook.rows[0].scored.mrr, Some(1_234_567.89));
+        assert_eq!((outlook.rows[0].mrr, outlook.rows[1].mrr), (Some(1_234_567.89), Some(120.0)));
+        assert_eq!(outlook.owners[0].mrr, Cents(123_456_789 + 12_000));
+    });
 }

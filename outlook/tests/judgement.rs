@@ -5,9 +5,8 @@ mod account_world;
 
 use std::path::Path;
 
-use account_world::{Score, business, date, moment, subscription, write_scores};
+use account_world::{Score, business, date, leaving, moment, subscription, write_scores};
 use bellwether_features::facts::{Facts, Grouped, Names, OverrideFact, SubscriptionFact};
-use bellwether_features::label::{Event, OutcomeTime, TargetDefinition};
 use bellwether_outlook::judgement::{JudgementRow, judgements};
 
 const AS_OF: &str = "2025-12-31";
@@ -33,9 +32,12 @@ fn facts() -> Facts {
         said(0, 0, "2025-06-10", "2025-06-10", 0.5, 1),
         said(1, 0, "2025-06-10", "2025-06-10", 0.9, 1),
         said(2, 0, "2025-06-10", "2025-06-10", 0.2, 1),
-        // None of these counts: a later one, one known after the date, one of no declared target.
+        // None of these counts: a later one, those known later, one of no declared target.
         said(0, 0, "2025-06-12", "2025-06-12", 0.01, 1),
         said(2, 0, "2025-06-10", "2026-02-01", 0.99, 1),
+        // Nor what was written down, or corrected, when it may have been known what came.
+        said(1, 0, "2025-06-10", "2025-09-20", 1.0, 1),
+        said(1, 1, "2025-06-10", "2025-09-20", 1.0, 1),
         said(3, 0, "2025-06-10", "2025-06-10", 0.99, 0),
         // Too early for any scores, and too late for an outcome.
         said(0, 1, "2024-01-01", "2024-01-01", 0.5, 1),
@@ -61,16 +63,7 @@ fn scores(last_trained: &str) -> tempfile::TempDir {
 }
 
 fn rows(out: &Path) -> Vec<JudgementRow> {
-    let leaving = TargetDefinition {
-        name: "churn_90d".to_owned(),
-        event: Event::SubscriptionEnd,
-        time: OutcomeTime::Event,
-        horizon_days: 90,
-        grace_days: 14,
-        landing_delay_days: 0,
-        text: String::new(),
-    };
-    judgements(&facts(), &[leaving], out, date(AS_OF)).unwrap()
+    judgements(&facts(), &[leaving()], out, date(AS_OF)).unwrap()
 }
 
 #[test]

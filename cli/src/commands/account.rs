@@ -84,9 +84,7 @@ fn service(out: &Path, scores: &[ScoredBase]) -> Result<Option<Service>, Failure
     let Some((latest, scored)) = scores.last().and_then(|latest| Some((latest, latest.accounts.first()?))) else {
         return Ok(None);
     };
-    let probability = |prefix: &str| Some(scored.forecasts[latest.target(prefix)?].as_ref()?.probability);
-    let probabilities = ["churn", "expansion"].map(probability);
-    Service::read(out, latest.as_of, scored, probabilities).map_err(Failure::scores)
+    Service::read(out, latest, scored).map_err(Failure::scores)
 }
 
 /// Where the account stands among those that were known at the date.

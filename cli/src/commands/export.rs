@@ -19,6 +19,7 @@ pub(crate) fn run(arguments: &ExportArguments, output: &Output) -> Result<(), Fa
         Destination::Tool(tool) => to_tool(*tool, arguments, output),
         Destination::Postgres(address) => {
             refuse_options_of_tools(arguments)?;
+            export::check_outlook(&arguments.out, arguments.as_of).map_err(Failure::scores)?;
             let published = (arguments.out.as_path(), arguments.as_of, Parts::All);
             write_to(address, &arguments.schema.schema, published, output)
         }
@@ -177,7 +178,7 @@ fn published_tables(out: &Path, as_of: NaiveDate, parts: Parts) -> Result<(Vec<T
         }
     }
     if parts != Parts::Scores {
-        let folder = out.join("outlook").join("v1").join(format!("as_of={as_of}"));
+        let folder = bellwether_outlook::tables::partition(out, as_of);
         if let Some(files) = parquet_files(&folder)? {
             tables.extend(files.into_iter().map(|(name, path)| TableFiles {
                 name: format!("outlook_v1_{name}"),

@@ -28,7 +28,7 @@ pub(crate) fn run(config: &Path, arguments: &OutlookArguments, output: &Output) 
     let database = super::export::database(&arguments.database)?;
     let project = Project::load(config)?;
     let account_settings = project.account_settings(Some(&arguments.accounts))?;
-    let folder = arguments.out.join("outlook").join("v1").join(format!("as_of={}", arguments.as_of));
+    let folder = tables::partition(&arguments.out, arguments.as_of);
     tables::check_place(&folder).map_err(Failure::outlook)?;
     let project = project.fetched(Wanted::Read, output)?;
     with_threads(arguments.threads, || {

@@ -95,7 +95,7 @@ fn archetype(base: &BaseAnalysis) -> Option<String> {
     let parts: Vec<String> = first.values.iter().map(|value| format!("{} {}", value.by.name(), value.value)).collect();
     let net = first.net.map_or_else(String::new, |net| format!(", NRR {:.1} %", 100.0 * net.value));
     Some(format!(
-        "stands out most: {} ({} accounts): logo retention {:.1} %{net}, drawn towards all combinations",
+        "stands out most: {} ({} accounts): logo retention {:.1} %{net}, drawn towards the base",
         parts.join(", "),
         grouped(first.retention.accounts),
         100.0 * first.logo.value

@@ -92,6 +92,10 @@ fn scores_and_outlook_are_the_same_in_the_database() {
     check(second);
     // Again, with fewer accounts and without a table: the rows of that date and no others are exchanged.
     scores(&business.join("out"), first, 200, "two");
+    let stale = ["export", "--to", &server.address(""), "--as-of", first, "--out", "out"];
+    let refused = bellwether(&business, &stale, PASSWORD);
+    assert_eq!(refused.status.code(), Some(2), "the outlook is of the scores before");
+    succeed(&business, &["outlook", "--as-of", first, "--out", "out"]);
     std::fs::remove_file(business.join(format!("out/outlook/v1/as_of={first}/changes.parquet"))).unwrap();
     let told = export(&server, &business, first);
     assert!(told.contains("bellwether.scores_v1: 200 rows of 2025-11-30"), "{told}");

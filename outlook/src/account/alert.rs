@@ -135,7 +135,8 @@ impl Dates {
     }
 }
 
-/// All alerts, by account, then by what is watched.
+/// All alerts, by account, then by what is watched; and the places of the targets on which none can be raised, since neither
+/// `[alerts]` nor the run of the scores says where their lines are.
 ///
 /// # Errors
 /// [`ScoresReadError`] for earlier scores that cannot be read.
@@ -146,8 +147,11 @@ pub fn alerts(
     out: &Path,
     dates: &Dates,
     settings: &AlertSettings,
-) -> Result<Vec<Alert>, ScoresReadError> {
+) -> Result<(Vec<Alert>, Vec<usize>), ScoresReadError> {
     let scores = ScoreTriggers::read(base, out, dates, settings)?;
+    let watched = [scores.churn, scores.expansion].map(|one| one.map(|(target, _)| target));
+    let unwatched = ["churn", "expansion"].into_iter().filter_map(|prefix| base.target(prefix));
+    let unwatched = unwatched.filter(|target| !watched.contains(&Some(*target))).collect();
     let base_uses = base_uses(facts, indices, dates);
     let of = |place: usize| {
         let of_facts =
@@ -157,7 +161,7 @@ pub fn alerts(
         found.sort_by_key(|alert| alert.watched);
         found
     };
-    Ok((0..base.accounts.len()).into_par_iter().map(of).flatten_iter().collect())
+    Ok(((0..base.accounts.len()).into_par_iter().map(of).flatten_iter().collect(), unwatched))
 }
 
 /// Where something stood and stands, and its value.
@@ -355,7 +359,7 @@ impl ScoreTriggers {
         let lines = |prefix: &str, declared: DeclaredLines| {
             let target = base.target(prefix)?;
             let cut_offs = run.as_ref().and_then(|run| run.bands(&base.model, &base.targets[target]));
-            Some((target, probability_lines(base, target, declared, cut_offs, settings.margin)?))
+            Some((target, probability_lines(declared, cut_offs, settings.margin)?))
         };
         let mut triggers = Self {
             churn: lines("churn", settings.churn),
@@ -439,22 +443,10 @@ impl ScoreTriggers {
     }
 }
 
-/// The lines of a probability: those declared, else where the bands of the scores of `as_of` begin, as their run tells it;
-/// where that is not on record, the least probability seen in a band. `None` where nobody is in the high band then.
-fn probability_lines(
-    base: &ScoredBase,
-    target: usize,
-    declared: DeclaredLines,
-    cut_offs: Option<BandCutOffs>,
-    margin: f64,
-) -> Option<Lines> {
-    let least = |bands: &[&str]| {
-        let forecasts = base.accounts.iter().filter_map(|account| account.forecasts[target].as_ref());
-        let banded = forecasts.filter(|forecast| forecast.band.as_deref().is_some_and(|band| bands.contains(&band)));
-        banded.map(|forecast| forecast.probability).min_by(f64::total_cmp)
-    };
-    let threshold = declared.threshold.or(cut_offs.map(|bands| bands.high)).or_else(|| least(&["high"]))?;
-    let warning = declared.warning.or(cut_offs.map(|bands| bands.medium)).or_else(|| least(&["medium", "high"]));
-    let warning = warning.unwrap_or(threshold).min(threshold);
+/// The lines of a probability: those declared, else where the bands of the scores of `as_of` begin, as their run tells it.
+/// `None` where neither says a threshold: what accounts happen to have is no line, it would move every night.
+fn probability_lines(declared: DeclaredLines, cut_offs: Option<BandCutOffs>, margin: f64) -> Option<Lines> {
+    let threshold = declared.threshold.or(cut_offs.map(|bands| bands.high))?;
+    let warning = declared.warning.or(cut_offs.map(|bands| bands.medium)).unwrap_or(threshold).min(threshold);
     Some(Lines { warning, threshold, margin, worse: Worse::From })
 }

@@ -135,6 +135,8 @@ pub struct AccountOutlook<'a> {
     pub other_model: Option<String>,
     /// What was crossed.
     pub alerts: Vec<Alert>,
+    /// Places of the targets on whose probability there are no alerts, since nothing says where its lines are.
+    pub unwatched: Vec<usize>,
     /// What changed.
     pub changes: Vec<Change>,
     /// Whom to call.
@@ -171,6 +173,7 @@ impl<'a> AccountOutlook<'a> {
         changes.append(&mut words.new);
         let other_model = then.map(|then| then.model).filter(|model| *model != base.model);
         let alerts = dates.as_ref().map(|dates| alert::alerts(facts, base, &indices, out, dates, &settings.alerts));
+        let (alerts, unwatched) = alerts.transpose()?.unwrap_or_default();
         Ok(Self {
             as_of: base.as_of,
             targets: &base.targets,
@@ -182,7 +185,8 @@ impl<'a> AccountOutlook<'a> {
             evidence,
             since: dates.map(|dates| dates.since),
             other_model,
-            alerts: alerts.transpose()?.unwrap_or_default(),
+            alerts,
+            unwatched,
             changes,
             calls,
         })
@@ -259,7 +263,7 @@ impl<'a> All<'_, 'a> {
         let plan = |plan: u32| facts.plans.names.get(plan as usize).map(String::as_str);
         AccountRow {
             scored,
-            mrr: scored.mrr.map(|mrr| exact(mrr, paid)),
+            mrr: scored.mrr.map(|mrr| exact(mrr, seen.as_ref())),
             health: valued.health,
             lifetime: valued.lifetime,
             tier: valued.tier,
@@ -280,9 +284,10 @@ impl<'a> All<'_, 'a> {
 }
 
 /// The MRR of the subscription in force, if it is what the scores were made with but for the digits of a 32-bit float.
-fn exact(scored: f64, paid: Option<Paid>) -> f64 {
+fn exact(scored: f64, seen: Option<&Seen<'_>>) -> f64 {
     let is_same = |mrr: &f64| (mrr - scored).abs() <= 1e-6 * scored.abs();
-    paid.map(|paid| Cents::from_amount(paid.mrr).amount()).filter(is_same).unwrap_or(scored)
+    let paid = seen.and_then(Seen::subscription).map(|row| Cents::from_amount(row.mrr).amount());
+    paid.filter(is_same).unwrap_or(scored)
 }
 
 /// Days within which leaving is foretold: of the declared target, else what its name says (`churn_90d`).

@@ -14,6 +14,7 @@ mod sections;
 mod service;
 mod similar;
 mod text;
+mod told_similar;
 mod usage;
 
 use bellwether_features::facts::Facts;

@@ -6,11 +6,11 @@
 use std::fs::File;
 use std::path::Path;
 
-use chrono::NaiveDate;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use crate::scored::{Columns, ScoredAccount, ScoresReadError, rows_of};
+use crate::scored::{Columns, ScoredAccount, ScoredBase, ScoresReadError, rows_of};
+use crate::tables::accounts_of;
 
 /// What is done for an account.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -30,22 +30,13 @@ const WANTED: [&str; 7] =
     ["account_id", "value_tier", "service_level", "play", "prospect", "churn_probability", "expansion_probability"];
 
 impl Service {
-    /// Of the outlook of `as_of` below `out`; `None` where there is none, where the account is not in it, or where it was made from
+    /// Of the outlook of the date of these scores below `out`; `None` where there is none, where the account is not in it, or where it was made from
     /// other scores than these.
     ///
     /// # Errors
     /// [`ScoresReadError`] for a table that cannot be read.
-    pub fn read(
-        out: &Path,
-        as_of: NaiveDate,
-        scored: &ScoredAccount,
-        [churn, expansion]: [Option<f64>; 2],
-    ) -> Result<Option<Self>, ScoresReadError> {
-        let folder = out.join("outlook").join("v1").join(format!("as_of={as_of}"));
-        let path = folder.join("accounts.parquet");
-        if !folder.join("_SUCCESS").is_file() || !path.is_file() {
-            return Ok(None);
-        }
+    pub fn read(out: &Path, base: &ScoredBase, scored: &ScoredAccount) -> Result<Option<Self>, ScoresReadError> {
+        let Some(path) = accounts_of(out, base.as_of) else { return Ok(None) };
         let name = path.display().to_string();
         let damaged = |found: String| ScoresReadError::Damaged { path: name.clone(), found };
         let file = File::open(&path).map_err(|source| ScoresReadError::Io { path: name.clone(), source })?;
@@ -60,7 +51,7 @@ impl Service {
             }
             let columns = Columns { path: &name, batch: &batch };
             let number = |column: &str| Ok(crate::scored::number(columns.numbers(column)?, 0));
-            if [number("churn_probability")?, number("expansion_probability")?] != [churn, expansion] {
+            if [number("churn_probability")?, number("expansion_probability")?] != base.churn_and_expansion(scored) {
                 return Ok(None);
             }
             let text = |column: &str| Ok(crate::scored::text(columns.texts(column)?, 0));

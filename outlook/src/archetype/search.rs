@@ -177,8 +177,8 @@ struct Drawn {
     net: Option<Share>,
 }
 
-/// Every combination with enough accounts, drawn towards all of them.
-fn drawn(sums: &[Sum]) -> Vec<Option<Drawn>> {
+/// Every combination with enough accounts, drawn towards the base.
+fn drawn(whole: &Sum, sums: &[Sum]) -> Vec<Option<Drawn>> {
     let share =
         |sum: &Sum, measure: usize| Estimate::of_share(u64::from(sum.counts()[measure]), u64::from(sum.accounts));
     let net = |sum: &Sum| {
@@ -186,8 +186,11 @@ fn drawn(sums: &[Sum]) -> Vec<Option<Drawn>> {
         found.map(|(value, variance)| Estimate { value, variance })
     };
     let enough = || sums.iter().filter(|sum| is_enough(sum));
-    let pools = [0, 1].map(|measure| Pool::of(&enough().map(|sum| share(sum, measure)).collect::<Vec<_>>()));
-    let nets = Pool::of(&enough().filter_map(net).collect::<Vec<_>>());
+    let pools = [0, 1].map(|measure| {
+        let of_all = enough().map(|sum| share(sum, measure)).collect::<Vec<_>>();
+        Pool::about(share(whole, measure), &of_all)
+    });
+    let nets = net(whole).and_then(|base| Pool::about(base, &enough().filter_map(net).collect::<Vec<_>>()));
     let within = |share: Share, most: f64| Share {
         value: share.value.clamp(0.0, most),
         low: share.low.clamp(0.0, most),
@@ -252,8 +255,10 @@ pub(super) fn told(base: &Base) -> Vec<Archetype> {
     let values = base.values.len();
     let all = Combination::all(values);
     let sums = sums(base);
-    let drawn = drawn(&sums);
-    let mut found = apart(base, &all, &sums, &drawn);
+    let mut whole = Sum::default();
+    base.accounts.iter().for_each(|(_, member)| whole.add(&Sum::of(member)));
+    let drawn = drawn(&whole, &sums);
+    let mut found = apart(base, &whole, &all, &sums, &drawn);
     found.sort_by(|one, other| {
         let accounts = |found: &(f64, usize)| sums[found.1].accounts;
         other.0.total_cmp(&one.0).then(accounts(other).cmp(&accounts(one))).then(one.1.cmp(&other.1))
@@ -270,14 +275,12 @@ pub(super) fn told(base: &Base) -> Vec<Archetype> {
 }
 
 /// The combinations that are told apart from the base and from each of their parts, with how far they lie from them.
-fn apart(base: &Base, all: &[Combination], sums: &[Sum], drawn: &[Option<Drawn>]) -> Vec<(f64, usize)> {
-    let mut whole = Sum::default();
-    base.accounts.iter().for_each(|(_, member)| whole.add(&Sum::of(member)));
+fn apart(base: &Base, whole: &Sum, all: &[Combination], sums: &[Sum], drawn: &[Option<Drawn>]) -> Vec<(f64, usize)> {
     let tests = 2 * drawn.iter().flatten().count();
     let least_surprise = (tests as f64 / MOST_BY_CHANCE).ln();
     let distance = |index: usize| {
         let (sum, one) = (&sums[index], drawn[index].as_ref()?);
-        let whole = Reference::of(&whole, None);
+        let whole = Reference::of(whole, None);
         if distance(sum, one, std::slice::from_ref(&whole), least_surprise) == 0.0 {
             return None;
         }

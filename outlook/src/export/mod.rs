@@ -27,6 +27,7 @@ use crate::scored::{self, ScoresReadError};
 pub use file::FileEntry;
 pub use rows::{
     Cell, ColumnKind, EXPECTED_DIGITS, ExportColumn, ExportTable, MONEY_DECIMALS, PROBABILITY_DECIMALS, REASONS,
+    check_outlook,
 };
 pub use tool::Tool;
 

@@ -11,7 +11,8 @@ use chrono::NaiveDate;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::Serialize;
 
-use crate::scored::{Forecast, ScoredAccount, ScoredBase, ScoresReadError, number};
+use crate::scored::{Forecast, ScoredAccount, ScoredBase, ScoresReadError, number, partition};
+use crate::tables::accounts_of;
 
 /// Decimals of probabilities: a whole point. They move a little every night; a row is to change when its account does.
 pub const PROBABILITY_DECIMALS: usize = 2;
@@ -110,9 +111,7 @@ impl ExportTable {
     pub fn read(out: &Path, as_of: NaiveDate) -> Result<Self, ScoresReadError> {
         let base = ScoredBase::read(out, as_of, REASONS)?;
         let mut table = Self::of_scores(&base);
-        let folder = out.join("outlook").join("v1").join(format!("as_of={as_of}"));
-        let accounts = folder.join("accounts.parquet");
-        if folder.join("_SUCCESS").is_file() && accounts.is_file() {
+        if let Some(accounts) = accounts_of(out, as_of) {
             let found = OutlookAccounts::read(&accounts)?;
             if !found.is_of(&base) {
                 return Err(ScoresReadError::OtherScores { path: accounts.display().to_string(), as_of });
@@ -241,6 +240,18 @@ fn cells_of(account: &ScoredAccount) -> Vec<Cell> {
     cells
 }
 
+/// That the outlook of a date was made from the scores that are there; where one of them is missing there is nothing to compare.
+///
+/// # Errors
+/// [`ScoresReadError::OtherScores`], and those of reading.
+pub fn check_outlook(out: &Path, as_of: NaiveDate) -> Result<(), ScoresReadError> {
+    let Some(accounts) = accounts_of(out, as_of).filter(|_| partition(out, as_of).join("_SUCCESS").is_file()) else {
+        return Ok(());
+    };
+    let is_same = OutlookAccounts::read(&accounts)?.is_of(&ScoredBase::read(out, as_of, 0)?);
+    if is_same { Ok(()) } else { Err(ScoresReadError::OtherScores { path: accounts.display().to_string(), as_of }) }
+}
+
 fn text(value: Option<&str>) -> Cell {
     value.map_or(Cell::Null, |value| Cell::Text(value.to_owned()))
 }
@@ -269,8 +280,8 @@ struct OutlookAccounts {
     probabilities: BTreeMap<String, [Option<f64>; 2]>,
 }
 
-/// Targets by the beginning of their names, and what the outlook calls their probabilities.
-const PROBABILITIES: [(&str, &str); 2] = [("churn", "churn_probability"), ("expansion", "expansion_probability")];
+/// What the outlook calls the probabilities of the two targets.
+const PROBABILITIES: [&str; 2] = ["churn_probability", "expansion_probability"];
 
 impl OutlookAccounts {
     fn read(path: &Path) -> Result<Self, ScoresReadError> {
@@ -292,10 +303,8 @@ impl OutlookAccounts {
 
     /// Whether it was made from these scores: the same accounts with the same probabilities.
     fn is_of(&self, base: &ScoredBase) -> bool {
-        let targets = PROBABILITIES.map(|(prefix, _)| base.target(prefix));
         let is_same = |account: &ScoredAccount| {
-            let own = targets.map(|target| account.forecasts[target?].as_ref().map(|one| one.probability));
-            self.probabilities.get(&account.account_id) == Some(&own)
+            self.probabilities.get(&account.account_id) == Some(&base.churn_and_expansion(account))
         };
         self.probabilities.len() == base.accounts.len() && base.accounts.iter().all(is_same)
     }
@@ -310,7 +319,7 @@ impl OutlookAccounts {
         let ids = batch.column_by_name("account_id").and_then(|column| column.as_string_opt::<i32>());
         let ids = ids.ok_or_else(|| wrong("account_id", "text"))?;
         let mut cells: Vec<Vec<Cell>> = (0..ids.len()).map(|_| Vec::with_capacity(taken.len())).collect();
-        let probabilities = PROBABILITIES.map(|(_, column)| {
+        let probabilities = PROBABILITIES.map(|column| {
             let array = batch.column_by_name(column).and_then(|array| array.as_primitive_opt::<Float64Type>());
             array.ok_or_else(|| wrong(column, "64-bit numbers"))
         });

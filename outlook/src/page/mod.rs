@@ -125,7 +125,7 @@ fn limits(input: &PageInput<'_>) -> String {
     format!(
         "<ul>\n<li>A fact counts if it happened and was known before {}, so a page of a past date is the one that could have been \
          read then.</li>\n{scored}<li>Intervals of shares are at 95 %; where many stand side by side, one in twenty misses. Groups \
-         that are “drawn” are drawn towards all groups, the further the smaller they are.</li>\n<li>Reasons go with forecasts; that \
+         that are “drawn” are drawn towards the base, the further the smaller they are.</li>\n<li>Reasons go with forecasts; that \
          they cause the outcome is not claimed.</li>\n</ul>\n",
         input.as_of
     )

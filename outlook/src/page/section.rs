@@ -299,7 +299,7 @@ impl Told {
 pub(super) fn segments(view: &View<'_>, figures: &mut Figures) -> String {
     let Some(by) = view.texts("by") else { return rows(view, "Segments") };
     let mut html = String::from(
-        "<p>What became in twelve months of the accounts that paid a year ago. Figures are drawn towards all groups, the further \
+        "<p>What became in twelve months of the accounts that paid a year ago. Figures are drawn towards the base, the further \
          the smaller the group is, so that small groups do not lead or trail by luck; as counted they are in the tables.</p>\n",
     );
     let groups = view.texts("group").unwrap_or_default();

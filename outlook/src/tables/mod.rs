@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `movements.parquet` | a month, ascending | `month`, `is_complete`, then `mrr` and `accounts` of opening, new, reactivation, expansion, contraction, churn and closing (`opening_mrr`, `opening_accounts`, ...), `quick_ratio`, `net_churn`, and over the twelve months to its end `nrr_12m`, `grr_12m`, `logo_retention_12m` |
 //! | `cohorts.parquet` | span (`month`, `quarter`), cohort and age | `span`, `cohort`, `age_months`, `accounts`, `kept_accounts`, `opening_mrr`, `mrr`, `logo_retention`, `_low`, `_high`, `nrr`, `_low`, `_high` |
-//! | `segments.parquet` | a group of accounts that paid a year before | `by`, `group`, `accounts`, `kept_accounts`, `opening_mrr`, `mrr`, `nrr_12m`, `grr_12m`, `logo_retention_12m` as counted, and `logo_retention_drawn`, `nrr_drawn` with `_low` and `_high`: drawn towards all groups; `mrr_per_account`, `_low`, `_high` (of the accounts that paid then, now), `nps_answers` (accounts with an answer: each has one voice), `nps`, `_low`, `_high` |
+//! | `segments.parquet` | a group of accounts that paid a year before | `by`, `group`, `accounts`, `kept_accounts`, `opening_mrr`, `mrr`, `nrr_12m`, `grr_12m`, `logo_retention_12m` as counted, and `logo_retention_drawn`, `nrr_drawn` with `_low` and `_high`: drawn towards the base; `mrr_per_account`, `_low`, `_high` (of the accounts that paid then, now), `nps_answers` (accounts with an answer: each has one voice), `nps`, `_low`, `_high` |
 //! | `changes.parquet` | expansion or contraction by kind | `direction`, `kind`, `changes`, `accounts`, `mrr` |
 //! | `value.parquet` | a group of accounts that ever paid: `base`, `segment`, `channel`, `cohort` (quarter of the first payment) | `by`, `group`, `accounts`, `paying_accounts`, `monthly_revenue` and `monthly_serve_cost` of a paying account over the last twelve months, `lifetime_months`, `lifetime_revenue` (before serving) and `lifetime_value` (after it) with `_low` and `_high` ([`crate::value::lifetime`]), `has_serve_cost`, `costed_accounts`, `acquisition_cost` (their mean), `value_over_cost`, `net_worth`, `payback_month`, `timed_accounts`, `reached_accounts`, `days_to_value_q25`, `_q50`, `_q75` ([`crate::value::moment`]) |
 //! | `money.parquet` | a month, ascending | `month`, `is_complete`, `billed` = `billed_recurring` + `billed_one_time` + `billed_not_said` = `paid` + `unpaid`, `overdue`, `billed_accounts`, `contracted`, `billed_over_contracted_12m`, `mrr`, `paying_accounts`, `revenue_per_account`, `serve_cost`, `acquisition_cost` ([`crate::billing`]) |
@@ -36,7 +36,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::{
@@ -113,6 +113,19 @@ impl Table {
     pub fn rows(&self) -> usize {
         self.columns.first().map_or(0, |(_, column)| column.len())
     }
+}
+
+/// Folder of the outlook of a date below `out`, the folder that was given as `--out`.
+#[must_use]
+pub fn partition(out: &Path, as_of: NaiveDate) -> PathBuf {
+    out.join("outlook").join("v1").join(format!("as_of={as_of}"))
+}
+
+/// The table of accounts of a date below `out`; `None` where the outlook is not whole, or has none.
+pub(crate) fn accounts_of(out: &Path, as_of: NaiveDate) -> Option<PathBuf> {
+    let folder = partition(out, as_of);
+    let path = folder.join("accounts.parquet");
+    (folder.join(SUCCESS).is_file() && path.is_file()).then_some(path)
 }
 
 /// Why an outlook was not written.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray};
 use arrow_schema::DataType;
 use bellwether_features::facts::{AccountFact, Facts, Grouped, SubscriptionFact, UsageFact};
+use bellwether_features::label::{Event, OutcomeTime, TargetDefinition};
 use bellwether_features::time::Instant;
 use bellwether_models::scores::schema;
 use bellwether_outlook::account::{AccountInputs, AccountOutlook, AccountSettings};
@@ -21,6 +22,19 @@ pub(crate) fn date(text: &str) -> NaiveDate {
 
 pub(crate) fn moment(text: &str) -> Instant {
     Instant::start_of(date(text))
+}
+
+/// That a subscription ends within 90 days and does not come back within 14.
+pub(crate) fn leaving() -> TargetDefinition {
+    TargetDefinition {
+        name: "churn_90d".to_owned(),
+        event: Event::SubscriptionEnd,
+        time: OutcomeTime::Event,
+        horizon_days: 90,
+        grace_days: 14,
+        landing_delay_days: 0,
+        text: String::new(),
+    }
 }
 
 /// A row of scores.

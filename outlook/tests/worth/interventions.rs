@@ -101,7 +101,7 @@ proptest! {
         for account in 0..4_u32 {
             for playbook in 0..2_u32 {
                 let of = begun.iter().filter(|(own, row)| *own == account && row.playbook == playbook);
-                let seen: Vec<_> = of.map(|(_, row)| row).filter(|row| row.at < as_of && row.known_at < as_of).collect();
+                let seen: Vec<_> = of.map(|(_, row)| row).filter(|row| row.at < as_of && row.known_at < as_of && row.known_at.0 - row.at.0 <= 7 * 24 * HOUR).collect();
                 let Some(first) = seen.iter().map(|row| row.at).min() else { continue };
                 let last = seen.iter().filter(|row| row.at == first).max_by_key(|row| row.known_at).unwrap();
                 let pays = |hours: i64| {
