@@ -201,6 +201,8 @@ def prepare_labels(binary: Path, home: Path) -> None:
     ))
     early = dt.date(first.year - 1, first.month, 28)
     lines[start + 1 : start + 1] = [f'first_test = "{early.isoformat()}"', 'refit_every = "never"']
+    usage = lines.index("[tables.usage]")
+    lines.insert(usage + 1, "max_rows = 1_000_000_000")
     (home / "labels.toml").write_text("\n".join(lines) + "\n")
     run(binary, ["backtest", "--config", "labels.toml", "--learners", "base_rate", "--out", "labels_run"], home)
     labels = pl.read_parquet(home / "labels_run" / "predictions.parquet").select("target", "account_id", "as_of", "label")

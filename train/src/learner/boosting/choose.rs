@@ -48,17 +48,20 @@ const LESS_PATIENCE: usize = 4;
 
 /// Chooses on the slices. `settings`: parameters to choose from, at least one.
 pub(super) fn plan(run: Run<'_>, slices: &[Slice], settings: &[BoostingParameters], base: f32) -> Plan {
-    let Some((parameters, plain)) = best_setting(run, slices, settings, base) else {
+    // The line's library runs on one thread, so the way from a line goes on beside the choice of a setting. It takes the first
+    // setting, which is mostly the one.
+    let (chosen, ahead) = rayon::join(
+        || best_setting(run, slices, settings, base),
+        || settings.first().and_then(|first| from_lines(run, slices, first, base)),
+    );
+    let Some((parameters, plain)) = chosen else {
         let rounds = run.parameters.rounds_without_stopping;
         return Plan { parameters: *run.parameters, rounds, rounds_from_line: rounds, line_share: 0.0 };
     };
     let without = Plan { parameters, rounds: plain.rounds, rounds_from_line: 0, line_share: 0.0 };
-    if !parameters.uses_line() {
-        return without;
-    }
-    let lines: Option<Vec<Start>> = slices.par_iter().map(|slice| line(run, &slice.fit)).collect();
-    let Some(lines) = lines else { return without };
-    let started = race(Run { parameters: &parameters, ..run }, slices, base, Some(&lines));
+    let started =
+        if settings.first() == Some(&parameters) { ahead } else { from_lines(run, slices, &parameters, base) };
+    let Some(started) = started else { return without };
     let mut best = (f64::INFINITY, 0.0);
     for share in SHARES {
         let of_slice = |((slice, plain), started): ((&Slice, &Vec<f32>), &Vec<f32>)| {
@@ -72,6 +75,15 @@ pub(super) fn plan(run: Run<'_>, slices: &[Slice], settings: &[BoostingParameter
         }
     }
     Plan { rounds_from_line: started.rounds, line_share: best.1, ..without }
+}
+
+/// How the way from a line does on the slices; `None` where it is not to be taken or no line can be fitted.
+fn from_lines(run: Run<'_>, slices: &[Slice], parameters: &BoostingParameters, base: f32) -> Option<Raced> {
+    if !parameters.uses_line() {
+        return None;
+    }
+    let lines: Option<Vec<Start>> = slices.par_iter().map(|slice| line(run, &slice.fit)).collect();
+    Some(race(Run { parameters, ..run }, slices, base, Some(&lines?)))
 }
 
 /// The setting with the lowest loss, the first where no other is clearly better, and how it did on the whole slices.

@@ -8,11 +8,14 @@
 /// Bits of the Hessian sum within a word.
 const HESSIAN_BITS: u32 = 40;
 
-/// What one unit of the rounded derivatives stands for.
+/// Units of the rounded derivatives per one, and what a unit stands for. All are powers of two, so that multiplying with the
+/// one is exactly dividing by the other.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Scales {
     gradient: f64,
     hessian: f64,
+    gradient_unit: f64,
+    hessian_unit: f64,
 }
 
 impl Scales {
@@ -27,7 +30,8 @@ impl Scales {
         let power_below = |value: f64| value.log2().floor().exp2();
         let of_sum = power_below(f64::from(HESSIAN_BITS - 1).exp2() / (total / 4.0));
         let of_row = power_below(30_f64.exp2() / (greatest / 4.0));
-        Self { gradient: power_below(30_f64.exp2() / greatest), hessian: of_sum.min(of_row) }
+        let (gradient, hessian) = (power_below(30_f64.exp2() / greatest), of_sum.min(of_row));
+        Self { gradient, hessian, gradient_unit: gradient.recip(), hessian_unit: hessian.recip() }
     }
 
     /// The rounded derivatives of one row, as the sums over that row alone.
@@ -75,13 +79,13 @@ impl Sums {
     /// Sum of the gradients.
     #[inline]
     pub(super) fn gradient(self, scales: Scales) -> f64 {
-        self.0[0].cast_signed() as f64 / scales.gradient
+        self.0[0].cast_signed() as f64 * scales.gradient_unit
     }
 
     /// Sum of the Hessians.
     #[inline]
     pub(super) fn hessian(self, scales: Scales) -> f64 {
-        (self.0[1] & ((1 << HESSIAN_BITS) - 1)) as f64 / scales.hessian
+        (self.0[1] & ((1 << HESSIAN_BITS) - 1)).cast_signed() as f64 * scales.hessian_unit
     }
 }
 

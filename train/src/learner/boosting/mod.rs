@@ -99,25 +99,30 @@ fn plan(run: Run<'_>, used: &[u32], base: f32) -> Plan {
 
 /// All fits of the plan on all rows, as the trees and the base of one sum.
 fn fit_as_planned(run: Run<'_>, used: &[u32], plan: &Plan, base: f32) -> (Vec<GrownTree>, f32) {
-    let start = if plan.line_share > 0.0 { choose::line(run, used) } else { None };
-    let line_share = if start.is_some() { plan.line_share } else { 0.0 };
     let bags = plan.parameters.bags_for(used.len());
-    let mut fits = Vec::new();
-    for bag in 0..bags as u64 {
-        // Fits of the two kinds draw differently too.
-        fits.push((None, plan.rounds, (1.0 - line_share) / bags as f32, 2 * bag));
-        fits.push((start.as_ref(), plan.rounds_from_line, line_share / bags as f32, 2 * bag + 1));
-    }
-    fits.retain(|(_, _, share, _)| *share > 0.0);
-    let grow = |(start, rounds, share, bag): &(Option<&Start>, usize, f32, u64)| {
-        let mut booster = run.booster(used, base, *start, *bag);
-        (0..*rounds).map(|_| booster.step().times(*share)).collect::<Vec<_>>()
+    // The fits of one kind, each with its share of the margin; the two kinds draw differently too.
+    let grow = |start: Option<&Start>, rounds: usize, share: f32, kind: u64| -> Vec<GrownTree> {
+        let fit = |bag: u64| {
+            let mut booster = run.booster(used, base, start, 2 * bag + kind);
+            (0..rounds).map(|_| booster.step().times(share / bags as f32)).collect::<Vec<_>>()
+        };
+        let fits: Vec<Vec<GrownTree>> = (0..bags as u64).into_par_iter().map(fit).collect();
+        fits.into_iter().flatten().collect()
     };
-    let grown: Vec<Vec<GrownTree>> = fits.par_iter().map(grow).collect();
-    let mut trees = start.as_ref().map_or_else(Vec::new, |start| start.trees(run.features, used, line_share));
-    trees.extend(grown.into_iter().flatten());
-    let from_line = start.as_ref().map_or(base, |start| start.intercept);
-    (trees, base + line_share * (from_line - base))
+    let without_line = || grow(None, plan.rounds, 1.0, 0);
+    if plan.line_share <= 0.0 {
+        return (without_line(), base);
+    }
+    // The line's library runs on one thread: the fits that need no line go on beside it.
+    let share = plan.line_share;
+    let (from_base, from_line) = rayon::join(
+        || if share < 1.0 { grow(None, plan.rounds, 1.0 - share, 0) } else { Vec::new() },
+        || choose::line(run, used).map(|start| (grow(Some(&start), plan.rounds_from_line, share, 1), start)),
+    );
+    let Some((grown, start)) = from_line else { return (without_line(), base) };
+    let mut trees = start.trees(run.features, used, share);
+    trees.extend(from_base.into_iter().chain(grown));
+    (trees, base + share * (start.intercept - base))
 }
 
 /// The tree as the scorer runs it.

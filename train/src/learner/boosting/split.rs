@@ -167,11 +167,16 @@ impl Search<'_> {
     /// Each threshold, with missing values on either side; the last threshold is "known against missing".
     fn number(&mut self, known: &[Sums], missing: Sums) {
         let mut below = Sums::default();
+        let (rows, least) = (self.node.count(), self.rules.min_rows);
         for (bin, &cell) in known.iter().enumerate() {
             if cell.count() == 0 {
                 continue;
             }
             below = below.plus(cell);
+            if below.count() + least > rows {
+                // Too few are left for the right, and ever fewer.
+                break;
+            }
             let bin = bin as u8;
             if missing.count() == 0 {
                 // Nothing to learn about missing values here: they go with the greater part.
