@@ -32,8 +32,8 @@ use super::{Boosting, NAME};
 pub struct BoostingParameters {
     /// Trees at most; early stopping chooses how many.
     pub max_rounds: usize,
-    /// Learning rate: each tree's leaves are multiplied by it. 0: 0.05 up to 100,000 rows, then 0.15, where the steps of a
-    /// small rate cost more time than they gain.
+    /// Learning rate: each tree's leaves are multiplied by it. 0: 0.05 up to 30,000 rows, 0.1 up to 100,000, then 0.15: the
+    /// more rows, the less small steps gain for the time they cost.
     pub rate: f64,
     /// Leaves of a tree at most. 0: 8 up to 100,000 rows, then 16.
     pub max_leaves: usize,
@@ -67,7 +67,8 @@ pub struct BoostingParameters {
     pub stopping_slices: usize,
     /// Days between the last row fitted and the first of those rows.
     pub stopping_gap_days: i32,
-    /// Rounds without improvement after which the search for the number of rounds ends. 0: 40 up to 100,000 rows, then 20.
+    /// Rounds without improvement after which the search for the number of rounds ends. 0: 40 up to 30,000 rows,
+    /// 30 up to 100,000, then 20.
     pub patience: usize,
     /// Trees where there are too few rows to choose the number.
     pub rounds_without_stopping: usize,
@@ -84,7 +85,10 @@ const BAGGED_ROWS: usize = 40_000;
 /// Fits that are averaged, at most.
 const MOST_BAGS: usize = 4;
 
-/// Rows up to which many small steps are affordable.
+/// Rows up to which the smallest steps gain something.
+const FEW_ROWS: usize = 30_000;
+
+/// Rows up to which small trees and many steps are affordable.
 pub(super) const SMALL_ROWS: usize = 100_000;
 
 impl Default for BoostingParameters {
@@ -140,7 +144,11 @@ impl BoostingParameters {
 
     /// These parameters with those that go by the number of rows.
     pub(super) fn for_rows(self, rows: usize) -> Self {
-        let (rate, leaves, patience) = if rows <= SMALL_ROWS { (0.05, 8, 40) } else { (0.15, 16, 20) };
+        let (rate, leaves, patience) = match rows {
+            ..=FEW_ROWS => (0.05, 8, 40),
+            ..=SMALL_ROWS => (0.1, 8, 30),
+            _ => (0.15, 16, 20),
+        };
         Self {
             rate: if self.rate > 0.0 { self.rate } else { rate },
             max_leaves: if self.max_leaves > 0 { self.max_leaves } else { leaves },
