@@ -32,7 +32,14 @@ fn a_run_and_a_bundle_give_the_page_that_was_written_with_them() {
     assert!(fs::read(at("page.html")).unwrap() == of_bundle);
     let page = String::from_utf8(of_bundle).unwrap();
     assert!(page.len() < 2_000_000 && !page.contains("acct-"), "no account is told");
-    for told in ["What drives it", "Value drivers", "Depth or breadth?", "How early each family", "subscriptions"] {
+    for told in [
+        "What drives it",
+        "Value drivers",
+        "Depth or breadth?",
+        "How early each family",
+        "subscriptions",
+        "Every measure",
+    ] {
         assert!(page.contains(told), "{told}");
     }
 

@@ -84,6 +84,7 @@ pub fn backtest_with(
     if !dataset.is_dated() {
         warnings.push(Warning::time_not_tested());
     }
+    warnings.extend(spacing::warning(dataset, settings));
     let (mut targets, mut runs) = (Vec::new(), Vec::new());
     let saved = checkpoint.map(|checkpoint| checkpoint.of_run(dataset, settings, observer));
     for ((index, labels), cut) in dataset.labels().iter().enumerate().zip(&cuts) {
@@ -332,11 +333,12 @@ impl<'a> TargetBacktest<'a> {
     }
 
     fn record(&mut self, fold: &Fold, warm_up: bool, training_positives: usize, learners: Vec<LearnerRefit>) {
-        let by_account = |one: &LearnerRefit| {
+        let by_account = |one: &&LearnerRefit| {
             one.calibration.as_ref().is_some_and(|record| record.source == CalibrationSource::AccountFolds)
         };
-        if fold.is_in_time() && learners.iter().any(by_account) {
-            self.warnings.push(Warning::calibrated_by_account(&self.run.target, fold.refit()));
+        let on_accounts: Vec<LearnerKind> = learners.iter().filter(by_account).map(|one| one.learner).collect();
+        if fold.is_in_time() && !on_accounts.is_empty() {
+            self.warnings.push(Warning::calibrated_by_account(&self.run.target, fold.refit(), &on_accounts));
         }
         let positive = |row: &&u32| self.labels.values[**row as usize] == Some(true);
         let last = fold.training().last().map(|row| self.dataset.as_of()[*row as usize].to_string());

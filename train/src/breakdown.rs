@@ -9,6 +9,7 @@ use bellwether_features::matrix::Column;
 use chrono::{Datelike, NaiveDate};
 
 use crate::backtest::TargetRun;
+use crate::cadence::Cadence;
 use crate::dataset::{Dataset, LEAST_ACCOUNTS_PER_LEVEL};
 use crate::summary::GroupedBy;
 
@@ -28,10 +29,14 @@ pub(crate) fn by_age(dataset: &Dataset, run: &TargetRun) -> BTreeMap<u32, Vec<us
     ages
 }
 
+/// Steps of a month from one date to the other, by the calendar that dates are observed on: a month on from a month's end is
+/// the end of the next. Either way round: a month on from 28 February is 31 March, a month back from 28 March is 28 February.
 fn whole_months(from: NaiveDate, to: NaiveDate) -> u32 {
     let month = |date: NaiveDate| date.year() * 12 + date.month0() as i32;
-    let months = month(to) - month(from) - i32::from(to.day() < from.day());
-    u32::try_from(months).unwrap_or(0)
+    let months = month(to) - month(from);
+    let is_reached = Cadence::Month.step(from, months).is_some_and(|date| date <= to)
+        || Cadence::Month.step(to, -months).is_some_and(|date| date >= from);
+    u32::try_from(months - i32::from(!is_reached)).unwrap_or(0)
 }
 
 /// Positions in [`TargetRun::rows`] of one group.
@@ -145,7 +150,13 @@ mod tests {
             ("2024-01-01", "2024-01-31", 0),
             ("2024-01-01", "2024-02-01", 1),
             ("2024-01-15", "2024-03-14", 1),
-            ("2023-11-30", "2024-02-29", 2),
+            ("2023-11-30", "2024-02-29", 3),
+            ("2025-01-31", "2025-02-28", 1),
+            ("2025-07-31", "2025-09-30", 2),
+            ("2025-04-30", "2025-06-30", 2),
+            ("2025-04-30", "2025-06-29", 1),
+            ("2025-02-28", "2025-03-28", 1),
+            ("2025-02-28", "2025-03-27", 0),
             ("2023-10-01", "2024-10-01", 12),
         ] {
             assert_eq!(whole_months(date(from), date(to)), months, "{from} {to}");

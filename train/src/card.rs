@@ -166,7 +166,7 @@ fn add_evaluation(card: &mut String, summary: &BacktestSummary, targets: &[CardT
         card,
         format_args!(
             "## Evaluation\n\n{how}. Intervals are 95 %, over accounts. Precision, recall and MRR captured are at {}.\n\n### \
-             Metrics\n\n| target | learner | log loss | base rate's log loss | ROC AUC | average precision | Brier \
+             Metrics\n\n| target | learner | log loss | log loss of the training rows' base rate | ROC AUC | average precision | Brier \
              | lift at 10 % | precision | recall | MRR captured |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
             capacity(summary)
         ),
@@ -179,6 +179,7 @@ fn add_evaluation(card: &mut String, summary: &BacktestSummary, targets: &[CardT
         }
     }
     card.push('\n');
+    add_parts(card, targets);
     let learners = || targets.iter().flat_map(|target| &target.summary.learners);
     if let Some(one) = learners().find(|one| !ranks_accounts(one)) {
         add(card, format_args!("{}\n\n", escape_markdown(&does_not_rank(one.learner, summary.is_dated()))));
@@ -189,17 +190,48 @@ fn add_evaluation(card: &mut String, summary: &BacktestSummary, targets: &[CardT
     add_factors(card, targets);
 }
 
+/// Calibration, the parts of the losses, and what counts by MRR, of the chosen learners.
+fn add_parts(card: &mut String, targets: &[CardTarget<'_>]) {
+    card.push_str(
+        "### Calibration, parts of the losses, and by MRR\n\nA loss is its miscalibration, less its discrimination, plus its \
+         uncertainty (CORP); every measure, with its naive interval beside it, is in `report.html`.\n\n| target | slope | \
+         intercept | observed over expected | log loss: miscalibration | discrimination | uncertainty | Brier: miscalibration \
+         | discrimination | uncertainty | MRR-weighted log loss | MRR-weighted ROC AUC |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|\n",
+    );
+    for target in targets {
+        let Some(chosen) = target.summary.learner(target.summary.selected) else { continue };
+        let figures = [
+            Metric::CalibrationSlope,
+            Metric::CalibrationIntercept,
+            Metric::ObservedOverExpected,
+            Metric::LogLossMiscalibration,
+            Metric::LogLossDiscrimination,
+            Metric::LogLossUncertainty,
+            Metric::BrierMiscalibration,
+            Metric::BrierDiscrimination,
+            Metric::BrierUncertainty,
+            Metric::MrrWeightedLogLoss,
+            Metric::MrrWeightedRocAuc,
+        ]
+        .map(|metric| figure(chosen, metric));
+        let name = escape_markdown(&target.summary.definition.name);
+        add(card, format_args!("| {name} | {} |\n", figures.join(" | ")));
+    }
+    card.push('\n');
+}
+
+/// A measure with its interval over accounts.
+fn figure(learner: &LearnerSummary, metric: Metric) -> String {
+    let interval = learner.intervals.as_ref().and_then(|all| all.get(metric));
+    match (learner.metrics.value(metric), interval) {
+        (Some(value), Some(one)) => format!("{value:.4} ({:.4} to {:.4})", one.low, one.high),
+        (Some(value), None) => format!("{value:.4}"),
+        (None, _) => "n/a".to_owned(),
+    }
+}
+
 fn cells(learner: &LearnerSummary) -> String {
-    let metrics: &MetricSet = &learner.metrics;
-    let figure = |metric: Metric| {
-        let value = metrics.value(metric);
-        let interval = learner.intervals.as_ref().and_then(|all| all.get(metric));
-        match (value, interval) {
-            (Some(value), Some(one)) => format!("{value:.4} ({:.4} to {:.4})", one.low, one.high),
-            (Some(value), None) => format!("{value:.4}"),
-            (None, _) => "n/a".to_owned(),
-        }
-    };
     [
         Metric::LogLoss,
         Metric::NullLogLoss,
@@ -211,7 +243,7 @@ fn cells(learner: &LearnerSummary) -> String {
         Metric::RecallAtCapacity,
         Metric::MrrCaptured,
     ]
-    .map(figure)
+    .map(|metric| figure(learner, metric))
     .join(" | ")
 }
 
@@ -295,10 +327,16 @@ fn add_calibration(card: &mut String, targets: &[CardTarget<'_>]) {
                 ),
             );
         }
-        let slope = target.summary.best().and_then(|best| best.calibration_slope.zip(best.observed_over_expected));
-        if let Some((slope, ratio)) = slope {
-            let judged = if target.summary.is_dated() { "Judged later still" } else { "Judged on other accounts" };
-            add(card, format_args!("  {judged}: slope {slope:.2}, observed over expected {ratio:.2}.\n"));
+        let line = |best: &MetricSet| Some((best.calibration_slope?, best.calibration_intercept?));
+        let judged = target.summary.best().and_then(|best| line(best).zip(best.observed_over_expected));
+        if let Some(((slope, intercept), ratio)) = judged {
+            let how = if target.summary.is_dated() { "Judged later still" } else { "Judged on other accounts" };
+            add(
+                card,
+                format_args!(
+                    "  {how}: slope {slope:.2}, intercept {intercept:.2}, observed over expected {ratio:.2}.\n"
+                ),
+            );
         }
     }
     card.push_str(

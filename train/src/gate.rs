@@ -7,6 +7,9 @@
 //! 2. Otherwise, where both were judged on the very same rows (equal digests), the log losses of the two summaries.
 //! 3. Otherwise the log loss relative to that of a forecast of the base rate on the same rows, since base rates differ.
 //!
+//! None of this is asked of a challenger that was not tested in time, or not on other accounts, where the champion was: it
+//! does not pass.
+//!
 //! The challenger passes when the mean over the champion's targets is lower. One that has learned from newer labels and
 //! is compared by rule 1 need not be lower: the same process, run again later, forecasts the old rows as it did before,
 //! and running it again is what the backtest has judged. No challenger passes that is worse on one target by more than
@@ -16,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::forecasts::{Forecast, Forecasts};
 use crate::metric::calibration::LOG_LOSS_CLIP;
-use crate::summary::{BacktestSummary, TargetSummary};
+use crate::summary::{BacktestSummary, TargetSummary, Warning};
 
 /// No target may be worse by more than this share of the champion's value.
 pub const MOST_LOSS_OF_ONE_TARGET: f64 = 0.01;
@@ -86,9 +89,27 @@ pub(crate) struct Verdict {
     pub(crate) refusal: Option<String>,
 }
 
+/// What the challenger's figures were not put to and the champion's were: such figures are too good, and none that is
+/// compared with them can tell.
+fn tested_less(champion: &BacktestSummary, challenger: &BacktestSummary) -> Option<String> {
+    let lacks = |summary: &BacktestSummary, code: &str| summary.warnings.iter().any(|warning| warning.code == code);
+    if champion.is_dated() && !challenger.is_dated() {
+        return Some(
+            "it was not tested in time, as its rows have no observation dates, and the champion was".to_owned(),
+        );
+    }
+    let code = Warning::ACCOUNTS_NOT_GIVEN;
+    (lacks(challenger, code) && !lacks(champion, code)).then(|| {
+        "it was not tested on other accounts, as its rows do not say whose they are, and the champion was".to_owned()
+    })
+}
+
 /// Compares two models by their backtests.
 pub(crate) fn compare(champion: Contender<'_>, challenger: Contender<'_>) -> Verdict {
     let mut comparisons = Vec::new();
+    if let Some(reason) = tested_less(champion.summary, challenger.summary) {
+        return Verdict { comparisons, refusal: Some(reason) };
+    }
     for target in &champion.summary.targets {
         match compare_target(champion, challenger, target) {
             Ok(comparison) => comparisons.push(comparison),

@@ -144,7 +144,7 @@ impl<'a> Refit<'a> {
         };
         let weight = self.weight_of(&rows);
         let weights = vec![weight; rows.labels.len()];
-        let fitted = calibrate::fit_weighted(&rows.margins, &rows.labels, &weights);
+        let fitted = calibrate::fit_from(&rows.margins, &rows.labels, &weights, learner.calibration_prior());
         let Calibrated { calibration, method } = fitted.map_err(|source| TrainError::Calibrate {
             target: self.target().to_owned(),
             learner: learner.name().to_owned(),

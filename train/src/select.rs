@@ -139,7 +139,9 @@ fn choose(learners: &[LearnerKind], comparisons: &[PairedComparison]) -> (Learne
         None => format!("{chosen} is the simplest learner, and no richer one is surely better."),
     };
     for one in richer.iter().filter(|kind| **kind > chosen).filter_map(|kind| pair(*kind, chosen)) {
-        text.push_str(&format!(" {} is not surely better than {chosen}: {}.", one.learner, difference_text(one)));
+        let is =
+            if one.interval.is_some_and(|interval| interval.low > 0.0) { "surely worse" } else { "not surely better" };
+        text.push_str(&format!(" {} is {is} than {chosen}: {}.", one.learner, difference_text(one)));
     }
     (chosen, text)
 }
@@ -191,6 +193,10 @@ mod tests {
             "logistic is better than base_rate: difference -0.0400, 95 % interval -0.0430 to -0.0370. boosting is not surely \
              better than logistic: difference -0.0010, 95 % interval -0.0030 to +0.0010."
         );
+        comparisons[5] = pair(Boosting, Logistic, 0.001_7, 0.000_8);
+        let (chosen, because) = choose(&kinds, &comparisons);
+        assert_eq!(chosen, Logistic);
+        assert!(because.contains("boosting is surely worse than logistic: difference +0.0017"), "{because}");
         comparisons[5] = pair(Boosting, Logistic, -0.001, 0.000_9);
         assert_eq!(choose(&kinds, &comparisons).0, Boosting);
         // One between them that is no sure gain does not stand in the way of a sure one, even where it forecasts better still.

@@ -5,6 +5,7 @@ use chrono::NaiveDate;
 use crate::cadence::Cadence;
 use crate::dataset::Dataset;
 use crate::settings::BacktestSettings;
+use crate::summary::Warning;
 
 const DAYS_PER_WEEK: f64 = 7.0;
 /// Of the Gregorian calendar, with its leap years.
@@ -95,6 +96,14 @@ pub(crate) const UNEVEN: &str = "uneven";
 pub(crate) fn calls_per_date(dataset: &Dataset, settings: &BacktestSettings) -> u32 {
     let per_week = settings.accounts_per_week;
     Spacing::between_tests(dataset, settings).map_or(per_week, |spacing| calls_within(spacing, per_week))
+}
+
+/// Says so where dates lie closer than a week: there the capacity is rounded up date by date and an account comes up again.
+pub(crate) fn warning(dataset: &Dataset, settings: &BacktestSettings) -> Option<Warning> {
+    let days = Spacing::between_tests(dataset, settings)?.days();
+    let calls = calls_per_date(dataset, settings);
+    let per_week = f64::from(calls) * DAYS_PER_WEEK / days;
+    (days < DAYS_PER_WEEK).then(|| Warning::called_again(calls, per_week, settings.accounts_per_week))
 }
 
 fn calls_within(spacing: Spacing, per_week: u32) -> u32 {

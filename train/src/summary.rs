@@ -263,6 +263,9 @@ pub struct Warning {
 }
 
 impl Warning {
+    /// Code of rows that do not say whose they are.
+    pub const ACCOUNTS_NOT_GIVEN: &'static str = "accounts_not_given";
+
     pub(crate) fn time_not_tested() -> Self {
         let text = "the rows have no observation dates, so time was not tested: learners were judged on held-out \
                     accounts of the same days that they learned from. A forecast of the future is usually worse than \
@@ -278,12 +281,24 @@ impl Warning {
         Self { code: "refit_without_rows".into(), text }
     }
 
-    pub(crate) fn calibrated_by_account(target: &str, refit: NaiveDate) -> Self {
+    pub(crate) fn calibrated_by_account(target: &str, refit: NaiveDate, learners: &[LearnerKind]) -> Self {
+        let names: Vec<&str> = learners.iter().map(|one| one.name()).collect();
         let text = format!(
-            "{target}, refit {refit}: too few outcomes were predicted out of time before it, so probabilities \
-             are calibrated on held-out accounts of the training rows. Choose a later first_test or give more history."
+            "{target}, refit {refit}: too few outcomes were predicted out of time before it, so probabilities of {} \
+             are calibrated on held-out accounts of the training rows. Choose a later first_test or give more history.",
+            names.join(" and ")
         );
         Self { code: "calibrated_by_account".into(), text }
+    }
+
+    /// Dates closer than a week, where a week's capacity is spent date by date.
+    pub(crate) fn called_again(calls_per_date: u32, calls_per_week: f64, accounts_per_week: u32) -> Self {
+        let text = format!(
+            "observation dates lie closer together than a week. Measures at the team's capacity call {calls_per_date} on \
+             each, which are {calls_per_week:.1} a week where accounts_per_week is {accounts_per_week}, and an account may be \
+             called again on the next date. Score once a week or less often to judge a call list of different accounts."
+        );
+        Self { code: "called_again".into(), text }
     }
 
     pub(crate) fn warm_up_too_few(target: &str, learner: LearnerKind, refit: NaiveDate) -> Self {

@@ -5,28 +5,25 @@
 //! which makes the curve non-decreasing, and at four times the steepest climb or less. Where `a = b` it is Platt's curve.
 //!
 //! The loss is convex in the three, so its least value within the bounds is the least over the faces of the box: each of
-//! `a` and `b` free, at its lower or at its upper bound. Targets are smoothed as Platt's are, and two weak priors hold the
-//! mean of the slopes near 1 and their difference near 0: without outcomes on one side of margin 0 the curve is logistic.
+//! `a` and `b` free, at its lower or at its upper bound. Targets are smoothed as Platt's are, and priors hold the
+//! mean of the slopes near 1 ([`Prior`]) and their difference near 0: without outcomes on one side of margin 0 the curve is logistic.
 //!
 //! Source: Kull, Silva Filho & Flach (2017), Electron. J. Stat. 11(2), 5052-5080.
 
 use bellwether_models::{Curve, log_shares};
 
+use super::Prior;
 use super::STEEPEST_SLOPE;
 use super::bins::Bins;
 
-/// Information in the prior of the mean slope around 1, as in [`super::logistic`].
-const PRIOR_INFORMATION: f64 = 4.0;
-/// Information in the prior of the difference of the slopes around 0: a standard deviation of a half.
-const DIFFERENCE_INFORMATION: f64 = 4.0;
 const MOST_STEPS: usize = 100;
 const LARGEST_SLOPE: f64 = 4.0 * STEEPEST_SLOPE;
 
 type Vector = [f64; 3];
 
 /// The beta curve of least loss.
-pub(super) fn fit(bins: &Bins) -> Curve {
-    let problem = Problem::new(bins);
+pub(super) fn fit(bins: &Bins, prior: Prior) -> Curve {
+    let problem = Problem::new(bins, prior);
     let mut best: Option<(f64, Vector)> = None;
     for below in Face::ALL {
         for above in Face::ALL {
@@ -74,10 +71,14 @@ struct Row {
 struct Problem {
     rows: Vec<Row>,
     base: f64,
+    prior: Prior,
+    /// The mean margin, and what the two slopes are multiplied with there.
+    center: f64,
+    at_center: [f64; 2],
 }
 
 impl Problem {
-    fn new(bins: &Bins) -> Self {
+    fn new(bins: &Bins, prior: Prior) -> Self {
         let positives = bins.positives();
         let negatives = bins.rows() - positives;
         let (positive_target, negative_target) = ((positives + 1.0) / (positives + 2.0), 1.0 / (negatives + 2.0));
@@ -88,17 +89,21 @@ impl Problem {
         };
         let rows: Vec<Row> = bins.bins().iter().map(row).collect();
         let share = rows.iter().map(|row| row.target).sum::<f64>() / bins.rows();
-        Self { rows, base: (share / (1.0 - share)).ln() }
+        let center = bins.bins().iter().map(|bin| bin.margin * bin.rows).sum::<f64>() / bins.rows();
+        let (below, above) = log_shares(center);
+        Self { rows, base: (share / (1.0 - share)).ln(), prior, center, at_center: [below, above] }
     }
 
     fn loss(&self, [below, above, intercept]: &Vector) -> f64 {
-        let mean = PRIOR_INFORMATION * (0.5 * (below + above) - 1.0).powi(2);
-        let difference = DIFFERENCE_INFORMATION * (above - below).powi(2);
+        let mean = self.prior.slope * (0.5 * (below + above) - 1.0).powi(2);
+        let at_center = below * self.at_center[0] + above * self.at_center[1] + intercept;
+        let level = self.prior.level * (at_center - self.center).powi(2);
+        let difference = self.prior.bend * (above - below).powi(2);
         let of_row = |row: &Row| {
             let z = below * row.below + above * row.above + intercept;
             row.rows * (z.max(0.0) + (-z.abs()).exp().ln_1p()) - row.target * z
         };
-        0.5 * (mean + difference) + self.rows.iter().map(of_row).sum::<f64>()
+        0.5 * (mean + difference + level) + self.rows.iter().map(of_row).sum::<f64>()
     }
 
     /// Newton with halving on one face.
@@ -130,7 +135,7 @@ impl Problem {
 
     /// Newton's step; slopes that are held stay where they are.
     fn step(&self, at: &Vector, held: [bool; 2]) -> Option<Vector> {
-        let (mean, difference) = (PRIOR_INFORMATION * 0.25, DIFFERENCE_INFORMATION);
+        let (mean, difference) = (self.prior.slope * 0.25, self.prior.bend);
         let centred = at[0] + at[1] - 2.0;
         let mut gradient =
             [mean * centred - difference * (at[1] - at[0]), mean * centred + difference * (at[1] - at[0]), 0.0];
@@ -139,6 +144,14 @@ impl Problem {
             [mean - difference, mean + difference, 0.0],
             [0.0, 0.0, 1e-12],
         ];
+        let inputs = [self.at_center[0], self.at_center[1], 1.0];
+        let beside = at[0] * inputs[0] + at[1] * inputs[1] + at[2] - self.center;
+        for first in 0..3 {
+            gradient[first] += self.prior.level * beside * inputs[first];
+            for second in 0..3 {
+                hessian[first][second] += self.prior.level * inputs[first] * inputs[second];
+            }
+        }
         for row in &self.rows {
             let inputs = [row.below, row.above, 1.0];
             let p = 1.0 / (1.0 + (-(at[0] * row.below + at[1] * row.above + at[2])).exp());
@@ -203,8 +216,10 @@ mod tests {
             let labels: Vec<bool> =
                 (0..20_000).map(|row| f64::from(row / 200) + 0.5 < 100.0 * law(margins[row as usize])).collect();
             let bins = Bins::new(&margins, &labels, super::super::MOST_BINS).unwrap();
-            let Curve::Beta { slope_below, slope_above, intercept } = fit(&bins) else { panic!("expected beta") };
-            let problem = Problem::new(&bins);
+            let Curve::Beta { slope_below, slope_above, intercept } = fit(&bins, Prior::ANY_SCALE) else {
+                panic!("expected beta")
+            };
+            let problem = Problem::new(&bins, Prior::ANY_SCALE);
             let at = [slope_below, slope_above, intercept];
             let least = problem.loss(&at);
             // A law outside the bounds is met as well as they allow, which is not at its nearest slopes.

@@ -2,26 +2,23 @@
 //!
 //! `p = 1 / (1 + exp(-(a m + b)))`, fitted by Newton's method on smoothed targets: positives count as
 //! `(N+ + 1) / (N+ + 2)` and negatives as `1 / (N- + 2)`, so that no finite sample asks for certainty.
-//! A weak prior holds the slope near 1 where the margins themselves say nothing (a base rate has nearly one margin):
-//! its weight is that of [`PRIOR_INFORMATION`] units of information, a standard deviation of a half, against thousands
-//! where margins vary.
+//! A [`Prior`] holds the slope near 1, and the log-odds at the mean margin near that margin, as far as is known beforehand.
 //!
 //! Source: Platt (1999), Advances in Large Margin Classifiers, 61-74; Lin, Lin & Weng (2007), Mach. Learn. 68, 267-276.
 
 use bellwether_models::Curve;
 
+use super::Prior;
 use super::STEEPEST_SLOPE;
 use super::bins::Bins;
 
-/// Information about the slope in the prior around 1.
-const PRIOR_INFORMATION: f64 = 4.0;
 const MOST_STEPS: usize = 100;
 /// A logistic curve is steepest in its middle: a quarter of its slope.
 const LARGEST_SLOPE: f64 = 4.0 * STEEPEST_SLOPE;
 
 /// The logistic curve of least loss with a slope in `[0, 4 x bound]`.
-pub(super) fn fit(bins: &Bins) -> Curve {
-    let problem = Problem::new(bins);
+pub(super) fn fit(bins: &Bins, prior: Prior) -> Curve {
+    let problem = Problem::new(bins, prior);
     let (mut slope, mut intercept) = problem.minimise(1.0, problem.centred_base(), true);
     if !(0.0..=LARGEST_SLOPE).contains(&slope) {
         slope = slope.clamp(0.0, LARGEST_SLOPE);
@@ -33,18 +30,20 @@ pub(super) fn fit(bins: &Bins) -> Curve {
 /// Margins are centred while fitting, so that slope and intercept hardly correlate.
 struct Problem<'a> {
     bins: &'a Bins,
+    prior: Prior,
     center: f64,
     positive_target: f64,
     negative_target: f64,
 }
 
 impl<'a> Problem<'a> {
-    fn new(bins: &'a Bins) -> Self {
+    fn new(bins: &'a Bins, prior: Prior) -> Self {
         let positives = bins.positives();
         let negatives = bins.rows() - positives;
         let center = bins.bins().iter().map(|bin| bin.margin * bin.rows).sum::<f64>() / bins.rows();
         Self {
             bins,
+            prior,
             center,
             positive_target: (positives + 1.0) / (positives + 2.0),
             negative_target: 1.0 / (negatives + 2.0),
@@ -62,7 +61,8 @@ impl<'a> Problem<'a> {
     }
 
     fn loss(&self, slope: f64, intercept: f64) -> f64 {
-        let prior = 0.5 * PRIOR_INFORMATION * (slope - 1.0).powi(2);
+        let prior =
+            0.5 * (self.prior.slope * (slope - 1.0).powi(2) + self.prior.level * (intercept - self.center).powi(2));
         let of_bin = |bin: &super::Bin| {
             let z = slope * (bin.margin - self.center) + intercept;
             let target = bin.positives * self.positive_target + (bin.rows - bin.positives) * self.negative_target;
@@ -99,8 +99,8 @@ impl<'a> Problem<'a> {
     }
 
     fn newton_step(&self, slope: f64, intercept: f64, free: bool) -> (f64, f64) {
-        let mut gradient = (PRIOR_INFORMATION * (slope - 1.0), 0.0);
-        let mut hessian = (PRIOR_INFORMATION, 0.0, 1e-12);
+        let mut gradient = (self.prior.slope * (slope - 1.0), self.prior.level * (intercept - self.center));
+        let mut hessian = (self.prior.slope, 0.0, self.prior.level + 1e-12);
         for bin in self.bins.bins() {
             let margin = bin.margin - self.center;
             let p = 1.0 / (1.0 + (-(slope * margin + intercept)).exp());

@@ -120,13 +120,34 @@ impl Method {
 
     /// The point estimate alone.
     #[must_use]
-    pub fn curve(self, bins: &Bins) -> Curve {
+    pub fn curve(self, bins: &Bins, prior: Prior) -> Curve {
         match self {
-            Self::Logistic => logistic::fit(bins),
-            Self::Beta => beta::fit(bins),
+            Self::Logistic => logistic::fit(bins, prior),
+            Self::Beta => beta::fit(bins, prior),
             Self::Isotonic => Curve::PiecewiseLinear(isotonic::fit(bins)),
         }
     }
+}
+
+/// What is known of margins before any outcome, as units of information (one over the variance of what is still open). A
+/// free shape takes nothing of it: it needs so many outcomes that the prior would say nothing.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Prior {
+    /// About the slope, around 1.
+    pub slope: f64,
+    /// About the log-odds at the mean margin, around that margin.
+    pub level: f64,
+    /// About the difference of the slopes on either side of margin 0, around 0.
+    pub bend: f64,
+}
+
+impl Prior {
+    /// Margins on any scale, such as a health score: a slope of 1 give or take a half, any level.
+    pub const ANY_SCALE: Self = Self { slope: 4.0, level: 0.0, bend: 4.0 };
+
+    /// Margins of a learner that was fitted by log loss on outcomes of the same kind, so that they are log-odds already, give or
+    /// take a tenth: docs/calibration.md has the measurement behind it.
+    pub const LOG_ODDS: Self = Self { slope: 200.0, level: 100.0, bend: 50.0 };
 }
 
 /// A calibration, and how its point estimate was made.
@@ -156,6 +177,14 @@ pub fn fit(margins: &[f64], labels: &[bool]) -> Result<Calibration, CalibrateErr
 /// # Errors
 /// [`CalibrateError`] as [`fit`], and for a weight that is not finite and above 0.
 pub fn fit_weighted(margins: &[f64], labels: &[bool], weights: &[f64]) -> Result<Calibrated, CalibrateError> {
+    fit_from(margins, labels, weights, Prior::ANY_SCALE)
+}
+
+/// Same, of margins of which something is known beforehand.
+///
+/// # Errors
+/// [`CalibrateError`] as [`fit_weighted`].
+pub fn fit_from(margins: &[f64], labels: &[bool], weights: &[f64], prior: Prior) -> Result<Calibrated, CalibrateError> {
     let bins = Bins::weighted(margins, labels, weights, MOST_BINS)?;
     let positives = labels.iter().filter(|label| **label).count();
     let negatives = labels.len() - positives;
@@ -166,7 +195,7 @@ pub fn fit_weighted(margins: &[f64], labels: &[bool], weights: &[f64]) -> Result
     let rarer = bins.positives().min(bins.rows() - bins.positives()) + 1e-6;
     let method = Method::of_outcomes(rarer as usize);
     let (low, high) = venn_abers::fit(&bins);
-    Ok(Calibrated { calibration: Calibration { point: method.curve(&bins), low, high }, method })
+    Ok(Calibrated { calibration: Calibration { point: method.curve(&bins, prior), low, high }, method })
 }
 
 /// The margin read as log-odds, and nothing known about its uncertainty: for a model whose probabilities nobody will see.

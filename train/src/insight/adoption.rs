@@ -10,9 +10,9 @@
 //! with `a`, `b` outcomes among `n1` adopters and `n0` others of stratum `k`. Its variance is the infinitesimal jackknife
 //! over accounts: the derivative of RD by the weight of each row, added up within the account, squared, added up over
 //! accounts. A feature is named only where its difference is told apart from none after Holm's (1979) correction over all
-//! features.
+//! features and targets together: a role is given for any of the targets.
 
-use std::collections::BTreeMap;
+mod holm;
 
 use bellwether_features::label::Labels;
 use rayon::prelude::*;
@@ -42,6 +42,8 @@ pub enum FeatureRole {
     ValueDriver,
     /// Nearly all have it, and it tells nobody apart.
     TableStakes,
+    /// Told apart, but nearly everyone has it, or hardly anyone: the few on the other side may be accounts of another kind.
+    OneSided,
     /// Adopters stay or grow less often, and in nothing more often.
     GoesWithLoss,
     /// Not told apart from no difference.
@@ -65,7 +67,7 @@ pub struct AdoptionEffect {
     pub others: f64,
     /// Difference of rates at equal size and date, above 0 where adopters do better.
     pub adjusted: Estimate,
-    /// Whether it is told apart from 0 after Holm's correction over the features.
+    /// Whether it is told apart from 0 after Holm's correction over all features and targets.
     pub told_apart: bool,
 }
 
@@ -102,6 +104,8 @@ const SIZES: [&str; 3] = ["mrr", "commercial_seats", "usage_quantity_90d"];
 const FIFTHS: usize = 5;
 /// From this share of the accounts on, a feature is one that nearly all have.
 const NEARLY_ALL: f64 = 0.8;
+/// Adopted by more than this share of the accounts, or by less than what it leaves, a feature is no value driver.
+const MOST_ON_ONE_SIDE: f64 = 0.95;
 
 /// Compares adopters with others.
 pub(super) fn value_drivers(dataset: &Dataset, columns: &ProductAdoption) -> Result<ValueDrivers, TrainError> {
@@ -133,7 +137,7 @@ pub(super) fn value_drivers(dataset: &Dataset, columns: &ProductAdoption) -> Res
         .collect();
     let mut features: Vec<ProductFeature> = compared.into_iter().flatten().collect();
     let not_compared = columns.features.len() - features.len();
-    correct(&mut features);
+    holm::correct(&mut features);
     for feature in &mut features {
         feature.role = role(feature);
     }
@@ -143,8 +147,9 @@ pub(super) fn value_drivers(dataset: &Dataset, columns: &ProductAdoption) -> Res
     let rank = |feature: &ProductFeature| match feature.role {
         FeatureRole::ValueDriver => 0,
         FeatureRole::TableStakes => 1,
-        FeatureRole::NotToldApart => 2,
-        FeatureRole::GoesWithLoss => 3,
+        FeatureRole::OneSided => 2,
+        FeatureRole::NotToldApart => 3,
+        FeatureRole::GoesWithLoss => 4,
     };
     features.sort_by(|a, b| {
         rank(a).cmp(&rank(b)).then(best(b).total_cmp(&best(a))).then_with(|| a.feature.cmp(&b.feature))
@@ -311,31 +316,12 @@ fn risk_difference(rows: &[Compared]) -> Option<(f64, f64)> {
     Some((difference, (squares * accounts / (accounts - 1.0).max(1.0)).sqrt()))
 }
 
-/// Holm's step-down over the features, target by target, at 5 %.
-fn correct(features: &mut [ProductFeature]) {
-    let mut by_target: BTreeMap<String, Vec<(f64, usize, usize)>> = BTreeMap::new();
-    for (place, feature) in features.iter().enumerate() {
-        for (index, effect) in feature.effects.iter().enumerate() {
-            let error = (effect.adjusted.high - effect.adjusted.low) / (2.0 * Z_95);
-            let p = if error > 0.0 { two_sided_p(effect.adjusted.value / error) } else { 1.0 };
-            by_target.entry(effect.target.clone()).or_default().push((p, place, index));
-        }
-    }
-    for tests in by_target.values_mut() {
-        tests.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        let count = tests.len();
-        for (step, (p, place, index)) in tests.iter().enumerate() {
-            if *p > 0.05 / (count - step) as f64 {
-                break;
-            }
-            features[*place].effects[*index].told_apart = true;
-        }
-    }
-}
-
 fn role(feature: &ProductFeature) -> FeatureRole {
     let told = || feature.effects.iter().filter(|effect| effect.told_apart);
-    if told().any(|effect| effect.adjusted.value > 0.0) {
+    let has_two_sides = (1.0 - MOST_ON_ONE_SIDE..=MOST_ON_ONE_SIDE).contains(&feature.adoption);
+    if !has_two_sides && told().next().is_some() {
+        FeatureRole::OneSided
+    } else if told().any(|effect| effect.adjusted.value > 0.0) {
         FeatureRole::ValueDriver
     } else if told().next().is_some() {
         FeatureRole::GoesWithLoss
@@ -344,16 +330,6 @@ fn role(feature: &ProductFeature) -> FeatureRole {
     } else {
         FeatureRole::NotToldApart
     }
-}
-
-/// Chance of a standard normal at least as far from 0 as `z`: `erfc(|z| / √2)` by Abramowitz and Stegun 7.1.26, whose error
-/// is below 1.5e-7.
-fn two_sided_p(z: f64) -> f64 {
-    let x = z.abs() / std::f64::consts::SQRT_2;
-    let t = 1.0 / (1.0 + 0.327_591_1 * x);
-    let polynomial =
-        t * (0.254_829_592 + t * (-0.284_496_736 + t * (1.421_413_741 + t * (-1.453_152_027 + t * 1.061_405_429))));
-    polynomial * (-x * x).exp()
 }
 
 #[cfg(test)]
@@ -440,41 +416,5 @@ mod tests {
         assert!((risk_difference(&rows).unwrap().0 - 2.0 / 19.0).abs() < 1e-12);
         let adopters: Vec<Compared> = rows.into_iter().filter(|row| row.adopter).collect();
         assert!(risk_difference(&adopters).is_none());
-    }
-
-    #[test]
-    fn p_values_are_those_of_the_tables() {
-        for (z, p) in [(0.0, 1.0), (1.0, 0.317_310_5), (1.959_964, 0.05), (2.575_829, 0.01), (3.290_527, 0.001)] {
-            assert!((two_sided_p(z) - p).abs() < 1e-6, "{z}");
-            assert_eq!(two_sided_p(z), two_sided_p(-z));
-        }
-    }
-
-    #[test]
-    fn holm_stops_at_the_first_that_is_not_told_apart() {
-        let feature = |name: &str, z: f64| ProductFeature {
-            feature: name.to_owned(),
-            adoption: 0.5,
-            role: FeatureRole::NotToldApart,
-            effects: vec![AdoptionEffect {
-                target: "churn_90d".to_owned(),
-                outcome: Outcome::Loss,
-                rows_adopters: 1,
-                rows_others: 1,
-                adopters: 0.5,
-                others: 0.5,
-                adjusted: Estimate { value: z, low: z - Z_95, high: z + Z_95 },
-                told_apart: false,
-            }],
-        };
-        // p = 0.0164, 0.0278, 0.0455: Holm asks for 0.0167, 0.025, 0.05, and stops at the second.
-        let mut features = [feature("c", 2.0), feature("a", 2.4), feature("b", -2.2)];
-        correct(&mut features);
-        let told: Vec<bool> = features.iter().map(|one| one.effects[0].told_apart).collect();
-        assert_eq!(told, [false, true, false]);
-        assert_eq!(role(&features[1]), FeatureRole::ValueDriver);
-        assert_eq!(role(&features[0]), FeatureRole::NotToldApart);
-        let stakes = ProductFeature { adoption: 0.85, ..features[0].clone() };
-        assert_eq!(role(&stakes), FeatureRole::TableStakes);
     }
 }

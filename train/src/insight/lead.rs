@@ -1,4 +1,4 @@
-//! How many weeks ahead of the outcome a family of signals speaks.
+//! How many weeks ahead of the outcome a family of signals speaks, or one signal ([`super::signal_lead`]).
 //!
 //! The outcome of an account happened between two observation dates: it is in the label window of the later one and was
 //! not in that of the earlier one. So much before it (4, 8, ... weeks), the account's score is compared, on that date,
@@ -55,6 +55,14 @@ pub struct FamilyLead {
     pub lead_weeks: Option<Estimate>,
 }
 
+/// Whether a lead ends where outcomes become too few to look further back, and not where the scores stop telling accounts
+/// apart: it is then the least that the lead can be.
+#[must_use]
+pub fn ends_for_want_of_outcomes(points: &[LeadPoint], lead: &Estimate) -> bool {
+    let next = points.iter().find(|point| f64::from(point.weeks) > lead.value);
+    lead.value > 0.0 && next.is_some_and(|point| point.auc.is_none())
+}
+
 /// One account's judged rows, ascending by date.
 #[derive(Debug, Clone, Copy)]
 struct Seen {
@@ -76,20 +84,31 @@ struct Compared {
 
 /// The lead of one family.
 pub(super) fn lead(dataset: &Dataset, labels: &Labels, family: &FamilyScores, seed: u64) -> FamilyLead {
+    let (points, lead_weeks) = judge(dataset, labels, &family.rows, &family.scores, seed);
+    FamilyLead { family: family.family, signals: family.signals, points, lead_weeks }
+}
+
+/// Every lead of the scores of some rows, and the longest up to which they tell. A row whose score is NaN is not compared.
+pub(super) fn judge(
+    dataset: &Dataset,
+    labels: &Labels,
+    rows: &[u32],
+    scores: &[f64],
+    seed: u64,
+) -> (Vec<LeadPoint>, Option<Estimate>) {
     let horizon = labels.target.horizon_days as i32;
-    let accounts: Vec<u32> = family.rows.iter().map(|row| dataset.accounts()[*row as usize]).collect();
-    let days: Vec<i32> = family.rows.iter().map(|row| dataset.as_of_days()[*row as usize]).collect();
-    let happened: Vec<bool> = family.rows.iter().map(|row| labels.values[*row as usize] == Some(true)).collect();
+    let accounts: Vec<u32> = rows.iter().map(|row| dataset.accounts()[*row as usize]).collect();
+    let days: Vec<i32> = rows.iter().map(|row| dataset.as_of_days()[*row as usize]).collect();
+    let happened: Vec<bool> = rows.iter().map(|row| labels.values[*row as usize] == Some(true)).collect();
     let histories = histories(&accounts, &days, &happened, horizon);
-    let compared: Vec<Compared> =
-        LEAD_WEEKS.iter().map(|weeks| at_lead(&histories, *weeks, horizon, &family.scores)).collect();
+    let compared: Vec<Compared> = LEAD_WEEKS.iter().map(|weeks| at_lead(&histories, *weeks, horizon, scores)).collect();
     let resamples = Resamples::new(&accounts, seed);
     let drawn = resamples.replicates(|weights| {
         compared.iter().map(|lead| (lead.outcomes >= LEAST_CASES).then(|| lead.ranked.auc(weights)).flatten()).collect()
     });
     let points = points(&compared, accounts.len(), &drawn);
     let lead_weeks = lead_weeks(&points, &drawn);
-    FamilyLead { family: family.family, signals: family.signals, points, lead_weeks }
+    (points, lead_weeks)
 }
 
 fn points(compared: &[Compared], rows: usize, drawn: &[Vec<Option<f64>>]) -> Vec<LeadPoint> {
@@ -186,7 +205,8 @@ fn at_lead(histories: &[Vec<Seen>], weeks: u32, horizon: i32, scores: &[f64]) ->
     for (mut with, mut without) in dates.into_values() {
         with.sort_unstable();
         with.dedup();
-        without.retain(|position| with.binary_search(position).is_err());
+        without.retain(|position| with.binary_search(position).is_err() && !scores[*position].is_nan());
+        with.retain(|position| !scores[*position].is_nan());
         if with.is_empty() || without.is_empty() {
             continue;
         }
@@ -261,6 +281,32 @@ mod tests {
         assert_eq!(lead.value, 0.0, "{points:?}");
         let (_, long) = leads(400);
         assert_eq!((long.value, long.low, long.high), (39.0, 39.0, 39.0));
+    }
+
+    #[test]
+    fn a_lead_that_outcomes_cut_short_is_a_lower_bound() {
+        let whole = Estimate { value: 0.7, low: 0.6, high: 0.8 };
+        let point = |weeks: u32, auc: Option<Estimate>| LeadPoint { weeks, outcomes: 30, others: 900, auc };
+        let lead = |value: f64| Estimate { value, low: value, high: value };
+        let points = [point(4, Some(whole)), point(8, Some(whole)), point(13, None)];
+        assert!(ends_for_want_of_outcomes(&points, &lead(8.0)));
+        // It stopped telling before outcomes were too few; it never told; the grid ended.
+        assert!(!ends_for_want_of_outcomes(&points, &lead(4.0)));
+        assert!(!ends_for_want_of_outcomes(&[point(4, None)], &lead(0.0)));
+        assert!(!ends_for_want_of_outcomes(&points[..2], &lead(8.0)));
+    }
+
+    #[test]
+    fn rows_without_a_score_are_not_compared() {
+        let (accounts, days, happened, mut scores) = world(91 + 31);
+        let histories = histories(&accounts, &days, &happened, HORIZON);
+        let all = at_lead(&histories, 4, HORIZON, &scores);
+        let unknown = |position: usize| accounts[position].is_multiple_of(2);
+        (0..scores.len()).filter(|position| unknown(*position)).for_each(|position| scores[position] = f64::NAN);
+        let some = at_lead(&histories, 4, HORIZON, &scores);
+        let halved = |whole: usize, half: usize| (0.4..0.6).contains(&(half as f64 / whole as f64));
+        assert!(halved(all.outcomes, some.outcomes) && halved(all.others, some.others));
+        assert!(some.ranked.auc(&vec![1.0; scores.len()]).is_some_and(|auc| auc > 0.8));
     }
 
     #[test]

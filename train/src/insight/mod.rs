@@ -1,5 +1,5 @@
 //! What the outcomes of a business tell about it: what drives each target, which product features go with retention and
-//! expansion, and how early each family of signals speaks.
+//! expansion, and how early each family of signals, and each signal that weighs most, speaks.
 //!
 //! Everything here is read from the judged rows of a backtest, whose models knew nothing from a row's date on, or from
 //! mature labels. Every figure has a 95 % interval over accounts, since the rows of one account are not independent. None
@@ -11,6 +11,7 @@ mod family;
 mod lead;
 mod resample;
 mod shape;
+mod signal_lead;
 mod stability;
 
 use std::collections::BTreeMap;
@@ -28,9 +29,10 @@ use crate::summary::TargetSummary;
 pub use adoption::{AdoptionEffect, FeatureRole, ProductAdoption, ProductFeature, ValueDrivers};
 pub use explain::{Driver, Drivers, Movement};
 pub use family::FamilyComparison;
-pub use lead::{FamilyLead, LEAD_WEEKS, LeadPoint};
+pub use lead::{FamilyLead, LEAD_WEEKS, LeadPoint, ends_for_want_of_outcomes};
 pub use resample::Estimate;
-pub use shape::{Shape, ShapeBin, Threshold};
+pub use shape::{ObservedStep, Shape, ShapeBin, Threshold};
+pub use signal_lead::SignalLead;
 pub use stability::ReasonStability;
 
 /// What a target's outcome means for the business.
@@ -73,6 +75,9 @@ pub struct TargetInsights {
     pub depth_and_breadth: Option<FamilyComparison>,
     /// How early each family speaks.
     pub leads: Vec<FamilyLead>,
+    /// How early the signals that weigh most speak, each alone; absent in summaries of versions that did not look.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signal_leads: Vec<SignalLead>,
 }
 
 /// One table that was read.
@@ -169,6 +174,7 @@ fn target_insights(
         _ => None,
     };
     let leads = scores.iter().map(|one| lead::lead(dataset, labels, one, settings.seed)).collect();
+    let signal_leads = signal_lead::signal_leads(dataset, labels, settings, &drivers)?;
     Ok(TargetInsights {
         target: run.target.clone(),
         outcome: Outcome::of(&labels.target.event),
@@ -177,6 +183,7 @@ fn target_insights(
         shapes,
         depth_and_breadth,
         leads,
+        signal_leads,
     })
 }
 

@@ -10,6 +10,8 @@
 //! between the two sides in the same direction beyond chance. Where a signal has two values there is nothing to cut: the
 //! one is told against the other, of any learner.
 
+mod observed;
+
 use bellwether_features::matrix::Column;
 use bellwether_features::signal::{SignalDefinition, Unit};
 use bellwether_models::reasons::write_value;
@@ -20,6 +22,8 @@ use crate::insight::explain::{Drivers, Explained};
 use crate::insight::resample::{Estimate, Resamples, interval, mean};
 use crate::insight::{distinct, subject};
 use crate::policy::unit;
+
+pub use observed::ObservedStep;
 
 /// Signals whose shape is told.
 const MOST_SHAPES: usize = 6;
@@ -85,6 +89,10 @@ pub struct Shape {
     /// Where effect and outcomes change most; `None` for a category of three levels or more, for a learner without steps
     /// (unless there are but two values), and where the outcomes on the two sides are not told apart.
     pub threshold: Option<Threshold>,
+    /// Where the outcomes change most by themselves; only without a threshold, of what has an order or two values, and `None`
+    /// where it is not beyond chance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_step: Option<ObservedStep>,
 }
 
 /// Shapes of the signals that lead the ideas that weigh most.
@@ -103,11 +111,13 @@ pub(super) fn shapes(dataset: &Dataset, explained: &Explained, drivers: &Drivers
 fn shape(dataset: &Dataset, explained: &Explained, index: usize, resamples: &Resamples) -> Shape {
     let signal = &dataset.signals()[index];
     let view = View { explained, effects: &explained.effects[index], resamples };
-    let (bins, threshold) = match &dataset.matrix().columns[index] {
+    let (bins, threshold, observed_step) = match &dataset.matrix().columns[index] {
         Column::Numeric(values) => {
             let values: Vec<f64> = explained.rows.iter().map(|row| f64::from(values[*row as usize])).collect();
             let word = |value: f64| in_words(signal.unit, value);
-            (numeric_bins(signal, &view, &values), step(&view, &values, &word))
+            let threshold = step(&view, &values, &word);
+            let observed = if threshold.is_none() { observed::step(&view, &values, &word) } else { None };
+            (numeric_bins(signal, &view, &values), threshold, observed)
         }
         Column::Category { levels, codes } => {
             let codes: Vec<Option<u32>> = explained.rows.iter().map(|row| codes[*row as usize]).collect();
@@ -115,7 +125,7 @@ fn shape(dataset: &Dataset, explained: &Explained, index: usize, resamples: &Res
             let word = |value: f64| levels.get(value as usize).cloned().unwrap_or_default();
             // Three levels have no order to cut.
             let step = two_values(&values).and_then(|pair| threshold(&view, &values, &word, Some(pair)));
-            (level_bins(&view, levels, &codes), step)
+            (level_bins(&view, levels, &codes), step, None)
         }
     };
     Shape {
@@ -124,6 +134,7 @@ fn shape(dataset: &Dataset, explained: &Explained, index: usize, resamples: &Res
         numeric: signal.unit != Unit::Category,
         bins,
         threshold,
+        observed_step,
     }
 }
 
@@ -148,9 +159,13 @@ impl View<'_> {
         let effect = estimate(&|row| self.effects[row])?;
         Some(ShapeBin { label, from, rows: rows.len(), accounts, effect, observed: estimate(&outcome)? })
     }
-}
 
-impl View<'_> {
+    /// Whether either set of rows is of fewer accounts than a page may tell of.
+    fn is_too_few(&self, lower: &[usize], upper: &[usize]) -> bool {
+        let accounts = |rows: &[usize]| distinct(rows.iter().map(|row| self.explained.accounts[*row]));
+        accounts(lower).min(accounts(upper)) < LEAST_ACCOUNTS_PER_LEVEL
+    }
+
     /// Rate of the outcome in the one set of rows less that in the other, with its interval over accounts.
     fn observed_difference(&self, lower: &[usize], upper: &[usize]) -> Option<Estimate> {
         let outcome = |row: usize| f64::from(u8::from(self.explained.labels[row]));
@@ -161,9 +176,15 @@ impl View<'_> {
     }
 }
 
-fn numeric_bins(signal: &SignalDefinition, view: &View<'_>, values: &[f64]) -> Vec<ShapeBin> {
+/// Places of the known values, ascending by value.
+fn ascending(values: &[f64]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..values.len()).filter(|row| !values[*row].is_nan()).collect();
     order.sort_by(|a, b| values[*a].total_cmp(&values[*b]).then(a.cmp(b)));
+    order
+}
+
+fn numeric_bins(signal: &SignalDefinition, view: &View<'_>, values: &[f64]) -> Vec<ShapeBin> {
+    let order = ascending(values);
     let mut bins: Vec<Vec<usize>> = Vec::new();
     let least = order.len().div_ceil(BINS).max(1);
     for group in order.chunk_by(|a, b| values[*a] == values[*b]) {
@@ -249,14 +270,12 @@ fn threshold(
     word: &dyn Fn(f64) -> String,
     pair: Option<[f64; 2]>,
 ) -> Option<Threshold> {
-    let mut order: Vec<usize> = (0..values.len()).filter(|row| !values[*row].is_nan()).collect();
-    order.sort_by(|a, b| values[*a].total_cmp(&values[*b]).then(a.cmp(b)));
+    let order = ascending(values);
     let sorted: Vec<f64> = order.iter().map(|row| values[*row]).collect();
     let effects: Vec<f64> = order.iter().map(|row| view.effects[*row]).collect();
     let cut = best_cut(&sorted, &effects, |_| 1.0)?;
     let (lower, upper) = order.split_at(cut.place);
-    let accounts = |rows: &[usize]| distinct(rows.iter().map(|row| view.explained.accounts[*row]));
-    if accounts(lower).min(accounts(upper)) < LEAST_ACCOUNTS_PER_LEVEL {
+    if view.is_too_few(lower, upper) {
         return None;
     }
     let again = view.resamples.replicates(|weights| best_cut(&sorted, &effects, |place| weights[order[place]]));

@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use crate::calibrate::Prior;
+
 use super::{BaseRate, Boosting, BoostingParameters, Forest, HealthScore, LearnError, Learner, Logistic};
 
 /// Every learner there is, from the simplest to the most complex: of two that forecast equally well, the one that comes
@@ -60,6 +62,16 @@ impl LearnerKind {
     #[must_use]
     pub fn has_steps(self) -> bool {
         matches!(self, Self::Forest | Self::Boosting)
+    }
+
+    /// What is known of its margins before an outcome calibrates them: those that are fitted by log loss are log-odds already,
+    /// a health score and a share of trees are on scales of their own.
+    #[must_use]
+    pub fn calibration_prior(self) -> Prior {
+        match self {
+            Self::BaseRate | Self::Logistic | Self::Boosting => Prior::LOG_ODDS,
+            Self::HealthScore | Self::Forest => Prior::ANY_SCALE,
+        }
     }
 
     /// Name as written in `--learners`, reports and bundles.

@@ -236,7 +236,8 @@ pub(super) fn by_age(learner: &LearnerSummary, figures: &mut Figures) -> String 
     };
     let svg = figures.chart(&Chart {
         title: "Log loss by age of the model".to_owned(),
-        description: "Whiskers are 95 % intervals over accounts; the broken line is the base rate's.".to_owned(),
+        description: "Whiskers are 95 % intervals over accounts; the broken line is the training base rate's."
+            .to_owned(),
         x,
         y: Axis::over("log loss", values.into_iter(), |value| number(value, 3)),
         marks,
@@ -245,7 +246,8 @@ pub(super) fn by_age(learner: &LearnerSummary, figures: &mut Figures) -> String 
     figures.figure(
         "Log loss by age of the model",
         &svg,
-        "Lower is better; the broken line is the base rate's log loss. Whiskers are 95 % intervals over accounts.",
+        "Lower is better; the broken line is the log loss of the training rows' base rate. Whiskers are 95 % intervals over \
+         accounts.",
         &table,
     )
 }
@@ -303,7 +305,7 @@ fn dates_table(dates: &[DateMetrics]) -> Table<'static> {
     });
     Table::new(
         "By observation date",
-        &["Date", "Rows", "Outcomes", "ROC AUC", "Log loss", "Base rate's", "Observed / expected"],
+        &["Date", "Rows", "Outcomes", "ROC AUC", "Log loss", "Training base rate's", "Observed / expected"],
         rows.collect(),
     )
 }
@@ -323,7 +325,7 @@ fn ages_table(ages: &[AgeMetrics]) -> Table<'static> {
     });
     Table::new(
         "By months since the refit",
-        &["Months", "Rows", "Outcomes", "Log loss", "Base rate's", "ROC AUC"],
+        &["Months", "Rows", "Outcomes", "Log loss", "Training base rate's", "ROC AUC"],
         rows.collect(),
     )
 }

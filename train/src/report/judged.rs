@@ -2,10 +2,11 @@
 
 use super::curves::{by_age, gain, over_time, precision_recall, reliability};
 use super::format::{Table, count, known, number, percent, with_interval};
+use super::measures::every_measure;
 use super::words::{does_not_rank, ranks_accounts};
 use crate::learner::LearnerKind;
 use crate::measure::Metric;
-use crate::summary::{CalibrationSource, GroupedBy, LearnerSummary, TargetSummary};
+use crate::summary::{CalibrationSource, GroupedBy, LearnerSummary, PairedComparison, TargetSummary};
 use bellwether_page::escape_html;
 use bellwether_page::svg::Figures;
 
@@ -26,6 +27,7 @@ pub(super) fn sections(target: &TargetSummary, figures: &mut Figures) -> String 
             html.push_str(&by_age(best, figures));
             html.push_str("</div>\n");
         }
+        html.push_str(&every_measure(best));
         html.push_str(&groups(best));
     }
     html.push_str(&refits(target));
@@ -79,6 +81,7 @@ fn learners(target: &TargetSummary) -> String {
         html.push_str(&format!("<p>{}</p>\n", escape_html(&target.selected_because)));
     }
     html.push_str(&table.html());
+    html.push_str(&base_rates(target));
     html.push_str(&second.html());
     for one in target.learners.iter().filter(|one| !ranks_accounts(one)) {
         let says = does_not_rank(one.learner, target.is_dated());
@@ -86,6 +89,30 @@ fn learners(target: &TargetSummary) -> String {
     }
     html.push_str(&comparisons(target));
     html
+}
+
+/// There are two base rates: the learner, which is calibrated as the others are, and the share among the training rows.
+fn base_rates(target: &TargetSummary) -> String {
+    let Some(best) = target.learner(target.selected) else { return String::new() };
+    let interval = best.intervals.as_ref().and_then(|all| all.get(Metric::NullLogLoss));
+    let learner = match target.learner(LearnerKind::BaseRate) {
+        Some(_) => "<code>base_rate</code> is a learner: the base rate, calibrated as the others are. ",
+        None => "",
+    };
+    format!(
+        "<p class=\"note\">{learner}The base rate of each refit's training rows as it is, the training base rate, has a log \
+         loss of {}.</p>\n",
+        with_interval(Some(best.metrics.null_log_loss), interval, 4)
+    )
+}
+
+/// What the interval of a difference says of the first of the two.
+fn sureness(pair: &PairedComparison) -> &'static str {
+    match pair.interval {
+        Some(interval) if interval.high < 0.0 => "surely better",
+        Some(interval) if interval.low > 0.0 => "surely worse",
+        Some(_) | None => "not surely better",
+    }
 }
 
 fn comparisons(target: &TargetSummary) -> String {
@@ -103,13 +130,13 @@ fn comparisons(target: &TargetSummary) -> String {
             number(pair.log_loss_difference, 4),
             interval,
             naive.map_or_else(|| known(None, 0), |one| format!("{} to {}", number(one.low, 4), number(one.high, 4))),
-            if pair.is_better { "yes" } else { "no" }.to_owned(),
+            sureness(pair).to_owned(),
         ]
     });
     Table::new(
         "Difference of log loss on the same rows; below 0 the first is better. The naive interval takes rows of one account \
          as independent, which they are not",
-        &["Pair", "Difference", "95 % interval", "Naive interval", "Better for sure"],
+        &["Pair", "Difference", "95 % interval", "Naive interval", "The first is"],
         rows.collect(),
     )
     .html()
@@ -187,4 +214,25 @@ fn refits(target: &TargetSummary) -> String {
 
 fn name(learner: LearnerKind) -> &'static str {
     learner.name()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resample::Interval;
+
+    #[test]
+    fn a_difference_wholly_above_zero_is_surely_worse() {
+        let pair = |ends: Option<[f64; 2]>| PairedComparison {
+            learner: LearnerKind::Boosting,
+            simpler: LearnerKind::Logistic,
+            log_loss_difference: 0.0,
+            interval: ends.map(|[low, high]| Interval { low, high }),
+            naive_interval: None,
+            is_better: ends.is_some_and(|[_, high]| high < 0.0),
+        };
+        assert_eq!(sureness(&pair(Some([0.000_9, 0.002_6]))), "surely worse");
+        assert_eq!(sureness(&pair(Some([-0.002_6, -0.000_9]))), "surely better");
+        assert_eq!([Some([-0.001, 0.001]), None].map(|ends| sureness(&pair(ends))), ["not surely better"; 2]);
+    }
 }

@@ -8,6 +8,8 @@
 mod curves;
 mod format;
 mod judged;
+mod leads;
+mod measures;
 mod told;
 mod verdict;
 pub(crate) mod words;

@@ -1,11 +1,11 @@
-//! What the outcomes tell: drivers, shapes, depth and breadth, lead weeks, product features, tables.
+//! What the outcomes tell: drivers, shapes, product features, tables.
 
-use super::format::{Table, count, estimate, estimate_percent, estimate_points, number, percent, points};
-use super::verdict::depth_or_breadth;
-use super::words::told_step;
+use super::format::{Table, count, estimate_percent, estimate_points, number, percent, points};
+use super::leads::families;
+use super::words::{told_observed_step, told_step};
 use crate::insight::{
-    AdoptionEffect, DataQuality, Driver, FeatureRole, Insights, LEAD_WEEKS, Movement, Outcome, Shape, TargetInsights,
-    Threshold, ValueDrivers,
+    AdoptionEffect, DataQuality, Driver, FeatureRole, Insights, Movement, ObservedStep, Outcome, ProductFeature, Shape,
+    TargetInsights, Threshold, ValueDrivers,
 };
 use crate::learner::LearnerKind;
 use bellwether_page::escape_html;
@@ -112,7 +112,7 @@ fn drivers_table(ideas: &[Driver]) -> Table<'static> {
     });
     Table::new(
         "By mean size of effect",
-        &["Strongest signal", "Idea", "Points", "Share of all", "Direction", "Can be acted on"],
+        &["Strongest signal", "Idea", "Points", "Share of all", "Direction, the others held", "Can be acted on"],
         rows.collect(),
     )
 }
@@ -139,8 +139,54 @@ fn shape_figure(told: &TargetInsights, shape: &Shape, figures: &mut Figures) -> 
         rows: rows.collect(),
     });
     let table = shape_table(shape);
-    let says = told_step(shape).map_or_else(|| without_step(told, shape), step_in_words);
-    figures.figure(&shape.text, &svg, &says, &table)
+    figures.figure(&shape.text, &svg, &shape_in_words(told, shape), &table)
+}
+
+/// Where the effect changes, and where the outcomes by themselves do.
+fn shape_in_words(told: &TargetInsights, shape: &Shape) -> String {
+    if let Some(step) = told_step(shape) {
+        return step_in_words(step);
+    }
+    match told_observed_step(shape) {
+        // What the outcomes show stands for what the effect of two values does not.
+        Some(step) if step.values.is_some() => observed_in_words(movement_of(told, shape), step),
+        Some(step) => {
+            format!("{} {}", without_step(told, shape), observed_in_words(movement_of(told, shape), step))
+        }
+        None => without_step(told, shape),
+    }
+}
+
+/// Direction of the effect of a shape's signal.
+fn movement_of(told: &TargetInsights, shape: &Shape) -> Movement {
+    let driver = told.drivers.ideas.iter().find(|one| one.signal == shape.signal);
+    driver.map_or(Movement::Mixed, |one| one.movement)
+}
+
+/// Where the outcomes change most by themselves, and whether the forecast goes the other way.
+fn observed_in_words(movement: Movement, step: &ObservedStep) -> String {
+    let [below, above] = [step.below, step.above].map(|share| percent(share, 1));
+    let mut text = match &step.values {
+        Some([lower, upper]) => format!(
+            "Taken alone, where it is “{upper}”, {above} of the rows had the outcome, where it is “{lower}”, {below}."
+        ),
+        None => format!(
+            "Taken alone, the outcomes change most at {} (between {} and {}): below it {below} of the rows had the outcome, \
+             from it on {above}.",
+            step.text, step.text_low, step.text_high
+        ),
+    };
+    let (often, goes) = match (movement, step.above > step.below) {
+        (Movement::Falls, true) => ("more", "falls as it rises"),
+        (Movement::Rises, false) => ("less", "rises with it"),
+        _ => return text,
+    };
+    text.push_str(&format!(
+        " The two point opposite ways: taken alone, more of it goes with the outcome {often} often; with the other signals \
+         held, the forecast {goes}. Other signals go along with it and carry what it shows alone, so read neither without the \
+         other."
+    ));
+    text
 }
 
 /// The largest step, or the one value against the other.
@@ -175,10 +221,13 @@ fn without_step(told: &TargetInsights, shape: &Shape) -> String {
     if learner.has_steps() {
         return "No single step stands out in effect and outcomes alike.".to_owned();
     }
-    let driver = told.drivers.ideas.iter().find(|one| one.signal == shape.signal);
-    match driver.map_or(Movement::Mixed, |one| one.movement) {
-        Movement::Rises => format!("{learner} knows no steps: the forecast rises steadily with it."),
-        Movement::Falls => format!("{learner} knows no steps: the forecast falls steadily as it rises."),
+    match movement_of(told, shape) {
+        Movement::Rises => {
+            format!("{learner} knows no steps: the other signals held, the forecast rises steadily with it.")
+        }
+        Movement::Falls => {
+            format!("{learner} knows no steps: the other signals held, the forecast falls steadily as it rises.")
+        }
         Movement::Mixed => format!("{learner} knows no steps, and the forecast goes neither way alone."),
     }
 }
@@ -201,84 +250,6 @@ fn points_label(value: f64) -> String {
     text.strip_suffix(".0").map_or_else(|| text.clone(), str::to_owned)
 }
 
-fn families(told: &TargetInsights, figures: &mut Figures) -> String {
-    let mut html = String::new();
-    if let Some(found) = &told.depth_and_breadth {
-        let rule = match told.outcome {
-            Outcome::Loss => "Depth of use is said to lead renewal.",
-            Outcome::Growth => "Breadth of adoption is said to lead expansion.",
-        };
-        html.push_str(&format!(
-            "<h3>Depth or breadth?</h3>\n<p>{rule} {} Each was learned alone, by logistic regression at every refit, and \
-             judged on {} later rows within each date ({} with the outcome). Difference, depth less breadth: {}.</p>\n",
-            escape_html(&depth_or_breadth(told.outcome, found)),
-            count(found.rows),
-            count(found.positives),
-            estimate(&found.difference, 3)
-        ));
-    }
-    if told.leads.is_empty() {
-        return html;
-    }
-    html.push_str("<h3>How early each family of signals speaks</h3>\n<div class=\"figures\">\n");
-    html.push_str(&leads(told, figures));
-    html.push_str("</div>\n");
-    html
-}
-
-fn leads(told: &TargetInsights, figures: &mut Figures) -> String {
-    let title = "Weeks ahead of the outcome";
-    let last = f64::from(LEAD_WEEKS[LEAD_WEEKS.len() - 1]);
-    let axis = Axis {
-        label: "weeks before the outcome".to_owned(),
-        from: 0.0,
-        to: last,
-        ticks: std::iter::once(0).chain(LEAD_WEEKS).map(|week| (f64::from(week), week.to_string())).collect(),
-    };
-    let judged = told.leads.iter().filter_map(|lead| {
-        let weeks = lead.lead_weeks?;
-        let figure = match weeks.value {
-            0.0 => "not told apart".to_owned(),
-            value if value >= last => format!("{last:.0} weeks or more"),
-            value => format!("{value:.0} weeks"),
-        };
-        let label = lead.family.meaning().to_owned();
-        Some(PlotRow { label, figure, value: weeks.value, low: weeks.low, high: weeks.high, open: weeks.value == 0.0 })
-    });
-    let rows: Vec<PlotRow> = judged.collect();
-    if rows.is_empty() {
-        return "<p>Too few outcomes lie far enough within the judged dates to look back from.</p>\n".to_owned();
-    }
-    let svg = figures.rows(&RowPlot {
-        title: title.to_owned(),
-        description:
-            "For each family the longest lead up to which its score tells accounts with the outcome apart, with its \
-                      95 % interval over accounts."
-                .to_owned(),
-        axis,
-        guide: None,
-        rows,
-    });
-    let table = leads_table(told);
-    let says = "The longest lead up to which a family's score, learned before, tells accounts with the outcome from others of \
-                the same date at every step; the line is its 95 % interval. An outcome is known to within the days between two \
-                observation dates.";
-    figures.figure(title, &svg, says, &table)
-}
-
-fn leads_table(told: &TargetInsights) -> Table<'static> {
-    const HEAD: [&str; 7] = ["Family", "Signals", "4 weeks", "8 weeks", "13 weeks", "26 weeks", "39 weeks"];
-    let table_rows = told.leads.iter().map(|lead| {
-        let mut row = vec![lead.family.meaning().to_owned(), lead.signals.to_string()];
-        row.extend(lead.points.iter().map(|point| match &point.auc {
-            Some(auc) => format!("{} [{}]", estimate(auc, 2), count(point.outcomes)),
-            None => format!("too few [{}]", count(point.outcomes)),
-        }));
-        row
-    });
-    Table::new("ROC AUC so many weeks before, with its 95 % interval [outcomes]", &HEAD, table_rows.collect())
-}
-
 /// Product features: value drivers against table stakes.
 pub(super) fn value_drivers(found: &ValueDrivers, insights: &Insights, figures: &mut Figures) -> String {
     let adjusted = found.size.as_deref().map_or_else(
@@ -288,26 +259,13 @@ pub(super) fn value_drivers(found: &ValueDrivers, insights: &Insights, figures: 
     let mut html = format!(
         "<h2 id=\"features\">Value drivers and table stakes</h2>\n<p>Which product features go with staying and growing? An \
          account has adopted a feature when it used it in the {} days before. {} (Mantel and Haenszel), and a feature is \
-         named only where the difference is told apart from none after Holm's correction over all of them. That adopters do \
-         better does not say that adopting would help: they may differ in other ways.</p>\n",
+         named a driver only where the difference is told apart from none after Holm's correction over all features and \
+         outcomes together. That adopters do better does not say that adopting would help: they may differ in other \
+         ways.</p>\n",
         found.window_days,
         escape_html(&adjusted)
     );
-    for (role, words) in [
-        (FeatureRole::ValueDriver, "Value drivers (adopters stay or grow more often)"),
-        (FeatureRole::TableStakes, "Table stakes (nearly all have them, and they tell nobody apart)"),
-        (FeatureRole::GoesWithLoss, "Adopters do worse"),
-    ] {
-        let names: Vec<String> = found
-            .features
-            .iter()
-            .filter(|one| one.role == role)
-            .map(|one| format!("<code>{}</code>", escape_html(&one.feature)))
-            .collect();
-        if !names.is_empty() {
-            html.push_str(&format!("<p><strong>{words}</strong>: {}.</p>\n", names.join(", ")));
-        }
-    }
+    html.push_str(&roles(&found.features));
     if found.features.iter().all(|one| one.role == FeatureRole::NotToldApart) {
         html.push_str("<p>No feature is told apart from the others.</p>\n");
     }
@@ -321,6 +279,34 @@ pub(super) fn value_drivers(found: &ValueDrivers, insights: &Insights, figures: 
             "<p class=\"note\">Not compared, since fewer than ten accounts have, or have not, adopted them: {} features.</p>\n",
             count(found.not_compared)
         ));
+    }
+    html
+}
+
+/// Which features are what.
+fn roles(features: &[ProductFeature]) -> String {
+    type Belongs = fn(&ProductFeature) -> bool;
+    let lists: [(&str, Belongs); 5] = [
+        ("Value drivers (adopters stay or grow more often)", |one| one.role == FeatureRole::ValueDriver),
+        ("Table stakes (nearly all have them, and they tell nobody apart)", |one| one.role == FeatureRole::TableStakes),
+        (
+            "Nearly everyone has them (more than 95 %: the few others do differ, which tells more of those few than of the \
+             feature)",
+            |one| one.role == FeatureRole::OneSided && one.adoption > 0.5,
+        ),
+        (
+            "Hardly anyone has them (less than 5 %: those few do differ, which tells more of them than of the feature)",
+            |one| one.role == FeatureRole::OneSided && one.adoption <= 0.5,
+        ),
+        ("Adopters do worse", |one| one.role == FeatureRole::GoesWithLoss),
+    ];
+    let mut html = String::new();
+    for (words, belongs) in lists {
+        let those = features.iter().filter(|one| belongs(one));
+        let names: Vec<String> = those.map(|one| format!("<code>{}</code>", escape_html(&one.feature))).collect();
+        if !names.is_empty() {
+            html.push_str(&format!("<p><strong>{words}</strong>: {}.</p>\n", names.join(", ")));
+        }
     }
     html
 }
@@ -355,7 +341,7 @@ fn adoption_figure(found: &ValueDrivers, target: &str, outcome: Outcome, figures
         rows: rows.collect(),
     });
     let table = adoption_table(&compared);
-    figures.figure(&title, &svg, "Filled dots are told apart from 0 after Holm's correction.", &table)
+    figures.figure(&title, &svg, FILLED, &table)
 }
 
 fn adoption_table(compared: &[(&str, f64, AdoptionEffect)]) -> Table<'static> {
@@ -375,6 +361,10 @@ fn adoption_table(compared: &[(&str, f64, AdoptionEffect)]) -> Table<'static> {
         rows.collect(),
     )
 }
+
+/// Under a plot of features.
+const FILLED: &str =
+    "Filled dots are told apart from 0 after Holm's correction over all features and outcomes together.";
 
 /// The tables behind the run.
 pub(super) fn data(quality: &DataQuality) -> String {

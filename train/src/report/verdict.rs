@@ -3,11 +3,12 @@
 use std::fmt::Write;
 
 use super::format::{count, number, percent, with_interval};
-use super::words::{ON_OTHER_ACCOUNTS, capacity, does_not_rank, ranks_accounts, told_step};
-use crate::insight::{FamilyComparison, Insights, Outcome, Threshold};
+use super::measures::yardstick;
+use super::words::{ON_OTHER_ACCOUNTS, capacity, does_not_rank, ranks_accounts, told_observed_step, told_step};
+use crate::insight::{FamilyComparison, Insights, Outcome, TargetInsights, Threshold};
 use crate::learner::LearnerKind;
 use crate::measure::Metric;
-use crate::summary::{BacktestSummary, TargetSummary};
+use crate::summary::{BacktestSummary, LearnerSummary, TargetSummary};
 
 /// What was found for one target, in a paragraph.
 #[must_use]
@@ -21,12 +22,13 @@ pub fn verdict(target: &TargetSummary) -> String {
     } else {
         format!(", {ON_OTHER_ACCOUNTS}")
     };
+    let (bar, whose) = yardstick(target, best);
     let mut text = format!(
-        "{name}: {} is used, with a log loss of {} against {} for the base rate on {} rows{when}. {} ({}) of them had the \
+        "{name}: {} is used, with a log loss of {} against {} for {whose} on {} rows{when}. {} ({}) of them had the \
          outcome.",
         target.selected,
         with_interval(Some(metrics.log_loss), interval(Metric::LogLoss), 4),
-        number(metrics.null_log_loss, 4),
+        number(bar, 4),
         count(metrics.rows),
         count(metrics.positives),
         percent(metrics.base_rate, 1)
@@ -36,21 +38,29 @@ pub fn verdict(target: &TargetSummary) -> String {
         let _ = write!(text, " {says} Do not choose accounts by these forecasts.");
         return text;
     }
-    if let Some(auc) = metrics.roc_auc {
-        let auc = with_interval(Some(auc), interval(Metric::RocAuc), 3);
+    text.push_str(&ranking(best));
+    if metrics.log_loss >= bar {
+        text.push_str(" That is no better than the base rate: do not act on these forecasts.");
+    } else if !is_told_from_base_rate(target) {
+        text.push_str(" It is not told apart from the base rate.");
+    }
+    text
+}
+
+/// How well it ranks, in two sentences.
+fn ranking(best: &LearnerSummary) -> String {
+    let mut text = String::new();
+    if let Some(auc) = best.metrics.roc_auc {
+        let interval = best.intervals.as_ref().and_then(|all| all.get(Metric::RocAuc));
+        let auc = with_interval(Some(auc), interval, 3);
         let _ = write!(
             text,
             " Of two accounts, one with the outcome and one without, it ranks the right one higher with a \
              chance of {auc}."
         );
     }
-    if let Some(lift) = metrics.lift_at_10_percent {
+    if let Some(lift) = best.metrics.lift_at_10_percent {
         let _ = write!(text, " The tenth it ranks highest holds {lift:.1} times as many as a random tenth.");
-    }
-    if metrics.log_loss >= metrics.null_log_loss {
-        text.push_str(" That is no better than the base rate: do not act on these forecasts.");
-    } else if !is_told_from_base_rate(target) {
-        text.push_str(" It is not told apart from the base rate.");
     }
     text
 }
@@ -64,7 +74,7 @@ fn is_told_from_base_rate(target: &TargetSummary) -> bool {
     }
     target.learner(target.selected).is_some_and(|chosen| {
         let interval = chosen.intervals.as_ref().and_then(|all| all.get(Metric::LogLoss));
-        interval.is_none_or(|one| one.high < chosen.metrics.null_log_loss)
+        interval.is_none_or(|one| one.high < yardstick(target, chosen).0)
     })
 }
 
@@ -97,26 +107,40 @@ pub(super) fn drivers(insights: &Insights, target: &str) -> Option<String> {
         [one] => format!("What moves the forecast most: {one}."),
         [most @ .., last] => format!("What moves the forecast most: {}, and {last}.", most.join(", ")),
     };
-    let threshold = told.shapes.iter().find_map(|shape| Some((shape, told_step(shape)?)));
-    if let Some((shape, Threshold { values: Some([lower, upper]), observed_below, observed_above, .. })) = threshold {
-        let _ = write!(
-            text,
-            " Where “{}” is {upper}, {} of the rows had the outcome, where it is {lower}, {}.",
-            shape.text,
-            percent(*observed_above, 1),
-            percent(*observed_below, 1)
-        );
-    } else if let Some((shape, threshold)) = threshold {
-        let _ = write!(
-            text,
-            " The largest step is at {} of “{}”: below it {} of the rows had the outcome, from it on {}.",
-            threshold.text,
-            shape.text,
-            percent(threshold.observed_below, 1),
-            percent(threshold.observed_above, 1)
+    text.push_str(&where_it_changes(told));
+    Some(text)
+}
+
+/// The first value at which effect and outcomes change, in a sentence; else the first at which the outcomes by themselves do.
+fn where_it_changes(told: &TargetInsights) -> String {
+    let rates = |below: f64, above: f64| [below, above].map(|share| percent(share, 1));
+    if let Some((shape, step)) = told.shapes.iter().find_map(|shape| Some((shape, told_step(shape)?))) {
+        let [below, above] = rates(step.observed_below, step.observed_above);
+        return if let Threshold { values: Some([lower, upper]), .. } = step {
+            format!(
+                " Where “{}” is {upper}, {above} of the rows had the outcome, where it is {lower}, {below}.",
+                shape.text
+            )
+        } else {
+            format!(
+                " The largest step is at {} of “{}”: below it {below} of the rows had the outcome, from it on {above}.",
+                step.text, shape.text
+            )
+        };
+    }
+    let alone = told.shapes.iter().find_map(|shape| Some((shape, told_observed_step(shape)?)));
+    let Some((shape, step)) = alone else { return String::new() };
+    let [below, above] = rates(step.below, step.above);
+    if let Some([lower, upper]) = &step.values {
+        return format!(
+            " Taken alone: where “{}” is {upper}, {above} of the rows had the outcome, where it is {lower}, {below}.",
+            shape.text
         );
     }
-    Some(text)
+    format!(
+        " Taken alone, outcomes change most at {} of “{}”: below it {below} of the rows had the outcome, from it on {above}.",
+        step.text, shape.text
+    )
 }
 
 /// Whether depth of use or breadth of adoption tells more of a target, in a sentence.

@@ -1,7 +1,7 @@
 //! What the page and the card say in the same words: how rows were judged, at what capacity, and what is not to be said.
 
 use super::format::{count, number, percent};
-use crate::insight::{Shape, Threshold};
+use crate::insight::{ObservedStep, Shape, Threshold};
 use crate::learner::LearnerKind;
 use crate::spacing::UNEVEN;
 use crate::summary::{BacktestSummary, CalibrationSource, LearnerSummary, TargetSummary};
@@ -122,6 +122,11 @@ pub(crate) fn told_step(shape: &Shape) -> Option<&Threshold> {
     })
 }
 
+/// Where the outcomes of a shape change by themselves, where the two sides differ as printed.
+pub(crate) fn told_observed_step(shape: &Shape) -> Option<&ObservedStep> {
+    shape.observed_step.as_ref().filter(|step| percent(step.below, 1) != percent(step.above, 1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,7 +146,7 @@ mod tests {
             values: None,
         };
         let (signal, text) = ("s".to_owned(), "s".to_owned());
-        Shape { signal, text, numeric: true, bins: Vec::new(), threshold: Some(threshold) }
+        Shape { signal, text, numeric: true, bins: Vec::new(), threshold: Some(threshold), observed_step: None }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Calibrators against slow oracles that share no code with them, and on data whose truth is known.
 
 use bellwether_models::{Calibration, Curve, PiecewiseLinear};
-use bellwether_train::calibrate::{self, Bins, CalibrateError, MOST_BINS, pool_adjacent_violators};
+use bellwether_train::calibrate::{self, Bins, CalibrateError, MOST_BINS, Prior, pool_adjacent_violators};
 use bellwether_train::metric;
 use proptest::prelude::*;
 
@@ -245,4 +245,30 @@ fn nothing_is_fitted_on_nothing() {
     assert!(matches!(refuse(&[0.0], &[]), CalibrateError::Length { .. }));
     assert!(matches!(refuse(&[f64::NAN], &[true]), CalibrateError::Margin { row: 0, .. }));
     assert!(matches!(refuse(&[0.0; 20], &[true; 20]), CalibrateError::TooFew { negatives: 0, .. }));
+}
+
+#[test]
+fn log_odds_are_left_nearly_alone_until_many_outcomes_say_otherwise() {
+    // Squared distance of the calibrated from the true log-odds, over many small samples.
+    let distance = |rows: usize, slope: f64, prior: Prior| -> f64 {
+        let truth = |margin: f64| slope * margin;
+        let of_sample = |seed: u64| {
+            let (margins, labels) = sample(rows, seed, |margin| sigmoid(truth(margin)));
+            let found = calibrate::fit_from(&margins, &labels, &vec![1.0; rows], prior).unwrap();
+            let at = |step: i32| -1.5 + f64::from(step) / 4.0;
+            let square = |margin: f64| {
+                let p = found.calibration.point.evaluate(margin);
+                ((p / (1.0 - p)).ln() - truth(margin)).powi(2)
+            };
+            (-8..=8).map(|step| square(at(step))).sum::<f64>() / 17.0
+        };
+        (0..40).map(of_sample).sum::<f64>() / 40.0
+    };
+    for rows in [150, 500] {
+        let (loose, held) = (distance(rows, 1.0, Prior::ANY_SCALE), distance(rows, 1.0, Prior::LOG_ODDS));
+        assert!(held < 0.5 * loose, "{rows} rows of right margins: {held} against {loose}");
+    }
+    // A learner that is twice too sure of itself is still found out.
+    let (loose, held) = (distance(4_000, 0.5, Prior::ANY_SCALE), distance(4_000, 0.5, Prior::LOG_ODDS));
+    assert!(held < 0.02 && loose < 0.02, "{held} {loose}");
 }

@@ -107,9 +107,30 @@ fn the_threshold_of_the_law_is_found_and_each_family_leads_what_it_should() {
 }
 
 #[test]
+fn a_learner_without_steps_is_told_where_the_outcomes_change_and_how_early_each_signal_speaks() {
+    let found = found(400, &["base_rate", "logistic"], None);
+    for (told, signal, cut, falls) in [(0, "active_days", 10.0, true), (1, "features", 4.0, false)] {
+        let told = &found.targets[told];
+        let shape = &told.shapes[0];
+        assert_eq!((shape.signal.as_str(), &shape.threshold), (signal, &None));
+        let step = shape.observed_step.as_ref().expect("a step of the outcomes");
+        assert!((step.value.value - cut).abs() <= 1.0, "{step:?}");
+        assert_eq!((step.below > step.above, step.difference.value > 0.0), (falls, falls), "{step:?}");
+        // Signal by signal, in the order of the drivers, each in the direction that the law has.
+        let leads: Vec<&str> = told.signal_leads.iter().map(|lead| lead.signal.as_str()).collect();
+        let drivers: Vec<&str> = told.drivers.ideas.iter().map(|driver| driver.signal.as_str()).collect();
+        assert_eq!(leads, drivers);
+        let first = &told.signal_leads[0];
+        assert_eq!(first.rises, !falls);
+        assert!(first.lead_weeks.is_some_and(|lead| lead.value >= 4.0), "{first:?}");
+    }
+}
+
+#[test]
 fn a_base_rate_has_no_drivers_and_other_rows_are_refused() {
     let found = found(120, &["base_rate"], None);
     assert!(found.targets.iter().all(|one| one.drivers.ideas.is_empty() && one.shapes.is_empty()));
+    assert!(found.targets.iter().all(|one| one.signal_leads.is_empty()));
     let (data, other) = (business(120), business(60));
     let settings = settings("2023-01-01", "quarter", &["base_rate"]);
     let judged = backtest(&data, &settings, &Silent).unwrap();

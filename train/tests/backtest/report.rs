@@ -3,10 +3,15 @@
 use std::collections::BTreeSet;
 
 use bellwether_features::matrix::Column;
-use bellwether_train::insight::{DataQuality, ProductAdoption, TableQuality, insights};
+use bellwether_features::signal::Family;
+use bellwether_train::insight::{
+    DataQuality, Driver, Estimate, FeatureRole, Movement, ObservedStep, ProductAdoption, Shape, ShapeBin, TableQuality,
+    insights,
+};
 use bellwether_train::learner::LearnerKind;
 use bellwether_train::measure::Metric;
 use bellwether_train::report::{html, verdict};
+use bellwether_train::resample::Interval;
 use bellwether_train::summary::{BacktestSummary, CalibrationSource};
 use bellwether_train::{Backtest, Dataset, Silent, backtest, train};
 use serde_json::{Map, Value, json};
@@ -98,7 +103,9 @@ fn the_page_is_whole_well_formed_and_self_contained() {
     for link in page.split("href=\"#").skip(1).filter_map(|rest| rest.split('"').next()) {
         assert!(ids.binary_search(&link).is_ok(), "{link}");
     }
-    for section in ["Verdict", "Learners compared", "Reliability", "Gain and lift", "Precision and recall"] {
+    for section in
+        ["Verdict", "Learners compared", "Reliability", "Gain and lift", "Precision and recall", "Every measure of"]
+    {
         assert!(page.contains(section), "{section}");
     }
     for section in ["as the model ages", "For whom it holds", "What drives it", "Value drivers and table stakes"] {
@@ -161,6 +168,7 @@ fn the_card_has_the_front_matter_of_a_model_index_and_every_section() {
         "## Training data",
         "## Evaluation",
         "### Metrics",
+        "### Calibration, parts of the losses, and by MRR",
         "## Calibration",
         "## What drives the forecasts",
         "## Ethical considerations",
@@ -257,15 +265,144 @@ fn the_verdict_follows_the_comparison_on_the_same_rows() {
     // Its own interval says no, the difference on the same rows says yes: luck that both share is not doubt.
     let chosen = target.learners.iter_mut().find(|one| one.learner == LearnerKind::Logistic).unwrap();
     chosen.metrics.null_log_loss = chosen.metrics.log_loss + 1e-6;
+    let bar = chosen.metrics.null_log_loss;
     let own = chosen.intervals.as_ref().and_then(|all| all.get(Metric::LogLoss)).unwrap().interval();
-    assert!(own.high > chosen.metrics.null_log_loss);
+    assert!(own.high > bar);
+    target.learners.iter_mut().find(|one| one.learner == LearnerKind::BaseRate).unwrap().metrics.log_loss = bar;
     target.comparisons.iter_mut().find(base_rate).unwrap().is_better = true;
     assert!(!verdict(&target).contains(doubt), "{}", verdict(&target));
     target.comparisons.iter_mut().find(base_rate).unwrap().is_better = false;
     assert!(verdict(&target).contains(doubt), "{}", verdict(&target));
     // Where the base rate was not judged there is only its own interval.
     target.comparisons.clear();
+    target.learners.retain(|one| one.learner != LearnerKind::BaseRate);
     assert!(verdict(&target).contains(doubt), "{}", verdict(&target));
+}
+
+#[test]
+fn the_two_base_rates_are_named_apart() {
+    let (_, judged) = evil();
+    let mut summary = judged.summary;
+    summary.targets.truncate(1);
+    summary.targets[0].selected = LearnerKind::Logistic;
+    let calibrated = summary.targets[0].learner(LearnerKind::BaseRate).unwrap().metrics.log_loss;
+    let of_training = summary.targets[0].best().unwrap().null_log_loss;
+    let page = html(&summary);
+    for says in [
+        format!("against {calibrated:.4} for the learner base_rate (the base rate, calibrated)"),
+        format!("the training base rate, has a log loss of {of_training:.4}"),
+    ] {
+        assert!(page.contains(&says), "{says}");
+    }
+    assert!(!page.contains("for the base rate on"));
+    let target = &mut summary.targets[0];
+    target.learners.retain(|one| one.learner != LearnerKind::BaseRate);
+    let says = format!("against {of_training:.4} for the base rate of the training rows");
+    assert!(verdict(target).contains(&says), "{}", verdict(target));
+}
+
+#[test]
+fn every_measure_stands_on_the_page_with_both_intervals() {
+    let (_, judged) = evil();
+    let mut summary = judged.summary;
+    summary.targets.truncate(1);
+    let chosen = summary.targets[0].learner(summary.targets[0].selected).unwrap();
+    let page = html(&summary);
+    let table = page.split("<h3>Every measure of ").nth(1).and_then(|rest| rest.split("</table>").next()).unwrap();
+    let known = Metric::ALL.into_iter().filter(|metric| chosen.metrics.value(*metric).is_some()).count();
+    assert_eq!(table.matches("<tr>").count(), known + 1, "a row per measure, and the head: {table}");
+    let intervals = chosen.intervals.as_ref().unwrap();
+    let loss = intervals.get(Metric::LogLoss).unwrap();
+    let naive = loss.naive.expect("the naive interval over all rows");
+    let cells = format!(
+        "<td>{:.4}</td><td>{:.4} to {:.4}</td><td>{:.4} to {:.4}</td>",
+        chosen.metrics.log_loss, loss.low, loss.high, naive.low, naive.high
+    );
+    assert!(table.contains(&cells), "{cells}: {table}");
+    for measure in ["Log loss: miscalibration", "Brier score: discrimination", "Calibration intercept"] {
+        assert!(table.contains(measure), "{measure}");
+    }
+}
+
+#[test]
+fn a_richer_learner_that_is_surely_worse_is_called_so() {
+    let (_, judged) = evil();
+    let mut summary = judged.summary;
+    let pair = &mut summary.targets[0].comparisons[0];
+    pair.interval = Some(Interval { low: 0.000_9, high: 0.002_6 });
+    pair.is_better = false;
+    let page = html(&summary);
+    assert!(page.contains("surely worse") && !page.contains("Better for sure"));
+}
+
+#[test]
+fn a_forecast_that_goes_against_the_outcomes_says_so() {
+    let (_, judged) = evil();
+    let mut summary = judged.summary;
+    summary.targets.truncate(1);
+    let insights = summary.insights.as_mut().unwrap();
+    insights.targets.truncate(1);
+    let estimate = |value: f64| Estimate { value, low: value, high: value };
+    let told = &mut insights.targets[0];
+    told.drivers.learner = LearnerKind::Logistic;
+    told.drivers.ideas = vec![Driver {
+        idea: "usage.active_days".to_owned(),
+        family: Family::Usage,
+        signal: "active_days".to_owned(),
+        text: "active days".to_owned(),
+        actionable: true,
+        importance: estimate(0.01),
+        share: 1.0,
+        movement: Movement::Falls,
+    }];
+    let bin = |label: &str, observed: f64| ShapeBin {
+        label: label.to_owned(),
+        from: None,
+        rows: 100,
+        accounts: 50,
+        effect: estimate(0.01),
+        observed: estimate(observed),
+    };
+    told.shapes = vec![Shape {
+        signal: "active_days".to_owned(),
+        text: "active days".to_owned(),
+        numeric: true,
+        bins: vec![bin("below 5", 0.01), bin("5 to below 10", 0.02), bin("10 or more", 0.175)],
+        threshold: None,
+        observed_step: Some(ObservedStep {
+            value: Estimate { value: 10.0, low: 8.0, high: 11.0 },
+            text: "10".to_owned(),
+            text_low: "8".to_owned(),
+            text_high: "11".to_owned(),
+            below: 0.015,
+            above: 0.175,
+            difference: Estimate { value: -0.16, low: -0.2, high: -0.12 },
+            values: None,
+        }),
+    }];
+    let page = html(&summary);
+    for says in [
+        "the outcomes change most at 10 (between 8 and 11): below it 1.5 % of the rows had the outcome, from it on 17.5 %.",
+        "The two point opposite ways: taken alone, more of it goes with the outcome more often; with the other signals held, \
+         the forecast falls as it rises.",
+    ] {
+        assert!(page.contains(says), "{says}");
+    }
+    summary.insights.as_mut().unwrap().targets[0].drivers.ideas[0].movement = Movement::Rises;
+    assert!(!html(&summary).contains("point opposite ways"));
+}
+
+#[test]
+fn a_feature_that_nearly_everyone_has_is_no_value_driver() {
+    let (_, judged) = evil();
+    let mut summary = judged.summary;
+    let found = summary.insights.as_mut().and_then(|one| one.value_drivers.as_mut()).unwrap();
+    found.features[0].feature = "document".to_owned();
+    found.features[0].role = FeatureRole::OneSided;
+    found.features[0].adoption = 0.99;
+    let page = html(&summary);
+    assert!(page.contains("Nearly everyone has them") && !page.contains("<strong>Value drivers"), "{page}");
+    assert!(page.contains("Holm&#39;s correction over all features and outcomes together"), "{page}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use bellwether_features::label::Labels;
 use bellwether_features::matrix::{Column, FeatureMatrix};
 use bellwether_models::scorer;
 use bellwether_train::Dataset;
-use bellwether_train::calibrate::{Bins, MOST_BINS, Method};
+use bellwether_train::calibrate::{Bins, MOST_BINS, Method, Prior};
 use bellwether_train::encode::{EncodedRows, Encoder};
 use bellwether_train::learner::LearnerKind;
 use chrono::{Days, Months};
@@ -60,6 +60,20 @@ fn judge(law: Law, curve: &bellwether_models::Curve) -> (f64, f64) {
     (mean, slope)
 }
 
+/// Rows of a law until so many have the outcome.
+fn drawn(law: Law, positives: usize, repetition: usize) -> Bins {
+    let mut random = Stream(repetition as u64 * 7_919 + positives as u64);
+    let (mut margins, mut labels, mut seen) = (Vec::new(), Vec::new(), 0);
+    while seen < positives {
+        let margin = margin(&mut random);
+        let label = random.uniform() < sigmoid(law(margin));
+        seen += usize::from(label);
+        margins.push(margin);
+        labels.push(label);
+    }
+    Bins::new(&margins, &labels, MOST_BINS).unwrap()
+}
+
 #[test]
 #[ignore = "a measurement: prints the table of docs/calibration.md"]
 fn table_of_calibrators() {
@@ -71,18 +85,9 @@ fn table_of_calibrators() {
             let repetitions = (40_000 / positives).clamp(6, 60);
             let mut found = [(0.0, 0.0); 3];
             for repetition in 0..repetitions {
-                let mut random = Stream(repetition as u64 * 7_919 + positives as u64);
-                let (mut margins, mut labels, mut seen) = (Vec::new(), Vec::new(), 0);
-                while seen < positives {
-                    let margin = margin(&mut random);
-                    let label = random.uniform() < sigmoid(law(margin));
-                    seen += usize::from(label);
-                    margins.push(margin);
-                    labels.push(label);
-                }
-                let bins = Bins::new(&margins, &labels, MOST_BINS).unwrap();
+                let bins = drawn(law, positives, repetition);
                 for (found, method) in found.iter_mut().zip(Method::ALL) {
-                    let (excess, slope) = judge(law, &method.curve(&bins));
+                    let (excess, slope) = judge(law, &method.curve(&bins, Prior::ANY_SCALE));
                     *found = (found.0 + excess / repetitions as f64, found.1 + slope / repetitions as f64);
                 }
             }
@@ -97,6 +102,43 @@ fn table_of_calibrators() {
     }
     for (positives, mean) in mean_of_all {
         println!("| mean of the four | {positives} | {} | | | |", mean.map(|one| format!("{one:.2}")).join(" | "));
+    }
+}
+
+/// Margins that are log-odds, or nearly: what a learner fitted by log loss gives.
+const NEARLY_LOG_ODDS: [(&str, Law); 4] = [
+    ("right", |margin| margin),
+    ("slope 0.85", |margin| 0.85 * margin - 0.4),
+    ("slope 0.7", |margin| 0.7 * margin - 0.8),
+    ("level + 0.2", |margin| margin + 0.2),
+];
+
+#[test]
+#[ignore = "a measurement: prints the table of docs/calibration.md"]
+fn table_of_priors() {
+    const REPETITIONS: usize = 60;
+    println!("| law | outcomes | left alone | any scale | log-odds | worse than left alone: any scale | log-odds |");
+    println!("|---|---|---|---|---|---|---|");
+    for (name, law) in NEARLY_LOG_ODDS {
+        for positives in [25, 50, 100, 200, 400, 800] {
+            let alone = judge(law, &bellwether_models::Curve::Logistic { slope: 1.0, intercept: 0.0 }).0;
+            let (mut excess, mut worse) = ([0.0; 2], [0; 2]);
+            for repetition in 0..REPETITIONS {
+                let bins = drawn(law, positives, repetition);
+                let method = Method::of_outcomes(positives);
+                for (index, prior) in [Prior::ANY_SCALE, Prior::LOG_ODDS].into_iter().enumerate() {
+                    let found = judge(law, &method.curve(&bins, prior)).0;
+                    excess[index] += found / REPETITIONS as f64;
+                    worse[index] += usize::from(found > alone);
+                }
+            }
+            let [any_scale, log_odds] = excess.map(|one| 1e4 * one);
+            let [worse_any_scale, worse_log_odds] = worse.map(|count| 100 * count / REPETITIONS);
+            println!(
+                "| {name} | {positives} | {:.2} | {any_scale:.2} | {log_odds:.2} | {worse_any_scale} % | {worse_log_odds} % |",
+                1e4 * alone
+            );
+        }
     }
 }
 
