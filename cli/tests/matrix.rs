@@ -7,8 +7,11 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
+use arrow_array::{ArrayRef, Decimal128Array, Float64Array, RecordBatch, StringArray};
 use common::{bellwether, fail, floats, infer_binary, part, read_parquet, succeed, text, texts};
+use parquet::arrow::ArrowWriter;
 
 /// A number in [0, 1) that looks random.
 fn lot(seed: u64) -> f64 {
@@ -119,7 +122,7 @@ fn the_card_of_a_table_without_dates_tells_of_no_date() {
     let rare = ["backtest", "--matrix", "rare.csv", "--target", "churn_90d", "--out", "rare"];
     let output = bellwether(folder, &[&rare[..], &["--learners", "base_rate,logistic"]].concat());
     let said = text(&output.stderr);
-    assert!(said.contains("accounts of either outcome") && !said.contains("1970"), "{said}");
+    assert!(said.contains("rows of either outcome") && !said.contains("1970"), "{said}");
     assert!(!said.contains("first_test") && !said.contains("history"), "{said}");
     fs::write(folder.join("rarer.csv"), matrix(1, 120).replace(",yes,", ",no,").replacen(",no,", ",yes,", 3)).unwrap();
     let said = fail(folder, &["backtest", "--matrix", "rarer.csv", "--target", "churn_90d", "--out", "rarer"], 3);
@@ -202,8 +205,50 @@ fn a_matrix_in_time_trains_a_bundle_that_the_scorer_scores() {
     assert!(said.contains("logins: expected a number") && said.contains("hint"), "{said}");
 }
 
+/// The table of [`matrix`] as Parquet: ids as floats as pandas makes them, money as decimals, texts as texts.
+fn as_parquet(csv: &str, path: &Path) {
+    let rows: Vec<Vec<&str>> = csv.lines().skip(1).map(|line| line.split(',').collect()).collect();
+    let texts =
+        |place: usize| -> ArrayRef { Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row[place]))) };
+    let ids: Vec<f64> = rows.iter().map(|row| row[0].parse().unwrap()).collect();
+    let logins: Vec<Option<i128>> =
+        rows.iter().map(|row| row[2].parse::<i128>().ok().map(|logins| 100 * logins)).collect();
+    let logins = Decimal128Array::from(logins).with_precision_and_scale(12, 2).unwrap();
+    let columns: [(&str, ArrayRef); 5] = [
+        ("customer", Arc::new(Float64Array::from(ids))),
+        ("day", texts(1)),
+        ("logins", Arc::new(logins)),
+        ("plan", texts(3)),
+        ("churn_90d", texts(4)),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let mut writer = ArrowWriter::try_new(fs::File::create(path).unwrap(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+}
+
 #[test]
 fn parquet_and_csv_give_the_same_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    // Ids that are numbers, and a plan that is not known, in words.
+    let csv = matrix(12, 150).replace(",basic,no,", ",NA,no,").replace("\nc", "\n");
+    let without_weight: Vec<&str> = csv.lines().map(|line| line.rsplit_once(',').unwrap().0).collect();
+    fs::write(folder.join("m.csv"), without_weight.join("\n")).unwrap();
+    as_parquet(&csv, &folder.join("m.parquet"));
+    for (file, out) in [("m.csv", "csv"), ("m.parquet", "parquet")] {
+        let roles = ["--matrix", file, "--target", "churn_90d", "--account", "customer", "--as-of", "day"];
+        succeed(folder, &[&["backtest", "--out", out, "--learners", "base_rate,logistic"], &roles[..]].concat());
+    }
+    let read = |run: &str, file: &str| fs::read(folder.join(run).join(file)).unwrap();
+    for file in ["predictions.parquet", "metrics.json", "backtest.json"] {
+        assert!(read("csv", file) == read("parquet", file), "{file} differs");
+    }
+    assert!(!text(&read("csv", "backtest.json")).contains("\"NA\""));
+}
+
+#[test]
+fn a_column_that_is_no_outcome_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     succeed(folder, &["simulate", "--accounts", "300", "--months", "30", "--seed", "5", "--out", "business"]);
@@ -305,4 +350,118 @@ fn mistakes_say_where_what_was_expected_and_what_to_do() {
     assert!(fail(folder, &horizon, 2).contains("such as 90d"));
     let missing = ["backtest", "--out", "r", "--matrix", "none.csv", "--target", "x"];
     assert!(fail(folder, &missing, 2).contains("none.csv"));
+}
+
+/// Noise as inputs, and an outcome that is the customer's alone: with the rows of a customer on both sides it looks foretold.
+fn regulars() -> String {
+    let mut csv = String::from("customer,day,noise,churn_90d\n");
+    for month in 1..=12_u32 {
+        for customer in 0..250_u64 {
+            let seed = u64::from(month) * 10_000 + customer;
+            let churns = if lot(customer + 3_000_000) < 0.3 { 0.8 } else { 0.05 };
+            let churned = u8::from(lot(seed + 900_000_000) < churns);
+            writeln!(csv, "cust-{customer},2024-{month:02}-01,{:.3},{churned}", lot(seed)).unwrap();
+        }
+    }
+    csv
+}
+
+#[test]
+fn rows_that_do_not_say_whose_they_are_teach_no_ids_and_say_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("regulars.csv"), regulars()).unwrap();
+    let matrix = ["--matrix", "regulars.csv", "--target", "churn_90d", "--learners", "base_rate,logistic"];
+    let run = |out: &str, more: &[&str]| bellwether(folder, &[&["backtest", "--out", out], &matrix[..], more].concat());
+    let warned = |out: &str| {
+        let summary: serde_json::Value =
+            serde_json::from_slice(&fs::read(folder.join(out).join("backtest.json")).unwrap()).unwrap();
+        let codes = summary["warnings"].as_array().unwrap().clone();
+        codes.iter().any(|warning| warning["code"] == "accounts_not_given")
+    };
+    for (out, more) in [("undated", &[][..]), ("dated", &["--as-of", "day"][..])] {
+        let output = run(out, more);
+        let said = text(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        assert!(
+            said.contains("column `customer` has 250 different texts") && said.contains("--account customer"),
+            "{said}"
+        );
+        assert!(said.contains("[accounts_not_given]") && warned(out), "{said}");
+        let page = fs::read_to_string(folder.join(out).join("report.html")).unwrap();
+        assert!(page.contains("do not say whose they are"), "{page}");
+    }
+    let output = run("given", &["--account", "customer", "--as-of", "day"]);
+    assert!(output.status.success() && !text(&output.stderr).contains("accounts_not_given") && !warned("given"));
+
+    // A model that was not tested on other accounts, or not in time, takes no place of one that was.
+    let train = |name: &str, more: &[&str]| {
+        succeed(folder, &[&["train", "--out", "registry", "--name", name], &matrix[..], more].concat());
+    };
+    let promote = ["models", "--registry", "registry", "promote", "regulars@challenger"];
+    train("regulars", &["--account", "customer", "--as-of", "day"]);
+    train("regulars", &["--as-of", "day"]);
+    assert!(fail(folder, &promote, 6).contains("not tested on other accounts"));
+    train("regulars", &["--account", "customer"]);
+    assert!(fail(folder, &promote, 6).contains("not tested in time"));
+    let card = fs::read_to_string(folder.join("registry/regulars/versions/2/MODEL_CARD.md")).unwrap();
+    assert!(card.contains("did not say whose they are") && !card.contains("No account id"), "{card}");
+}
+
+#[test]
+fn an_input_that_is_the_outcome_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let told = |name: &str, reason: &dyn Fn(bool) -> &'static str| {
+        let mut rows = matrix(2, 300).lines().map(str::to_owned).collect::<Vec<_>>();
+        for (place, row) in rows.iter_mut().enumerate() {
+            let cell = if place == 0 { "cancel_reason" } else { reason(row.contains(",yes,")) };
+            row.push(',');
+            row.push_str(cell);
+        }
+        fs::write(folder.join(name), rows.join("\n")).unwrap();
+        let arguments = ["backtest", "--matrix", name, "--target", "churn_90d", "--account", "customer", "--learners"];
+        let output = bellwether(folder, &[&arguments[..], &["base_rate", "--out", "run"]].concat());
+        let said = text(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        said.contains("[input_knows_the_outcome]") && said.contains("cancel_reason")
+    };
+    assert!(told("number.csv", &|churned| if churned { "1" } else { "0" }));
+    assert!(told("filled.csv", &|churned| if churned { "7" } else { "" }));
+    assert!(told("level.csv", &|churned| if churned { "price" } else { "none at all" }));
+    assert!(!told("harmless.csv", &|_| "4"));
+}
+
+#[test]
+fn a_number_with_one_bad_cell_is_no_category() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let good = matrix(2, 60);
+    let run = |name: &str, content: &str| {
+        fs::write(folder.join(name), content).unwrap();
+        fail(folder, &["backtest", "--out", "run", "--target", "churn_90d", "--matrix", name], 3)
+    };
+    let row = good.lines().nth(7).unwrap();
+    let broken = row.splitn(4, ',').enumerate().map(|(place, cell)| if place == 2 { "#DIV/0!" } else { cell });
+    let said = run("bad.csv", &good.replacen(row, &broken.collect::<Vec<_>>().join(","), 1));
+    assert!(
+        said.contains("column `logins`, row 7: expected a number") && said.contains("leave the cell empty"),
+        "{said}"
+    );
+    assert!(!said.contains("DIV"), "no value of a cell: {said}");
+    let commas: Vec<String> = good
+        .lines()
+        .map(|line| {
+            let cells: Vec<&str> = line.split(',').collect();
+            let logins =
+                if cells[2].parse::<f64>().is_ok() { format!("\"{},5\"", cells[2]) } else { cells[2].to_owned() };
+            [cells[0], cells[1], &logins, cells[3], cells[4], cells[5]].join(",")
+        })
+        .collect();
+    let said = run("commas.csv", &commas.join("\n"));
+    assert!(said.contains("a comma before the decimals") && said.contains("3.5 and not 3,5"), "{said}");
+    let heavy = good.replacen(",1\n", ",1e30\n", 1);
+    fs::write(folder.join("heavy.csv"), heavy).unwrap();
+    let weighted = ["backtest", "--out", "run", "--target", "churn_90d", "--matrix", "heavy.csv", "--weight", "weight"];
+    assert!(fail(folder, &weighted, 3).contains("more than all other rows together"));
 }

@@ -39,6 +39,7 @@ use crate::summary::{
     ACCOUNT_FOLDS_NAME, BACKTEST_FORMAT, BacktestSummary, CalibrationRecord, CalibrationSource, LearnerRefit,
     RefitSummary, TargetSummary, Warning,
 };
+use crate::suspect;
 
 /// A backtest: the summary that is written, and the predictions behind it.
 #[derive(Debug, Clone, PartialEq)]
@@ -82,8 +83,12 @@ pub fn backtest_with(
 
     let mut warnings = Vec::new();
     if !dataset.is_dated() {
-        warnings.push(Warning::time_not_tested());
+        warnings.push(Warning::time_not_tested(dataset.witness()));
     }
+    if !dataset.knows_accounts() {
+        warnings.push(Warning::accounts_not_given());
+    }
+    warnings.extend(suspect::warnings(dataset));
     warnings.extend(spacing::warning(dataset, settings));
     let (mut targets, mut runs) = (Vec::new(), Vec::new());
     let saved = checkpoint.map(|checkpoint| checkpoint.of_run(dataset, settings, observer));
@@ -173,7 +178,7 @@ impl<'a> TargetBacktest<'a> {
         let target = &self.labels.target.name;
         self.warnings.extend(cut.without_rows.iter().map(|refit| Warning::refit_without_rows(target, *refit)));
         if let Some(rows) = self.settings.max_training_rows.filter(|_| cut.thinned) {
-            self.warnings.push(Warning::thinned(target, rows));
+            self.warnings.push(Warning::thinned(target, rows, self.dataset.witness()));
         }
     }
 
@@ -190,6 +195,7 @@ impl<'a> TargetBacktest<'a> {
                 expected: LEAST_ACCOUNTS,
                 positives: accounts.positive,
                 negatives: accounts.negative,
+                thinned_to: self.settings.max_training_rows.filter(|_| cut.thinned),
             });
         }
         let mut chosen = BTreeSet::new();
@@ -199,8 +205,8 @@ impl<'a> TargetBacktest<'a> {
                 learner = simpler;
             }
             if learner != asked {
-                let (target, found) = (&self.run.target, accounts.rarer());
-                self.warnings.push(Warning::too_few_accounts(target, asked, found, fold.refit(), learner));
+                let (target, found, witness) = (&self.run.target, accounts.rarer(), self.dataset.witness());
+                self.warnings.push(Warning::too_few_accounts(target, asked, found, fold.refit(), learner, witness));
             }
             chosen.insert(learner);
         }
@@ -338,7 +344,8 @@ impl<'a> TargetBacktest<'a> {
         };
         let on_accounts: Vec<LearnerKind> = learners.iter().filter(by_account).map(|one| one.learner).collect();
         if fold.is_in_time() && !on_accounts.is_empty() {
-            self.warnings.push(Warning::calibrated_by_account(&self.run.target, fold.refit(), &on_accounts));
+            let (target, witness) = (&self.run.target, self.dataset.witness());
+            self.warnings.push(Warning::calibrated_by_account(target, fold.refit(), &on_accounts, witness));
         }
         let positive = |row: &&u32| self.labels.values[**row as usize] == Some(true);
         let last = fold.training().last().map(|row| self.dataset.as_of()[*row as usize].to_string());
@@ -372,6 +379,7 @@ impl<'a> TargetBacktest<'a> {
             test_from: date(self.run.rows.first()),
             test_to: date(self.run.rows.last()),
             test_accounts: Some(accounts_of(self.dataset, &self.run.rows)),
+            witness: self.dataset.witness(),
             test_rows_digest: digest_of_rows(self.dataset, &self.run),
             mature_rows_without_label: mature_without_label(self.dataset, self.labels),
             selected: selection.learner,

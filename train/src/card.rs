@@ -10,9 +10,11 @@ use std::fmt::Write;
 use crate::evaluate::MetricSet;
 use crate::insight::{FeatureRole, Insights};
 use crate::measure::Metric;
-use crate::report::words::{Calibrations, ON_OTHER_ACCOUNTS, capacity, does_not_rank, ranks_accounts};
+use crate::report::words::{Calibrations, capacity, does_not_rank, on_others, ranks_accounts};
 use crate::report::{GLOSSARY_TITLE, verdict};
-use crate::summary::{BacktestSummary, CalibrationRecord, CalibrationSource, GroupedBy, LearnerSummary, TargetSummary};
+use crate::summary::{
+    BacktestSummary, CalibrationRecord, CalibrationSource, GroupedBy, LearnerSummary, TargetSummary, Witness,
+};
 use crate::text::escape_markdown;
 
 /// What the card says about one target beyond the backtest.
@@ -38,7 +40,7 @@ pub(crate) fn model_card(name: &str, summary: &BacktestSummary, targets: &[CardT
     add_evaluation(&mut card, summary, targets);
     add_calibration(&mut card, targets);
     add_drivers(&mut card, summary);
-    add_ethics(&mut card);
+    add_ethics(&mut card, summary);
     add_glossary(&mut card, summary);
     card
 }
@@ -113,16 +115,18 @@ fn add_training(card: &mut String, summary: &BacktestSummary, targets: &[CardTar
              delay) lies in the past",
             summary.data_end
         );
-        (" (account and date)", known)
+        (if summary.knows_accounts() { " (account and date)" } else { "" }, known)
     } else {
         ("", "no observation dates".to_owned())
     };
     add(
         card,
         format_args!(
-            "## Training data\n\n{} rows{row} of {} accounts, {} signals, {known}. Seed {}.\n\n\
+            "## Training data\n\n{}, {} signals, {known}. Seed {}.\n\n\
              | target | rows learned from | with the outcome | mature rows without an outcome to compare |\n|---|---|---|---|\n",
-            summary.rows, summary.accounts, summary.signals, summary.seed
+            summary.witness().rows_of(&summary.rows.to_string(), row, &summary.accounts.to_string()),
+            summary.signals,
+            summary.seed
         ),
     );
     for target in targets {
@@ -154,8 +158,9 @@ fn add_training(card: &mut String, summary: &BacktestSummary, targets: &[CardTar
 }
 
 fn add_evaluation(card: &mut String, summary: &BacktestSummary, targets: &[CardTarget<'_>]) {
+    let many = summary.witness().many();
     let how = match summary.refit_every.as_str() {
-        _ if !summary.is_dated() => format!("On held-out accounts: {ON_OTHER_ACCOUNTS}"),
+        _ if !summary.is_dated() => format!("On held-out {many}: {}", on_others(summary.witness())),
         every => format!(
             "Out of time, from {} on, with {}: each row was predicted by a model that knew nothing from its date on",
             summary.first_test,
@@ -165,7 +170,7 @@ fn add_evaluation(card: &mut String, summary: &BacktestSummary, targets: &[CardT
     add(
         card,
         format_args!(
-            "## Evaluation\n\n{how}. Intervals are 95 %, over accounts. Precision, recall and MRR captured are at {}.\n\n### \
+            "## Evaluation\n\n{how}. Intervals are 95 %, over {many}. Precision, recall and MRR captured are at {}.\n\n### \
              Metrics\n\n| target | learner | log loss | log loss of the training rows' base rate | ROC AUC | average precision | Brier \
              | lift at 10 % | precision | recall | MRR captured |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
             capacity(summary)
@@ -182,7 +187,8 @@ fn add_evaluation(card: &mut String, summary: &BacktestSummary, targets: &[CardT
     add_parts(card, targets);
     let learners = || targets.iter().flat_map(|target| &target.summary.learners);
     if let Some(one) = learners().find(|one| !ranks_accounts(one)) {
-        add(card, format_args!("{}\n\n", escape_markdown(&does_not_rank(one.learner, summary.is_dated()))));
+        let says = does_not_rank(one.learner, summary.is_dated(), summary.witness());
+        add(card, format_args!("{}\n\n", escape_markdown(&says)));
     }
     for target in targets.iter().filter(|target| !target.summary.selected_because.is_empty()) {
         add(card, format_args!("{}\n\n", escape_markdown(&target.summary.selected_because)));
@@ -259,9 +265,14 @@ fn add_factors(card: &mut String, targets: &[CardTarget<'_>]) {
     if groups().next().is_none() {
         return;
     }
-    card.push_str(
-        "### Factors\n\n| target | group | accounts | rows | with the outcome | ROC AUC | observed over expected |\n\
-         |---|---|---|---|---|---|---|\n",
+    let counted =
+        if targets.iter().all(|one| one.summary.witness.is_account()) { "accounts" } else { "counted as one" };
+    add(
+        card,
+        format_args!(
+            "### Factors\n\n| target | group | {counted} | rows | with the outcome | ROC AUC | observed over expected |\n\
+             |---|---|---|---|---|---|---|\n"
+        ),
     );
     for (target, group) in groups() {
         let by = match group.by {
@@ -290,12 +301,12 @@ fn add_factors(card: &mut String, targets: &[CardTarget<'_>]) {
 fn add_calibration(card: &mut String, targets: &[CardTarget<'_>]) {
     card.push_str("## Calibration\n\n");
     for target in targets {
-        let record = target.calibration;
+        let (record, many) = (target.calibration, target.summary.witness.many());
         let source = match record.source {
-            CalibrationSource::OutOfTime => "predictions that earlier refits made out of time",
-            CalibrationSource::AccountFolds if !target.summary.is_dated() => "predictions for held-out accounts",
+            CalibrationSource::OutOfTime => "predictions that earlier refits made out of time".to_owned(),
+            CalibrationSource::AccountFolds if !target.summary.is_dated() => format!("predictions for held-out {many}"),
             CalibrationSource::AccountFolds => {
-                "predictions for held-out accounts, because history is too short for anything better"
+                format!("predictions for held-out {many}, because history is too short for anything better")
             }
         };
         add(
@@ -322,7 +333,7 @@ fn add_calibration(card: &mut String, targets: &[CardTarget<'_>]) {
             add(
                 card,
                 format_args!(
-                    "  Of the {} refits that were judged, {} were calibrated on held-out accounts.\n",
+                    "  Of the {} refits that were judged, {} were calibrated on held-out {many}.\n",
                     judged.all, judged.on_held_out_accounts
                 ),
             );
@@ -330,7 +341,10 @@ fn add_calibration(card: &mut String, targets: &[CardTarget<'_>]) {
         let line = |best: &MetricSet| Some((best.calibration_slope?, best.calibration_intercept?));
         let judged = target.summary.best().and_then(|best| line(best).zip(best.observed_over_expected));
         if let Some(((slope, intercept), ratio)) = judged {
-            let how = if target.summary.is_dated() { "Judged later still" } else { "Judged on other accounts" };
+            let how = match target.summary.is_dated() {
+                true => "Judged later still".to_owned(),
+                false => format!("Judged on other {many}"),
+            };
             add(
                 card,
                 format_args!(
@@ -373,22 +387,26 @@ fn add_drivers(card: &mut String, summary: &BacktestSummary) {
         }
     }
     card.push('\n');
-    add_stability(card, insights);
+    add_stability(card, insights, summary.witness());
     add_value_drivers(card, insights);
 }
 
 /// How far the reasons of the same accounts stay the same from refit to refit.
-fn add_stability(card: &mut String, insights: &Insights) {
+fn add_stability(card: &mut String, insights: &Insights, witness: Witness) {
     let told: Vec<_> =
         insights.targets.iter().filter_map(|one| one.reason_stability.as_ref().map(|found| (one, found))).collect();
     if told.is_empty() {
         return;
     }
-    card.push_str(
-        "### Reasons from refit to refit\n\nThe three strongest reasons of the same accounts on the same day, as the last two \
-         refits of the backtest give them: how many they have in common, as a share of the accounts, and the mean of what \
-         both name over what either names (Jaccard).\n\n| target | refits | accounts | all three | two | one | none | Jaccard \
-         |\n|---|---|---|---|---|---|---|---|\n",
+    add(
+        card,
+        format_args!(
+            "### Reasons from refit to refit\n\nThe three strongest reasons of the same {many} on the same day, as the last two \
+             refits of the backtest give them: how many they have in common, as a share of the {many}, and the mean of what \
+             both name over what either names (Jaccard).\n\n| target | refits | {many} | all three | two | one | none | \
+             Jaccard |\n|---|---|---|---|---|---|---|---|\n",
+            many = witness.many()
+        ),
     );
     for (one, found) in told {
         let [none, first, second, all] = found.in_common.map(|share| 100.0 * share);
@@ -426,11 +444,19 @@ fn add_value_drivers(card: &mut String, insights: &Insights) {
     }
 }
 
-fn add_ethics(card: &mut String) {
+fn add_ethics(card: &mut String, summary: &BacktestSummary) {
     card.push_str(
         "## Ethical considerations\n\n- Accounts are companies, yet their users are persons: usage is counted, never read, and \
-         free text is no signal.\n- No account id, no raw row and no category level of fewer than ten accounts is in this \
-         bundle.\n- A ranking decides who is called, and so who is not. Look at the groups above before a segment is left to \
+         free text is no signal.\n",
+    );
+    card.push_str(if summary.knows_accounts() {
+        "- No account id, no raw row and no category level of fewer than ten accounts is in this bundle.\n"
+    } else {
+        "- No raw row and no category level of fewer than ten rows is in this bundle. The rows did not say whose they are, so a \
+         level may still be that of a few accounts with many rows.\n"
+    });
+    card.push_str(
+        "- A ranking decides who is called, and so who is not. Look at the groups above before a segment is left to \
          itself: a group with fewer outcomes is forecast with less certainty, not with less risk.\n- A forecast that is acted \
          on changes what it forecast; keep some accounts out of the calls, by lot, to learn what calls achieve.\n",
     );

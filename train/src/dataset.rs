@@ -14,6 +14,8 @@ use bellwether_features::time::days_from_epoch;
 use chrono::{Days, NaiveDate};
 use sha2::{Digest, Sha256};
 
+use crate::witness::Witness;
+
 /// A level seen in fewer accounts than this is "other": a bundle must not point at a single customer.
 pub const LEAST_ACCOUNTS_PER_LEVEL: usize = 10;
 
@@ -120,6 +122,7 @@ pub struct Dataset {
     as_of_days: Vec<i32>,
     data_end: NaiveDate,
     dated: bool,
+    knows_accounts: bool,
     weights: Option<Vec<f64>>,
 }
 
@@ -171,13 +174,32 @@ impl Dataset {
         check_unique("target", labels.iter().map(|one| one.target.name.as_str()))?;
         let accounts = account_codes(&matrix.account_ids);
         let as_of_days = matrix.as_of.iter().map(|date| days_from_epoch(*date)).collect();
-        Ok(Self { matrix, labels, accounts, as_of_days, data_end, dated, weights: None })
+        Ok(Self { matrix, labels, accounts, as_of_days, data_end, dated, knows_accounts: true, weights: None })
     }
 
     /// Whether the rows have observation dates that mean something. Where not, time cannot be tested.
     #[must_use]
     pub fn is_dated(&self) -> bool {
         self.dated
+    }
+
+    /// The same rows, of which nothing says whose they are: each has an id of its own.
+    #[must_use]
+    pub fn without_accounts(mut self) -> Self {
+        self.knows_accounts = false;
+        self
+    }
+
+    /// Whether the ids are those of accounts. Where not, rows of one customer cannot be told from those of two.
+    #[must_use]
+    pub fn knows_accounts(&self) -> bool {
+        self.knows_accounts
+    }
+
+    /// What counts as one witness of an outcome.
+    #[must_use]
+    pub fn witness(&self) -> Witness {
+        Witness::of(self.knows_accounts)
     }
 
     /// Weight of a row in training; 1 unless weights were given.

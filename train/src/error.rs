@@ -56,11 +56,7 @@ pub enum TrainError {
     )]
     #[diagnostic(
         code(bellwether::train::too_few_accounts),
-        help(
-            "nothing can be foretold from so few; give {}, or check the target{}",
-            more_to_learn_from(*refit),
-            if is_date(*refit) { "'s definition (leave its section out to go on without it)" } else { "'s column" }
-        )
+        help("{}", enough_to_learn_from(*refit, *thinned_to))
     )]
     TooFewAccounts {
         /// Target.
@@ -73,6 +69,8 @@ pub enum TrainError {
         positives: usize,
         /// Accounts without it.
         negatives: usize,
+        /// `backtest.max_training_rows`, where it left rows out.
+        thinned_to: Option<usize>,
     },
     /// The calibration.
     #[error("{target}, {learner}, {}: {source}", refit_name(*refit))]
@@ -166,6 +164,18 @@ pub enum TrainError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Registry(#[from] RegistryError),
+}
+
+/// The next step with too few accounts.
+fn enough_to_learn_from(refit: NaiveDate, thinned_to: Option<usize>) -> String {
+    if let Some(rows) = thinned_to {
+        return format!(
+            "backtest.max_training_rows = {rows} leaves rows out: raise it, or leave it out to learn from every row"
+        );
+    }
+    let checked =
+        if is_date(refit) { "'s definition (leave its section out to go on without it)" } else { "'s column" };
+    format!("nothing can be foretold from so few; give {}, or check the target{checked}", more_to_learn_from(refit))
 }
 
 /// What gives a refit more outcomes.

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::forecasts::{Forecast, Forecasts};
 use crate::metric::calibration::LOG_LOSS_CLIP;
-use crate::summary::{BacktestSummary, TargetSummary, Warning};
+use crate::summary::{BacktestSummary, TargetSummary};
 
 /// No target may be worse by more than this share of the champion's value.
 pub const MOST_LOSS_OF_ONE_TARGET: f64 = 0.01;
@@ -92,14 +92,12 @@ pub(crate) struct Verdict {
 /// What the challenger's figures were not put to and the champion's were: such figures are too good, and none that is
 /// compared with them can tell.
 fn tested_less(champion: &BacktestSummary, challenger: &BacktestSummary) -> Option<String> {
-    let lacks = |summary: &BacktestSummary, code: &str| summary.warnings.iter().any(|warning| warning.code == code);
     if champion.is_dated() && !challenger.is_dated() {
         return Some(
             "it was not tested in time, as its rows have no observation dates, and the champion was".to_owned(),
         );
     }
-    let code = Warning::ACCOUNTS_NOT_GIVEN;
-    (lacks(challenger, code) && !lacks(champion, code)).then(|| {
+    (champion.knows_accounts() && !challenger.knows_accounts()).then(|| {
         "it was not tested on other accounts, as its rows do not say whose they are, and the champion was".to_owned()
     })
 }

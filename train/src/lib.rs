@@ -39,10 +39,12 @@ pub mod settings;
 mod spacing;
 mod staging;
 pub mod summary;
+mod suspect;
 mod text;
 pub mod train;
 pub mod truth;
 pub mod uniqueness;
+mod witness;
 
 pub use backtest::{Backtest, backtest};
 pub use dataset::Dataset;

@@ -212,7 +212,7 @@ fn training_rows(rows: usize) -> Result<usize, SettingsError> {
         key: "backtest.max_training_rows",
         expected: "1000 or more".into(),
         found: rows.to_string(),
-        hint: "leave it out to learn from every row".into(),
+        hint: "raise it, or leave it out to learn from every row".into(),
     })
 }
 

@@ -13,6 +13,7 @@ use crate::metric::{CorpStep, GainPoint};
 use crate::observer::is_date;
 use crate::resample::{Interval, Intervals};
 use crate::settings::RowWeights;
+pub use crate::witness::Witness;
 
 /// Version of `backtest.json`.
 pub const BACKTEST_FORMAT: u32 = 1;
@@ -214,6 +215,9 @@ pub struct TargetSummary {
     /// Accounts judged; absent in summaries of versions that did not count them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_accounts: Option<usize>,
+    /// What counts as one: an account, or a row where rows do not say whose they are.
+    #[serde(default, skip_serializing_if = "Witness::is_account")]
+    pub witness: Witness,
     /// SHA-256 over date, account and outcome of every test row: equal digests are judged on the very same rows.
     pub test_rows_digest: String,
     /// Rows whose label interval has ended and that have no label (no baseline): left out of training and test.
@@ -240,7 +244,7 @@ impl TargetSummary {
         self.learners.iter().find(|one| one.learner == learner)
     }
 
-    /// Whether its rows have observation dates. Where not, each was predicted by a model fitted on other accounts, at no date.
+    /// Whether its rows have observation dates. Where not, each was predicted by a model fitted on others, at no date.
     #[must_use]
     pub fn is_dated(&self) -> bool {
         self.refits.is_empty() || self.refits.iter().any(|refit| refit.until != refit.refit)
@@ -266,11 +270,30 @@ impl Warning {
     /// Code of rows that do not say whose they are.
     pub const ACCOUNTS_NOT_GIVEN: &'static str = "accounts_not_given";
 
-    pub(crate) fn time_not_tested() -> Self {
-        let text = "the rows have no observation dates, so time was not tested: learners were judged on held-out \
-                    accounts of the same days that they learned from. A forecast of the future is usually worse than \
-                    that. Name the column of dates with --as-of.";
-        Self { code: "time_not_tested".into(), text: text.into() }
+    pub(crate) fn time_not_tested(witness: Witness) -> Self {
+        let text = format!(
+            "the rows have no observation dates, so time was not tested: learners were judged on held-out {} of the same \
+             days that they learned from. A forecast of the future is usually worse than that. Name the column of dates \
+             with --as-of.",
+            witness.many()
+        );
+        Self { code: "time_not_tested".into(), text }
+    }
+
+    pub(crate) fn accounts_not_given() -> Self {
+        let text = "the rows do not say whose they are, so each was taken for itself. If a customer has several rows, some were \
+                    learned from while others were judged: every figure is then better than the truth, and every interval too \
+                    narrow. Name the column of accounts with --account.";
+        Self { code: Self::ACCOUNTS_NOT_GIVEN.into(), text: text.into() }
+    }
+
+    pub(crate) fn input_knows_the_outcome(target: &str, input: &str, area: f64) -> Self {
+        let text = format!(
+            "{target}: the input {input} alone tells the outcome (ROC AUC {area:.3}, either way round). It was probably \
+             recorded after the outcome, or is the outcome by another name: leave it out, unless it is known on the day of \
+             the forecast."
+        );
+        Self { code: "input_knows_the_outcome".into(), text }
     }
 
     pub(crate) fn refit_without_rows(target: &str, refit: NaiveDate) -> Self {
@@ -281,12 +304,18 @@ impl Warning {
         Self { code: "refit_without_rows".into(), text }
     }
 
-    pub(crate) fn calibrated_by_account(target: &str, refit: NaiveDate, learners: &[LearnerKind]) -> Self {
+    pub(crate) fn calibrated_by_account(
+        target: &str,
+        refit: NaiveDate,
+        learners: &[LearnerKind],
+        witness: Witness,
+    ) -> Self {
         let names: Vec<&str> = learners.iter().map(|one| one.name()).collect();
         let text = format!(
             "{target}, refit {refit}: too few outcomes were predicted out of time before it, so probabilities of {} \
-             are calibrated on held-out accounts of the training rows. Choose a later first_test or give more history.",
-            names.join(" and ")
+             are calibrated on {}. Choose a later first_test or give more history.",
+            names.join(" and "),
+            witness.held_out()
         );
         Self { code: "calibrated_by_account".into(), text }
     }
@@ -315,17 +344,18 @@ impl Warning {
         found: usize,
         refit: NaiveDate,
         instead: LearnerKind,
+        witness: Witness,
     ) -> Self {
-        let least = learner.least_accounts();
+        let (least, many) = (learner.least_accounts(), witness.many());
         let text = if is_date(refit) {
             format!(
-                "{target}: {learner} needs {least} accounts of either outcome, and {found} are known at the refit of \
+                "{target}: {learner} needs {least} {many} of either outcome, and {found} are known at the refit of \
                  {refit}; {instead} takes its place. A longer history or a later first_test gives it more."
             )
         } else {
             format!(
-                "{target}: {learner} needs {least} accounts of either outcome, and {found} are among the four fifths that a \
-                 fit learns from; {instead} takes its place. More accounts give it more."
+                "{target}: {learner} needs {least} {many} of either outcome, and {found} are among the four fifths that a \
+                 fit learns from; {instead} takes its place. More {many} give it more."
             )
         };
         Self { code: "too_few_accounts".into(), text }
@@ -336,10 +366,10 @@ impl Warning {
         Self { code: "learner_left_out".into(), text }
     }
 
-    pub(crate) fn thinned(target: &str, rows: usize) -> Self {
+    pub(crate) fn thinned(target: &str, rows: usize, witness: Witness) -> Self {
         let text = format!(
-            "{target}: at most {rows} training rows were used per refit (backtest.max_training_rows); whole \
-             accounts were left out."
+            "{target}: at most {rows} training rows were used per refit (backtest.max_training_rows); whole {} were left out.",
+            witness.many()
         );
         Self { code: "training_rows_thinned".into(), text }
     }
@@ -397,6 +427,18 @@ pub struct BacktestSummary {
 }
 
 impl BacktestSummary {
+    /// Whether the rows say whose they are. Where not, an account is a row.
+    #[must_use]
+    pub fn knows_accounts(&self) -> bool {
+        !self.warnings.iter().any(|warning| warning.code == Warning::ACCOUNTS_NOT_GIVEN)
+    }
+
+    /// What counts as one.
+    #[must_use]
+    pub fn witness(&self) -> Witness {
+        Witness::of(self.knows_accounts())
+    }
+
     /// Whether rows have observation dates, so that time was tested.
     #[must_use]
     pub fn is_dated(&self) -> bool {

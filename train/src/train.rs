@@ -94,7 +94,8 @@ pub fn train(
         let predictions = selected_predictions(backtest, index, summary)?;
         let trained = train_target(dataset, index, fold, &encoder, predictions, settings)?;
         if fold.is_in_time() && trained.calibration.source == CalibrationSource::AccountFolds {
-            warnings.push(Warning::calibrated_by_account(&trained.target, fold.refit(), &[trained.learner]));
+            let (target, witness) = (&trained.target, dataset.witness());
+            warnings.push(Warning::calibrated_by_account(target, fold.refit(), &[trained.learner], witness));
         }
         let (target, learner, training_rows) = (trained.target.as_str(), trained.learner, trained.training_rows);
         observer.notice(&Progress::Fitted { target, learner, refit: fold.refit(), training_rows, warm_up: false });

@@ -51,10 +51,11 @@ pub(crate) struct MatrixArguments {
     /// The outcome: 0/1, true/false or yes/no; empty where it is not known.
     #[arg(long, value_name = "COLUMN", requires = "matrix")]
     pub(crate) target: Option<String>,
-    /// Whose row it is. Without it every row is an account of its own.
+    /// Whose row it is. Without it every row counts by itself: rows of one customer are then learned from and judged at once.
     #[arg(long, value_name = "COLUMN", requires = "matrix")]
     pub(crate) account: Option<String>,
-    /// The day of observation. Without it learners are judged on held-out accounts, and time is not tested.
+    /// The day of observation. Without it learners are judged on held-out accounts (rows, without --account), and time is
+    /// not tested.
     #[arg(long, value_name = "COLUMN", requires = "matrix")]
     pub(crate) as_of: Option<String>,
     /// How much a row counts in training; every row counts alike in judging.

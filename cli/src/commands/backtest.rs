@@ -130,7 +130,8 @@ pub(super) fn judge(
         || backtest_with(dataset, settings, checkpoint, &bar).map_err(Failure::training),
         |backtest| {
             let best = backtest.summary.targets.iter().map(|one| format!("{}: {}", one.definition.name, one.selected));
-            let how = if backtest.summary.is_dated() { "out of time" } else { "on held-out accounts" };
+            let held_out = || format!("on held-out {}", backtest.summary.witness().many());
+            let how = if backtest.summary.is_dated() { "out of time".to_owned() } else { held_out() };
             format!("chosen {how}: {}", best.collect::<Vec<_>>().join(", "))
         },
     )?;
@@ -155,7 +156,7 @@ fn target_table(target: &TargetSummary) -> Vec<String> {
     let rows = if target.is_dated() {
         format!("{} to {}", target.test_from, target.test_to)
     } else {
-        "predicted by models fitted on other accounts; time was not tested".to_owned()
+        format!("predicted by models fitted on other {}; time was not tested", target.witness.many())
     };
     let mut lines = vec![format!("{}: {rows}", target.definition.name)];
     lines.push(

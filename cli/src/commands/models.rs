@@ -51,9 +51,12 @@ fn show(registry: &Path, model: &str, output: &Output) -> Result<(), Failure> {
     let aliases = if listed.aliases.is_empty() { "no alias".to_owned() } else { listed.aliases.join(", ") };
     output.result(format_args!("{name} version {version} ({aliases}) in {}", listed.path.display()));
     output.result(format_args!(
-        "trained on {} rows of {} accounts with {} signals, {}",
-        summary.rows,
-        summary.accounts,
+        "trained on {} with {} signals, {}",
+        if summary.knows_accounts() {
+            format!("{} rows of {} accounts", summary.rows, summary.accounts)
+        } else {
+            format!("{} rows that do not say whose they are,", summary.rows)
+        },
         summary.signals,
         if summary.is_dated() {
             format!("labels known before {}", summary.data_end)

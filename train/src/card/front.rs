@@ -32,7 +32,7 @@ pub(super) fn matter(name: &str, targets: &[CardTarget<'_>]) -> String {
         let rows = if target.summary.is_dated() {
             format!("from {} to {}", target.summary.test_from, target.summary.test_to)
         } else {
-            "on held-out accounts, time not tested".to_owned()
+            format!("on held-out {}, time not tested", target.summary.witness.many())
         };
         let _ = write!(
             text,

@@ -41,14 +41,14 @@ pub struct SignalLead {
     pub lead_weeks: Option<Estimate>,
 }
 
-/// The leads of the signals that weigh most, in their order; none where rows have no dates.
+/// The leads of the signals that weigh most, in their order; none where rows have no dates, or do not say whose they are.
 pub(super) fn signal_leads(
     dataset: &Dataset,
     labels: &Labels,
     settings: &BacktestSettings,
     drivers: &Drivers,
 ) -> Result<Vec<SignalLead>, TrainError> {
-    if !dataset.is_dated() || drivers.ideas.is_empty() {
+    if !dataset.is_dated() || !dataset.knows_accounts() || drivers.ideas.is_empty() {
         return Ok(Vec::new());
     }
     let cut = RollingOrigin::new(dataset, labels, settings);

@@ -41,7 +41,7 @@ const SHARE_BEFORE_FIRST_TEST: f64 = 0.6;
 pub struct MatrixRoles {
     /// The outcome: 0/1, true/false or yes/no; empty where it is not known.
     pub target: String,
-    /// Whose row it is; without it every row is an account of its own.
+    /// Whose row it is; without it every row counts by itself, and every result says so.
     pub account: Option<String>,
     /// The day on which the row was observed; without it time is not tested.
     pub as_of: Option<String>,
@@ -67,7 +67,7 @@ pub struct Matrix {
 /// # Errors
 /// [`MatrixError`] names file, column and row, what was expected and what was found; never the value of a cell.
 pub fn read(path: &Path, roles: &MatrixRoles) -> Result<Matrix, TrainError> {
-    let table = Table::read(path, roles)?;
+    let mut table = Table::read(path, roles)?;
     let mut notes = table.notes.clone();
     let labels = roles::labels(&table, &roles.target)?;
     let accounts = roles.account.as_ref().map(|name| roles::accounts(&table, name)).transpose()?;
@@ -80,6 +80,9 @@ pub fn read(path: &Path, roles: &MatrixRoles) -> Result<Matrix, TrainError> {
     };
     let as_of: Vec<NaiveDate> =
         order.iter().map(|row| dates.as_ref().map_or_else(NaiveDate::default, |dates| dates[*row])).collect();
+    if accounts.is_none() {
+        notes.extend(table.leave_out_ids());
+    }
     let (signals, columns) = inputs(&table, &order, &mut notes)?;
     let target = target(roles, &mut notes);
     let values: Vec<Option<bool>> = order.iter().map(|row| labels[*row]).collect();
@@ -91,6 +94,7 @@ pub fn read(path: &Path, roles: &MatrixRoles) -> Result<Matrix, TrainError> {
     let labels = vec![Labels { target, known_before, values, uplift }];
     let matrix = FeatureMatrix { account_ids, as_of, signals, columns };
     let dataset = if dates.is_some() { Dataset::new(matrix, labels)? } else { Dataset::undated(matrix, labels)? };
+    let dataset = if accounts.is_some() { dataset } else { dataset.without_accounts() };
     let dataset = match weights {
         Some(weights) => dataset.with_weights(order.iter().map(|row| weights[*row]).collect())?,
         None => dataset,

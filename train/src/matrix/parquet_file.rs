@@ -6,9 +6,9 @@ use std::path::Path;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    ArrowPrimitiveType, Date32Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type,
-    UInt16Type, UInt32Type, UInt64Type,
+    ArrowPrimitiveType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::{DataType, TimeUnit};
@@ -75,7 +75,9 @@ fn decode(
 
 enum Growing {
     Numbers(Vec<f32>),
-    Texts(TextBuilder),
+    /// Kept at 64 bits until it is known whether all are whole.
+    WholeNumbers(Vec<f64>),
+    Texts(TextBuilder, Take),
     Dates(Vec<Option<NaiveDate>>),
     Other(String),
 }
@@ -83,11 +85,16 @@ enum Growing {
 impl Growing {
     fn new(kind: &DataType, take: Take) -> Self {
         match kind {
-            DataType::Utf8 | DataType::LargeUtf8 => Self::Texts(TextBuilder::default()),
+            DataType::Utf8 | DataType::LargeUtf8 => Self::Texts(TextBuilder::default(), take),
             DataType::Date32 | DataType::Timestamp(..) => Self::Dates(Vec::new()),
-            kind if kind.is_integer() && take == Take::AsText => Self::Texts(TextBuilder::default()),
+            kind if kind.is_integer() && take == Take::AsText => Self::Texts(TextBuilder::default(), take),
             kind if kind.is_integer() => Self::Numbers(Vec::new()),
+            // Some databases have no other whole numbers.
+            DataType::Decimal128(_, 0) if take == Take::AsText => Self::Texts(TextBuilder::default(), take),
+            // Ids that pandas made floats of because one was missing.
+            DataType::Float32 | DataType::Float64 if take == Take::AsText => Self::WholeNumbers(Vec::new()),
             DataType::Float32 | DataType::Float64 | DataType::Boolean => Self::Numbers(Vec::new()),
+            DataType::Decimal128(..) => Self::Numbers(Vec::new()),
             DataType::Null => Self::Numbers(Vec::new()),
             other => Self::Other(format!("values of type {other}")),
         }
@@ -104,7 +111,8 @@ impl Growing {
                     values.push(value);
                 }
             }
-            Self::Texts(texts) => push_texts(texts, array),
+            Self::WholeNumbers(values) => values.extend(wide(array)),
+            Self::Texts(texts, take) => push_texts(texts, array, *take),
             Self::Dates(dates) => dates.extend(days(array)),
             Self::Other(_) => {}
         }
@@ -114,11 +122,38 @@ impl Growing {
     fn finish(self) -> Values {
         match self {
             Self::Numbers(values) => Values::Numbers(values),
-            Self::Texts(texts) => texts.finish(),
+            Self::WholeNumbers(values) => whole_texts(&values),
+            Self::Texts(texts, _) => texts.finish(),
             Self::Dates(dates) => Values::Dates(dates),
             Self::Other(kind) => Values::Other(kind),
         }
     }
+}
+
+/// Floats are whole up to here without a doubt.
+const LARGEST_WHOLE: f64 = 9_007_199_254_740_992.0;
+
+fn wide(array: &dyn Array) -> Vec<f64> {
+    match array.data_type() {
+        DataType::Float64 => {
+            array.as_primitive::<Float64Type>().iter().map(|value| value.unwrap_or(f64::NAN)).collect()
+        }
+        _ => array.as_primitive::<Float32Type>().iter().map(|value| value.map_or(f64::NAN, f64::from)).collect(),
+    }
+}
+
+/// 17.0 as the text 17; numbers where any has decimals.
+fn whole_texts(values: &[f64]) -> Values {
+    let is_whole = |value: &f64| value.is_nan() || (value.fract() == 0.0 && value.abs() <= LARGEST_WHOLE);
+    if !values.iter().all(is_whole) {
+        return Values::Numbers(values.iter().map(|value| *value as f32).collect());
+    }
+    let mut texts = TextBuilder::default();
+    for value in values {
+        let text = (!value.is_nan()).then(|| format!("{value:.0}"));
+        texts.push(text.as_deref(), Take::AsText);
+    }
+    texts.finish()
 }
 
 fn whole<T: ArrowPrimitiveType>(array: &dyn Array, convert: impl Fn(T::Native) -> f32) -> Vec<f32> {
@@ -138,6 +173,10 @@ fn numbers(array: &dyn Array) -> Vec<f32> {
         DataType::UInt16 => whole::<UInt16Type>(array, f32::from),
         DataType::UInt32 => whole::<UInt32Type>(array, |value| value as f32),
         DataType::UInt64 => whole::<UInt64Type>(array, |value| value as f32),
+        DataType::Decimal128(_, scale) => {
+            let unit = 10_f64.powi(i32::from(*scale));
+            whole::<Decimal128Type>(array, |value| (value as f64 / unit) as f32)
+        }
         DataType::Boolean => {
             array.as_boolean().iter().map(|value| value.map_or(f32::NAN, |flag| f32::from(u8::from(flag)))).collect()
         }
@@ -145,16 +184,19 @@ fn numbers(array: &dyn Array) -> Vec<f32> {
     }
 }
 
-fn push_texts(texts: &mut TextBuilder, array: &dyn Array) {
+fn push_texts(texts: &mut TextBuilder, array: &dyn Array, take: Take) {
     fn whole<T: ArrowPrimitiveType>(texts: &mut TextBuilder, array: &dyn Array)
     where
         T::Native: std::fmt::Display,
     {
-        array.as_primitive::<T>().iter().for_each(|value| texts.push(value.map(|value| value.to_string()).as_deref()));
+        array
+            .as_primitive::<T>()
+            .iter()
+            .for_each(|value| texts.push(value.map(|value| value.to_string()).as_deref(), Take::AsText));
     }
     match array.data_type() {
-        DataType::Utf8 => array.as_string::<i32>().iter().for_each(|text| texts.push(text)),
-        DataType::LargeUtf8 => array.as_string::<i64>().iter().for_each(|text| texts.push(text)),
+        DataType::Utf8 => array.as_string::<i32>().iter().for_each(|text| texts.push(text, take)),
+        DataType::LargeUtf8 => array.as_string::<i64>().iter().for_each(|text| texts.push(text, take)),
         DataType::Int8 => whole::<Int8Type>(texts, array),
         DataType::Int16 => whole::<Int16Type>(texts, array),
         DataType::Int32 => whole::<Int32Type>(texts, array),
@@ -163,7 +205,8 @@ fn push_texts(texts: &mut TextBuilder, array: &dyn Array) {
         DataType::UInt16 => whole::<UInt16Type>(texts, array),
         DataType::UInt32 => whole::<UInt32Type>(texts, array),
         DataType::UInt64 => whole::<UInt64Type>(texts, array),
-        _ => (0..array.len()).for_each(|_| texts.push(None)),
+        DataType::Decimal128(..) => whole::<Decimal128Type>(texts, array),
+        _ => (0..array.len()).for_each(|_| texts.push(None, take)),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 
 use super::error::MatrixError;
-use super::table::{Table, Values};
+use super::table::{Table, Values, is_not_known};
 
 /// Outcomes; `None` where the cell is empty.
 pub(super) fn labels(table: &Table, name: &str) -> Result<Vec<Option<bool>>, MatrixError> {
@@ -29,11 +29,13 @@ pub(super) fn labels(table: &Table, name: &str) -> Result<Vec<Option<bool>>, Mat
         }
         Some(Values::Texts { levels, codes }) => {
             let meanings: Vec<Option<bool>> = levels.iter().map(|level| meaning(level)).collect();
-            let label = |(row, code): (usize, &Option<u32>)| match code.map(|code| meanings[code as usize]) {
-                None => Ok(None),
-                Some(Some(label)) => Ok(Some(label)),
-                Some(None) => Err(wrong(row, "another text")),
-            };
+            let known = |code: &u32| !is_not_known(&levels[*code as usize]);
+            let label =
+                |(row, code): (usize, &Option<u32>)| match code.filter(known).map(|code| meanings[code as usize]) {
+                    None => Ok(None),
+                    Some(Some(label)) => Ok(Some(label)),
+                    Some(None) => Err(wrong(row, "another text")),
+                };
             codes.iter().enumerate().map(label).collect::<Result<_, _>>()?
         }
         Some(other) => return Err(wrong(0, other.kind())),
@@ -67,7 +69,11 @@ pub(super) fn accounts(table: &Table, name: &str) -> Result<Vec<Arc<str>>, Matri
         row: row as u64 + 1,
         expected: "an account id".to_owned(),
         found: found.to_owned(),
-        hint: "leave rows without an account out of the file".to_owned(),
+        hint: if found == "numbers" {
+            "write ids as texts or whole numbers: numbers with decimals lose digits".to_owned()
+        } else {
+            "leave rows without an account out of the file".to_owned()
+        },
     };
     let Some(Values::Texts { levels, codes }) = table.column(name) else {
         return Err(wrong(0, table.column(name).map_or("no such column", Values::kind)));
@@ -97,7 +103,8 @@ pub(super) fn dates(table: &Table, name: &str) -> Result<Vec<NaiveDate>, MatrixE
         Some(Values::Texts { levels, codes }) => {
             let read: Vec<Option<NaiveDate>> = levels.iter().map(|level| date_of(level)).collect();
             let date = |(row, code): (usize, &Option<u32>)| {
-                let code = code.ok_or_else(|| wrong(row, "nothing"))?;
+                let known = |code: &u32| !is_not_known(&levels[*code as usize]);
+                let code = code.filter(known).ok_or_else(|| wrong(row, "nothing"))?;
                 read[code as usize].ok_or_else(|| wrong(row, "another text"))
             };
             codes.iter().enumerate().map(date).collect()
@@ -138,7 +145,19 @@ pub(super) fn weights(table: &Table, name: &str) -> Result<Vec<f64>, MatrixError
         value if value > 0.0 && value.is_finite() => Ok(f64::from(value)),
         _ => Err(wrong(row, "another number")),
     };
-    values.iter().enumerate().map(weight).collect()
+    let weights: Vec<f64> = values.iter().enumerate().map(weight).collect::<Result<_, _>>()?;
+    let total: f64 = weights.iter().sum();
+    match weights.iter().position(|weight| *weight > 0.5 * total).filter(|_| weights.len() > 2) {
+        Some(row) => Err(MatrixError::Row {
+            path: table.path.clone(),
+            column: name.to_owned(),
+            row: row as u64 + 1,
+            expected: "a weight that leaves the other rows a say".to_owned(),
+            found: "one of more than all other rows together".to_owned(),
+            hint: "look at this cell: nothing but this row would be learned from".to_owned(),
+        }),
+        None => Ok(weights),
+    }
 }
 
 #[cfg(test)]

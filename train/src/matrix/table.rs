@@ -47,9 +47,10 @@ pub(super) struct TextBuilder {
 }
 
 impl TextBuilder {
-    /// Adds a cell; a text of blanks alone is an empty cell.
-    pub(super) fn push(&mut self, text: Option<&str>) {
-        let text = text.map(str::trim).filter(|text| !text.is_empty());
+    /// Adds a cell; a text of blanks alone is an empty cell, and so is [`NOT_KNOWN`] unless texts are taken as they are.
+    pub(super) fn push(&mut self, text: Option<&str>, take: Take) {
+        let is_there = |text: &&str| if take == Take::AsText { !text.is_empty() } else { !is_not_known(text) };
+        let text = text.map(str::trim).filter(is_there);
         let code = text.map(|text| match self.places.get(text) {
             Some(code) => *code,
             None => {
@@ -65,6 +66,22 @@ impl TextBuilder {
     pub(super) fn finish(self) -> Values {
         Values::Texts { levels: self.levels, codes: self.codes }
     }
+}
+
+/// A text column may have so many levels, however few rows there are...
+const MOST_LEVELS: usize = 50;
+
+/// ... and as many as have this many rows each, on average; with more they look like ids.
+const LEAST_ROWS_OF_LEVEL: usize = 20;
+
+/// Texts that say that a value is not known, beside one of blanks alone. The same in CSV and Parquet, and in every column but
+/// that of accounts, where they may be names.
+const NOT_KNOWN: [&str; 6] = ["NA", "N/A", "NaN", "nan", "null", "None"];
+
+/// Whether a text says that the value is not known.
+pub(super) fn is_not_known(text: &str) -> bool {
+    let text = text.trim();
+    text.is_empty() || NOT_KNOWN.contains(&text)
 }
 
 /// A file, read.
@@ -162,6 +179,27 @@ impl Table {
     pub(super) fn inputs(&self) -> impl Iterator<Item = (&String, &Values)> {
         let has_role = |name: &String| self.with_role.contains(name);
         self.columns.iter().filter(move |(name, _)| !has_role(name)).map(|(name, values)| (name, values))
+    }
+
+    /// Leaves out texts that look like the ids of customers, where no column of accounts was given: as levels they would be
+    /// learned by heart, and written into the bundle. Returns what to tell.
+    pub(super) fn leave_out_ids(&mut self) -> Vec<String> {
+        let most = MOST_LEVELS.max(self.rows / LEAST_ROWS_OF_LEVEL);
+        let (rows, with_role) = (self.rows, &self.with_role);
+        let looks_like_ids = |(name, values): &(String, Values)| {
+            !with_role.contains(name) && matches!(values, Values::Texts { levels, .. } if levels.len() > most)
+        };
+        let (ids, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.columns).into_iter().partition(looks_like_ids);
+        self.columns = kept;
+        let told = |(name, values): (String, Values)| match values {
+            Values::Texts { levels, .. } => format!(
+                "column `{name}` has {} different texts in {rows} rows, which look like ids, and is left out: if they are those \
+                 of accounts, give --account {name}",
+                levels.len()
+            ),
+            other => format!("column `{name}` holds {} and is left out", other.kind()),
+        };
+        ids.into_iter().map(told).collect()
     }
 
     /// No row has a label.

@@ -4,7 +4,7 @@ use super::format::{Table, count, known, number, percent, with_interval};
 use crate::measure::Metric;
 use crate::metric::CorpStep;
 use crate::resample::Intervals;
-use crate::summary::{AgeMetrics, DateMetrics, LearnerSummary};
+use crate::summary::{AgeMetrics, DateMetrics, LearnerSummary, Witness};
 use bellwether_page::svg::{Axis, Chart, Figures, Mark};
 
 /// Rows of a bin of the reliability table: steps of the curve are put together until they hold so large a share.
@@ -97,7 +97,7 @@ pub(super) fn reliability(learner: &LearnerSummary, figures: &mut Figures) -> St
     figures.figure(title, &svg, says, &table)
 }
 
-pub(super) fn gain(learner: &LearnerSummary, figures: &mut Figures) -> String {
+pub(super) fn gain(learner: &LearnerSummary, witness: Witness, figures: &mut Figures) -> String {
     if learner.gain.is_empty() {
         return String::new();
     }
@@ -105,13 +105,13 @@ pub(super) fn gain(learner: &LearnerSummary, figures: &mut Figures) -> String {
     let write = |value: f64| percent(value, 0);
     let mut curve = vec![(0.0, 0.0)];
     curve.extend(learner.gain.iter().map(|point| (point.share_contacted, point.share_found)));
+    let called = format!("{} called", witness.many());
     let svg = figures.chart(&Chart {
         title: "Gain".to_owned(),
-        description:
-            "Share of the outcomes found over share of the accounts called, best first; the dashed line calls at \
-                      random."
-                .to_owned(),
-        x: Axis::over("accounts called", whole(), write),
+        description: format!(
+            "Share of the outcomes found over share of the {called}, best first; the dashed line calls at random."
+        ),
+        x: Axis::over(&called, whole(), write),
         y: Axis::over("outcomes found", whole(), write),
         marks: vec![Mark::Line("guide", vec![(0.0, 0.0), (1.0, 1.0)]), Mark::Line("line", curve)],
     });
@@ -132,7 +132,7 @@ pub(super) fn gain(learner: &LearnerSummary, figures: &mut Figures) -> String {
     figures.figure("Gain and lift", &svg, &says, &table)
 }
 
-pub(super) fn precision_recall(learner: &LearnerSummary, figures: &mut Figures) -> String {
+pub(super) fn precision_recall(learner: &LearnerSummary, witness: Witness, figures: &mut Figures) -> String {
     if learner.gain.is_empty() {
         return String::new();
     }
@@ -142,10 +142,11 @@ pub(super) fn precision_recall(learner: &LearnerSummary, figures: &mut Figures) 
     let precisions = curve.iter().map(|point| point.1).chain([0.0, base]);
     let svg = figures.chart(&Chart {
         title: "Precision and recall".to_owned(),
-        description:
-            "Share of the calls that go to accounts with the outcome, over the share of those accounts that are \
-                      called; the dashed line is the base rate."
-                .to_owned(),
+        description: format!(
+            "Share of the calls that go to {many} with the outcome, over the share of those {many} that are called; the \
+             dashed line is the base rate.",
+            many = witness.many()
+        ),
         x: Axis::over("recall", [0.0, 1.0].into_iter(), write),
         y: Axis::over("precision", precisions, write),
         marks: vec![Mark::Line("guide", vec![(0.0, base), (1.0, base)]), Mark::Line("line", curve)],
@@ -175,8 +176,9 @@ fn line_and_whiskers(
     (line.clone(), whiskers.collect())
 }
 
-pub(super) fn over_time(learner: &LearnerSummary, figures: &mut Figures) -> String {
+pub(super) fn over_time(learner: &LearnerSummary, witness: Witness, figures: &mut Figures) -> String {
     let dates = &learner.by_date;
+    let whiskers = whiskers(witness);
     let points: Vec<(f64, Option<f64>, Option<&Intervals>)> = dates
         .iter()
         .enumerate()
@@ -201,17 +203,22 @@ pub(super) fn over_time(learner: &LearnerSummary, figures: &mut Figures) -> Stri
     };
     let svg = figures.chart(&Chart {
         title: "ROC AUC by observation date".to_owned(),
-        description: "Whiskers are 95 % intervals over accounts; 0.5 is chance.".to_owned(),
+        description: format!("{whiskers}; 0.5 is chance."),
         x,
         y: Axis::over("ROC AUC", values.into_iter().chain([0.5]), |value| number(value, 2)),
         marks,
     });
     let table = dates_table(dates);
-    figures.figure("ROC AUC by observation date", &svg, "Whiskers are 95 % intervals over accounts.", &table)
+    figures.figure("ROC AUC by observation date", &svg, &format!("{whiskers}."), &table)
 }
 
-pub(super) fn by_age(learner: &LearnerSummary, figures: &mut Figures) -> String {
+fn whiskers(witness: Witness) -> String {
+    format!("Whiskers are 95 % intervals over {}", witness.many())
+}
+
+pub(super) fn by_age(learner: &LearnerSummary, witness: Witness, figures: &mut Figures) -> String {
     let ages = &learner.by_age;
+    let whiskers = whiskers(witness);
     if ages.is_empty() {
         return String::new();
     }
@@ -236,8 +243,7 @@ pub(super) fn by_age(learner: &LearnerSummary, figures: &mut Figures) -> String 
     };
     let svg = figures.chart(&Chart {
         title: "Log loss by age of the model".to_owned(),
-        description: "Whiskers are 95 % intervals over accounts; the broken line is the training base rate's."
-            .to_owned(),
+        description: format!("{whiskers}; the broken line is the training base rate's."),
         x,
         y: Axis::over("log loss", values.into_iter(), |value| number(value, 3)),
         marks,
@@ -246,8 +252,7 @@ pub(super) fn by_age(learner: &LearnerSummary, figures: &mut Figures) -> String 
     figures.figure(
         "Log loss by age of the model",
         &svg,
-        "Lower is better; the broken line is the log loss of the training rows' base rate. Whiskers are 95 % intervals over \
-         accounts.",
+        &format!("Lower is better; the broken line is the log loss of the training rows' base rate. {whiskers}."),
         &table,
     )
 }

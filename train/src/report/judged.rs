@@ -6,7 +6,7 @@ use super::measures::every_measure;
 use super::words::{does_not_rank, ranks_accounts};
 use crate::learner::LearnerKind;
 use crate::measure::Metric;
-use crate::summary::{CalibrationSource, GroupedBy, LearnerSummary, PairedComparison, TargetSummary};
+use crate::summary::{CalibrationSource, GroupedBy, LearnerSummary, PairedComparison, TargetSummary, Witness};
 use bellwether_page::escape_html;
 use bellwether_page::svg::Figures;
 
@@ -17,18 +17,18 @@ pub(super) fn sections(target: &TargetSummary, figures: &mut Figures) -> String 
         html.push_str(&format!("<h3>How well {} forecasts</h3>\n<div class=\"figures\">\n", target.selected));
         html.push_str(&reliability(best, figures));
         if ranks_accounts(best) {
-            html.push_str(&gain(best, figures));
-            html.push_str(&precision_recall(best, figures));
+            html.push_str(&gain(best, target.witness, figures));
+            html.push_str(&precision_recall(best, target.witness, figures));
         }
         html.push_str("</div>\n");
         if target.is_dated() {
             html.push_str("<h3>Over time, and as the model ages</h3>\n<div class=\"figures\">\n");
-            html.push_str(&over_time(best, figures));
-            html.push_str(&by_age(best, figures));
+            html.push_str(&over_time(best, target.witness, figures));
+            html.push_str(&by_age(best, target.witness, figures));
             html.push_str("</div>\n");
         }
-        html.push_str(&every_measure(best));
-        html.push_str(&groups(best));
+        html.push_str(&every_measure(best, target.witness));
+        html.push_str(&groups(best, target.witness));
     }
     html.push_str(&refits(target));
     html
@@ -62,13 +62,14 @@ fn learners(target: &TargetSummary) -> String {
         ]
     });
     let selected = target.learners.iter().position(|one| one.learner == target.selected);
+    let many = target.witness.many();
     let title = if target.is_dated() {
-        "Out of time, pooled over all test rows, with 95 % intervals over accounts"
+        format!("Out of time, pooled over all test rows, with 95 % intervals over {many}")
     } else {
-        "On held-out accounts, pooled over all rows, with 95 % intervals over accounts; time was not tested"
+        format!("On held-out {many}, pooled over all rows, with 95 % intervals over {many}; time was not tested")
     };
     let mut table =
-        Table::new(title, &["Learner", "Log loss", "ROC AUC", "Average precision", "Brier"], loss.collect());
+        Table::new(&title, &["Learner", "Log loss", "ROC AUC", "Average precision", "Brier"], loss.collect());
     table.selected = selected;
     let mut second = Table::new(
         "Calibration (1 is right), lift, and what calls up to capacity find",
@@ -84,7 +85,7 @@ fn learners(target: &TargetSummary) -> String {
     html.push_str(&base_rates(target));
     html.push_str(&second.html());
     for one in target.learners.iter().filter(|one| !ranks_accounts(one)) {
-        let says = does_not_rank(one.learner, target.is_dated());
+        let says = does_not_rank(one.learner, target.is_dated(), target.witness);
         html.push_str(&format!("<p class=\"note\">{}</p>\n", escape_html(&says)));
     }
     html.push_str(&comparisons(target));
@@ -121,7 +122,7 @@ fn comparisons(target: &TargetSummary) -> String {
     }
     let rows = target.comparisons.iter().map(|pair| {
         let interval = pair.interval.map_or_else(
-            || "too few accounts".to_owned(),
+            || format!("too few {}", target.witness.many()),
             |one| format!("{} to {}", number(one.low, 4), number(one.high, 4)),
         );
         let naive = pair.naive_interval;
@@ -133,16 +134,16 @@ fn comparisons(target: &TargetSummary) -> String {
             sureness(pair).to_owned(),
         ]
     });
+    let naive = target.witness.naive();
     Table::new(
-        "Difference of log loss on the same rows; below 0 the first is better. The naive interval takes rows of one account \
-         as independent, which they are not",
+        &format!("Difference of log loss on the same rows; below 0 the first is better. {naive}"),
         &["Pair", "Difference", "95 % interval", "Naive interval", "The first is"],
         rows.collect(),
     )
     .html()
 }
 
-fn groups(learner: &LearnerSummary) -> String {
+fn groups(learner: &LearnerSummary, witness: Witness) -> String {
     if learner.by_group.is_empty() {
         return String::new();
     }
@@ -168,11 +169,13 @@ fn groups(learner: &LearnerSummary) -> String {
             figure(Metric::ObservedOverExpected, 2),
         ]
     });
-    let table = Table::new(
-        "By segment, plan, tenure and size, with 95 % intervals over accounts. Fewer than ten accounts are in other",
-        &["Group", "Accounts", "Rows", "Had the outcome", "ROC AUC", "Log loss", "Observed / expected"],
-        rows.collect(),
+    let many = witness.many();
+    let caption = format!(
+        "By segment, plan, tenure and size, with 95 % intervals over {many}. Fewer than ten {many} are in other"
     );
+    let counted = if witness.is_account() { "Accounts" } else { "Counted as one" };
+    let head = ["Group", counted, "Rows", "Had the outcome", "ROC AUC", "Log loss", "Observed / expected"];
+    let table = Table::new(&caption, &head, rows.collect());
     format!("<h3>For whom it holds</h3>\n{}", table.html())
 }
 
@@ -183,7 +186,10 @@ fn refits(target: &TargetSummary) -> String {
         let calibration = selected.and_then(|one| one.calibration.as_ref());
         let calibrated = calibration.map_or("warm-up".to_owned(), |record| match record.source {
             CalibrationSource::OutOfTime => format!("{} rows, {}", count(record.rows), record.method),
-            CalibrationSource::AccountFolds => format!("{} rows of held-out accounts", count(record.rows)),
+            CalibrationSource::AccountFolds if target.witness.is_account() => {
+                format!("{} rows of held-out accounts", count(record.rows))
+            }
+            CalibrationSource::AccountFolds => format!("{} held-out rows", count(record.rows)),
         });
         let loss = selected.and_then(|one| one.metrics.as_ref()).map(|metrics| metrics.log_loss);
         let mut cells = vec![
@@ -195,6 +201,8 @@ fn refits(target: &TargetSummary) -> String {
         cells.extend([count(refit.test_rows), count(refit.test_positives), calibrated, known(loss, 4)]);
         cells
     });
+    let many = target.witness.many();
+    let folds = format!("Folds of {many}; each learned from the {many} of the others");
     let table = if dated {
         Table::new(
             "Refits; warm-up refits only feed the calibrator",
@@ -203,7 +211,7 @@ fn refits(target: &TargetSummary) -> String {
         )
     } else {
         Table::new(
-            "Folds of accounts; each learned from the accounts of the others",
+            &folds,
             &["Fold", "Learned from", "Outcomes", "Predicted", "Outcomes", "Calibrated on", "Log loss"],
             rows.collect(),
         )

@@ -3,7 +3,7 @@
 use super::format::{Table, known, number, percent};
 use crate::learner::LearnerKind;
 use crate::measure::Metric;
-use crate::summary::{LearnerSummary, TargetSummary};
+use crate::summary::{LearnerSummary, TargetSummary, Witness};
 
 /// How a measure is written.
 #[derive(Debug, Clone, Copy)]
@@ -50,7 +50,7 @@ const MEASURES: [(Metric, &str, Written); 24] = [
 ];
 
 /// The measures that the rows give.
-pub(super) fn every_measure(learner: &LearnerSummary) -> String {
+pub(super) fn every_measure(learner: &LearnerSummary, witness: Witness) -> String {
     let ends = |written: &Written, low: f64, high: f64| format!("{} to {}", written.text(low), written.text(high));
     let rows = MEASURES.iter().filter_map(|(metric, name, written)| {
         let value = learner.metrics.value(*metric)?;
@@ -63,11 +63,10 @@ pub(super) fn every_measure(learner: &LearnerSummary) -> String {
             naive.map_or_else(|| known(None, 0), |one| ends(written, one.low, one.high)),
         ])
     });
-    let table = Table::new(
-        "Over all test rows. The naive interval takes rows of one account as independent, which they are not",
-        &["Measure", "Value", "95 % interval over accounts", "Naive interval"],
-        rows.collect(),
-    );
+    let caption = format!("Over all test rows. {}", witness.naive());
+    let interval = format!("95 % interval over {}", witness.many());
+    let head = ["Measure", "Value", interval.as_str(), "Naive interval"];
+    let table = Table::new(&caption, &head, rows.collect());
     format!(
         "<h3>Every measure of {}</h3>\n<p>A loss is its miscalibration, less its discrimination, plus its uncertainty (CORP): \
          what recalibration would take off, what the recalibrated forecast knows, and what the share with the outcome leaves \

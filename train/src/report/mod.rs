@@ -48,7 +48,7 @@ pub fn html(summary: &BacktestSummary) -> String {
     }
     push_data(&mut body, summary);
     push_method(&mut body, summary);
-    push_limits(&mut body);
+    push_limits(&mut body, summary);
     push_glossary(&mut body, summary);
     page("Bellwether report", &body)
 }
@@ -82,7 +82,8 @@ fn push_purpose(body: &mut String, summary: &BacktestSummary) {
 
 /// The first sentences: which accounts were judged, on which dates. Told per target where they differ.
 fn lead(summary: &BacktestSummary) -> String {
-    let accounts = |target: &TargetSummary| target.test_accounts.map(|number| format!("{} accounts", count(number)));
+    let many = summary.witness().many();
+    let accounts = |target: &TargetSummary| target.test_accounts.map(|number| format!("{} {many}", count(number)));
     let names: Vec<&str> = summary.targets.iter().map(|one| one.definition.name.as_str()).collect();
     let asked = format!("how likely is {}?", names.join(", how likely is "));
     let Some(first) = summary.targets.first() else { return String::new() };
@@ -94,7 +95,7 @@ fn lead(summary: &BacktestSummary) -> String {
         return format!(
             "For {judged} without observation dates: {asked} Judged on {} rows, {}.",
             count(first.best().map_or(0, |best| best.rows)),
-            words::ON_OTHER_ACCOUNTS
+            words::on_others(first.witness)
         );
     }
     if summary.targets.iter().all(same) {
@@ -110,7 +111,7 @@ fn lead(summary: &BacktestSummary) -> String {
         format!("{} on {judged}{}", one.definition.name, words::dates_judged(one))
     });
     format!(
-        "For accounts{}: {asked} Judged on dates that the models had not seen: {}.",
+        "For {many}{}: {asked} Judged on dates that the models had not seen: {}.",
         words::observed(summary, first),
         each.collect::<Vec<_>>().join("; ")
     )
@@ -166,22 +167,22 @@ fn push_target(
     body.push_str(&judged::sections(target, figures));
     let told = summary.insights.as_ref().and_then(|insights| insights.target(&target.definition.name));
     if let Some(told) = told {
-        body.push_str(&told::sections(told, figures));
+        body.push_str(&told::sections(told, target.witness, figures));
     }
 }
 
 fn push_data(body: &mut String, summary: &BacktestSummary) {
     let (row, known) = if summary.is_dated() {
-        (" (an account on a date)", format!("; outcomes known before {}", escape_html(&summary.data_end)))
+        let row = if summary.knows_accounts() { " (an account on a date)" } else { "" };
+        (row, format!("; outcomes known before {}", escape_html(&summary.data_end)))
     } else {
         ("", ", no observation dates".to_owned())
     };
     push(
         body,
         format_args!(
-            "<h2 id=\"data\">Data used</h2>\n<p>{} rows{row} of {} accounts, {} signals{known}.</p>\n",
-            count(summary.rows),
-            count(summary.accounts),
+            "<h2 id=\"data\">Data used</h2>\n<p>{}, {} signals{known}.</p>\n",
+            summary.witness().rows_of(&count(summary.rows), row, &count(summary.accounts)),
             count(summary.signals),
         ),
     );
@@ -204,16 +205,16 @@ fn push_data(body: &mut String, summary: &BacktestSummary) {
 }
 
 fn push_method(body: &mut String, summary: &BacktestSummary) {
+    let many = summary.witness().many();
     if !summary.is_dated() {
         push(
             body,
             format_args!(
-                "<h2 id=\"method\">How this was judged</h2>\n<p>{} rows of {} accounts, {} signals, without observation dates: \
+                "<h2 id=\"method\">How this was judged</h2>\n<p>{}, {} signals, without observation dates: \
                  <strong>time was not tested</strong>. Every learner was fitted five times on four fifths of the \
-                 accounts, was calibrated on held-out accounts among those, and predicted the others. Precision, recall and \
+                 {many}, was calibrated on held-out {many} among those, and predicted the others. Precision, recall and \
                  MRR captured are at {}. Seed {}.</p>\n",
-                count(summary.rows),
-                count(summary.accounts),
+                summary.witness().rows_of(&count(summary.rows), "", &count(summary.accounts)),
                 count(summary.signals),
                 escape_html(&words::capacity(summary)),
                 summary.seed
@@ -229,7 +230,7 @@ fn push_method(body: &mut String, summary: &BacktestSummary) {
         ),
     };
     let resamples = summary.insights.as_ref().map_or(String::new(), |insights| {
-        format!(" Intervals of drivers, shapes and leads come from {} resamples of accounts.", insights.resamples)
+        format!(" Intervals of drivers, shapes and leads come from {} resamples of {many}.", insights.resamples)
     });
     let history = summary
         .history
@@ -255,14 +256,23 @@ fn push_method(body: &mut String, summary: &BacktestSummary) {
     );
 }
 
-fn push_limits(body: &mut String) {
+fn push_limits(body: &mut String, summary: &BacktestSummary) {
     body.push_str(
         "<h2 id=\"limits\">Limits</h2>\n<ul>\n<li>No cause is claimed: signals and features go with outcomes; whether changing \
          them changes the outcome is another question, and takes an experiment.</li>\n<li>A forecast is of what happens if \
          nothing is done about it; calls made in the past are part of the past that was learned from.</li>\n<li>It knows one \
-         business: a new price, product or market is not in it.</li>\n<li>Rows of one account are not independent, so \
-         intervals are over accounts; where they are missing, there were too few accounts of either outcome.</li>\n<li>Many \
-         figures stand side by side, and one in twenty 95 % intervals misses; only product features are corrected for \
+         business: a new price, product or market is not in it.</li>\n",
+    );
+    body.push_str(if summary.knows_accounts() {
+        "<li>Rows of one account are not independent, so intervals are over accounts; where they are missing, there were too \
+         few accounts of either outcome.</li>\n"
+    } else {
+        "<li>The rows do not say whose they are: if a customer has several, it was learned from and judged at once, and figures \
+         and intervals are better than the truth. Where intervals are missing, there were too few rows of either \
+         outcome.</li>\n"
+    });
+    body.push_str(
+        "<li>Many figures stand side by side, and one in twenty 95 % intervals misses; only product features are corrected for \
          that.</li>\n</ul>\n",
     );
 }

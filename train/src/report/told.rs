@@ -8,11 +8,12 @@ use crate::insight::{
     TargetInsights, Threshold, ValueDrivers,
 };
 use crate::learner::LearnerKind;
+use crate::summary::Witness;
 use bellwether_page::escape_html;
 use bellwether_page::svg::{Axis, Figures, PlotRow, RowPlot};
 
 /// Drivers, shapes, families of one target.
-pub(super) fn sections(told: &TargetInsights, figures: &mut Figures) -> String {
+pub(super) fn sections(told: &TargetInsights, witness: Witness, figures: &mut Figures) -> String {
     let mut html = String::from("<h3>What drives it</h3>\n");
     if told.drivers.ideas.is_empty() {
         html.push_str(&format!(
@@ -21,32 +22,32 @@ pub(super) fn sections(told: &TargetInsights, figures: &mut Figures) -> String {
         ));
     } else {
         html.push_str(&format!(
-            "<p>How {} comes to its forecasts, over {} judged rows of {} accounts: exact Shapley values, in points of \
+            "<p>How {} comes to its forecasts, over {}: exact Shapley values, in points of \
              probability. A signal that moves a forecast goes with the outcome; that it causes it is not claimed.</p>\n\
              <div class=\"figures\">\n",
             told.drivers.learner,
-            count(told.drivers.rows),
-            count(told.drivers.accounts)
+            witness.rows_of(&format!("{} judged", count(told.drivers.rows)), "", &count(told.drivers.accounts))
         ));
-        html.push_str(&drivers(told, figures));
+        html.push_str(&drivers(told, witness, figures));
         for shape in &told.shapes {
-            html.push_str(&shape_figure(told, shape, figures));
+            html.push_str(&shape_figure(told, shape, witness, figures));
         }
         html.push_str("</div>\n");
-        html.push_str(&stability(told));
+        html.push_str(&stability(told, witness));
     }
     html.push_str(&families(told, figures));
     html
 }
 
 /// How far the reasons of the same accounts stay the same from refit to refit.
-fn stability(told: &TargetInsights) -> String {
+fn stability(told: &TargetInsights, witness: Witness) -> String {
     let Some(found) = &told.reason_stability else { return String::new() };
     let [none, one, two, three] = found.in_common.map(|share| percent(share, 0));
     format!(
-        "<p>From refit to refit: of {} accounts, explained on the same day by the refits of {} and {}, {three} have the same \
+        "<p>From refit to refit: of {} {}, explained on the same day by the refits of {} and {}, {three} have the same \
          three strongest reasons, {two} two of them, {one} one, {none} none (mean Jaccard {}).</p>\n",
         count(found.accounts),
+        witness.many(),
         found.earlier,
         found.later,
         number(found.mean_jaccard, 2)
@@ -61,7 +62,7 @@ fn movement(movement: Movement) -> &'static str {
     }
 }
 
-fn drivers(told: &TargetInsights, figures: &mut Figures) -> String {
+fn drivers(told: &TargetInsights, witness: Witness, figures: &mut Figures) -> String {
     let ideas = &told.drivers.ideas;
     let title = "What moves the forecast, by mean size of effect";
     let axis =
@@ -79,7 +80,8 @@ fn drivers(told: &TargetInsights, figures: &mut Figures) -> String {
     let svg = figures.rows(&RowPlot {
         title: title.to_owned(),
         description: format!(
-            "Mean size of the effect in points of probability with 95 % intervals over accounts, {} of {} ideas.",
+            "Mean size of the effect in points of probability with 95 % intervals over {}, {} of {} ideas.",
+            witness.many(),
             ideas.len().min(10),
             told.drivers.ideas_with_effect
         ),
@@ -117,7 +119,7 @@ fn drivers_table(ideas: &[Driver]) -> Table<'static> {
     )
 }
 
-fn shape_figure(told: &TargetInsights, shape: &Shape, figures: &mut Figures) -> String {
+fn shape_figure(told: &TargetInsights, shape: &Shape, witness: Witness, figures: &mut Figures) -> String {
     let ends = shape.bins.iter().flat_map(|bin| [0.0, bin.effect.low, bin.effect.high]);
     let rows = shape.bins.iter().map(|bin| PlotRow {
         label: bin.label.clone(),
@@ -131,14 +133,15 @@ fn shape_figure(told: &TargetInsights, shape: &Shape, figures: &mut Figures) -> 
         title: shape.text.clone(),
         description: format!(
             "Mean effect of the signal on the forecast in points of probability, by its value, {} bins, with 95 % intervals \
-             over accounts.",
-            shape.bins.len()
+             over {}.",
+            shape.bins.len(),
+            witness.many()
         ),
         axis: Axis::over("effect, points of probability", ends, points_label),
         guide: Some(0.0),
         rows: rows.collect(),
     });
-    let table = shape_table(shape);
+    let table = shape_table(shape, witness);
     figures.figure(&shape.text, &svg, &shape_in_words(told, shape), &table)
 }
 
@@ -232,7 +235,7 @@ fn without_step(told: &TargetInsights, shape: &Shape) -> String {
     }
 }
 
-fn shape_table(shape: &Shape) -> Table<'static> {
+fn shape_table(shape: &Shape, witness: Witness) -> Table<'static> {
     let rows = shape.bins.iter().map(|bin| {
         vec![
             bin.label.clone(),
@@ -242,7 +245,11 @@ fn shape_table(shape: &Shape) -> Table<'static> {
             estimate_percent(&bin.observed),
         ]
     });
-    Table::new("By value", &["Value", "Rows", "Accounts", "Effect in points", "Had the outcome"], rows.collect())
+    let head: &[&str] = match witness {
+        Witness::Account => &["Value", "Rows", "Accounts", "Effect in points", "Had the outcome"],
+        Witness::Row => &["Value", "Rows", "Counted as one", "Effect in points", "Had the outcome"],
+    };
+    Table::new("By value", head, rows.collect())
 }
 
 fn points_label(value: f64) -> String {

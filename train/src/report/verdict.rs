@@ -4,11 +4,11 @@ use std::fmt::Write;
 
 use super::format::{count, number, percent, with_interval};
 use super::measures::yardstick;
-use super::words::{ON_OTHER_ACCOUNTS, capacity, does_not_rank, ranks_accounts, told_observed_step, told_step};
+use super::words::{capacity, does_not_rank, on_others, ranks_accounts, told_observed_step, told_step};
 use crate::insight::{FamilyComparison, Insights, Outcome, TargetInsights, Threshold};
 use crate::learner::LearnerKind;
 use crate::measure::Metric;
-use crate::summary::{BacktestSummary, LearnerSummary, TargetSummary};
+use crate::summary::{BacktestSummary, LearnerSummary, TargetSummary, Witness};
 
 /// What was found for one target, in a paragraph.
 #[must_use]
@@ -20,7 +20,7 @@ pub fn verdict(target: &TargetSummary) -> String {
     let when = if target.is_dated() {
         format!(" from {} to {}", target.test_from, target.test_to)
     } else {
-        format!(", {ON_OTHER_ACCOUNTS}")
+        format!(", {}", on_others(target.witness))
     };
     let (bar, whose) = yardstick(target, best);
     let mut text = format!(
@@ -34,11 +34,11 @@ pub fn verdict(target: &TargetSummary) -> String {
         percent(metrics.base_rate, 1)
     );
     if !ranks_accounts(best) {
-        let says = does_not_rank(target.selected, target.is_dated());
-        let _ = write!(text, " {says} Do not choose accounts by these forecasts.");
+        let says = does_not_rank(target.selected, target.is_dated(), target.witness);
+        let _ = write!(text, " {says} Do not choose {} by these forecasts.", target.witness.many());
         return text;
     }
-    text.push_str(&ranking(best));
+    text.push_str(&ranking(best, target.witness));
     if metrics.log_loss >= bar {
         text.push_str(" That is no better than the base rate: do not act on these forecasts.");
     } else if !is_told_from_base_rate(target) {
@@ -48,15 +48,15 @@ pub fn verdict(target: &TargetSummary) -> String {
 }
 
 /// How well it ranks, in two sentences.
-fn ranking(best: &LearnerSummary) -> String {
+fn ranking(best: &LearnerSummary, witness: Witness) -> String {
     let mut text = String::new();
     if let Some(auc) = best.metrics.roc_auc {
         let interval = best.intervals.as_ref().and_then(|all| all.get(Metric::RocAuc));
         let auc = with_interval(Some(auc), interval, 3);
         let _ = write!(
             text,
-            " Of two accounts, one with the outcome and one without, it ranks the right one higher with a \
-             chance of {auc}."
+            " Of two {}, one with the outcome and one without, it ranks the right one higher with a chance of {auc}.",
+            witness.many()
         );
     }
     if let Some(lift) = best.metrics.lift_at_10_percent {
@@ -85,11 +85,12 @@ pub(super) fn at_capacity(summary: &BacktestSummary, target: &TargetSummary) -> 
     let those =
         if summary.is_dated() { "those of highest probability on each date" } else { "those of highest probability" };
     let mut text = format!(
-        "A team that calls {}, {those}, reaches {} of those with the outcome; {} of its calls go to such accounts, against {} \
-         of random ones.",
+        "A team that calls {}, {those}, reaches {} of those with the outcome; {} of its calls go to such {}, against {} of \
+         random ones.",
         capacity(summary),
         percent(recall, 0),
         percent(precision, 0),
+        target.witness.many(),
         percent(metrics.base_rate, 0)
     );
     if let Some(mrr) = metrics.mrr_captured {

@@ -4,11 +4,12 @@ use super::format::{count, number, percent};
 use crate::insight::{ObservedStep, Shape, Threshold};
 use crate::learner::LearnerKind;
 use crate::spacing::UNEVEN;
-use crate::summary::{BacktestSummary, CalibrationSource, LearnerSummary, TargetSummary};
+use crate::summary::{BacktestSummary, CalibrationSource, LearnerSummary, TargetSummary, Witness};
 
 /// How rows without dates were judged.
-pub(crate) const ON_OTHER_ACCOUNTS: &str =
-    "each predicted by a model that was fitted on other accounts; time was not tested";
+pub(crate) fn on_others(witness: Witness) -> String {
+    format!("each predicted by a model that was fitted on other {}; time was not tested", witness.many())
+}
 
 /// The calls of a team: "40 accounts a week, 174 a month".
 pub(crate) fn capacity(summary: &BacktestSummary) -> String {
@@ -56,17 +57,18 @@ pub(crate) fn calibrated_on(summary: &BacktestSummary) -> String {
     if found.iter().all(|(_, one)| one.on_held_out_accounts == 0) {
         return "Probabilities are calibrated on what earlier refits had predicted.".to_owned();
     }
+    let held_out = summary.witness().held_out();
     let sentences = found.iter().map(|(target, one)| match (one.on_held_out_accounts, one.all) {
         (0, _) => format!("Probabilities of {target} are calibrated on what earlier refits had predicted."),
         (some, all) if some == all => format!(
-            "Probabilities of {target} are calibrated on held-out accounts of the training rows ({} of {} refits): too few \
-             outcomes had been predicted before.",
+            "Probabilities of {target} are calibrated on {held_out} ({} of {} refits): too few outcomes had been predicted \
+             before.",
             count(some),
             count(all)
         ),
         (some, all) => format!(
             "Probabilities of {target} are calibrated on what earlier refits had predicted, but at {} of {} refits on \
-             held-out accounts of the training rows: too few outcomes had been predicted before.",
+             {held_out}: too few outcomes had been predicted before.",
             count(some),
             count(all)
         ),
@@ -103,10 +105,11 @@ pub(crate) fn ranks_accounts(learner: &LearnerSummary) -> bool {
 }
 
 /// That it does not rank, in a sentence.
-pub(crate) fn does_not_rank(learner: LearnerKind, dated: bool) -> String {
+pub(crate) fn does_not_rank(learner: LearnerKind, dated: bool, witness: Witness) -> String {
     let (same, moved) = if dated { ("date", "dates") } else { ("fold", "folds") };
+    let many = witness.many();
     format!(
-        "{learner} gives all accounts of a {same} one probability, so it does not rank accounts; its ROC AUC, lift, precision \
+        "{learner} gives all {many} of a {same} one probability, so it does not rank {many}; its ROC AUC, lift, precision \
          and recall only show that the rate differs between {moved}."
     )
 }
