@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::Dataset;
 use crate::error::TrainError;
-use crate::fold::RollingOrigin;
+use crate::fold::{Fold, RollingOrigin};
 use crate::insight::by_date;
 use crate::insight::explain::Drivers;
 use crate::insight::family::Ranked;
@@ -57,7 +57,7 @@ pub(super) fn signal_leads(
     let distinct: BTreeSet<u32> = dataset.accounts().iter().copied().collect();
     let share = MOST_ACCOUNTS as f64 / distinct.len().max(1) as f64;
     let is_judged = |row: &u32| account_lot(settings.seed, dataset.accounts()[*row as usize]) < share;
-    let judged: Vec<u32> = cut.judged.iter().flat_map(|fold| fold.test()).copied().filter(is_judged).collect();
+    let judged: Vec<u32> = cut.judged.iter().flat_map(Fold::test).copied().filter(is_judged).collect();
     let leads = drivers.ideas.iter().take(MOST_SIGNALS).filter_map(|driver| {
         let index = dataset.signals().iter().position(|signal| signal.name == driver.signal)?;
         let Column::Numeric(values) = &dataset.matrix().columns[index] else { return None };

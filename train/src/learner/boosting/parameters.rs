@@ -144,10 +144,12 @@ impl BoostingParameters {
 
     /// These parameters with those that go by the number of rows.
     pub(super) fn for_rows(self, rows: usize) -> Self {
-        let (rate, leaves, patience) = match rows {
-            ..=FEW_ROWS => (0.05, 8, 40),
-            ..=SMALL_ROWS => (0.1, 8, 30),
-            _ => (0.15, 16, 20),
+        let (rate, leaves, patience) = if rows <= FEW_ROWS {
+            (0.05, 8, 40)
+        } else if rows <= SMALL_ROWS {
+            (0.1, 8, 30)
+        } else {
+            (0.15, 16, 20)
         };
         Self {
             rate: if self.rate > 0.0 { self.rate } else { rate },
